@@ -1,0 +1,1 @@
+//! What serves a request once a route and its guards let it in.

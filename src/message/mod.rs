@@ -1,0 +1,1 @@
+//! What handlers and the edge share of HTTP messages: the body type, headers, responses.

@@ -1,0 +1,36 @@
+//! The edge: listeners, TLS, and HTTP connections up to a request head.
+//!
+//! Never: looks at a path or a feed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub mod tls;
+
+/// What the config says of one listener.
+#[derive(Debug, Clone)]
+pub struct ListenerOptions {
+    pub address: SocketAddr,
+    pub tls: Option<tls::Options>,
+    /// WebSocket over HTTP/2 (RFC 8441).
+    pub websocket_h2: bool,
+}
+
+/// Bounds on connections (`[limits]`).
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections of the whole process.
+    pub connections: usize,
+    /// Accept to complete request head.
+    pub header_timeout: Duration,
+    /// Bytes of a request head.
+    pub header_size: usize,
+    /// Bytes of a request body.
+    pub body_size: usize,
+    /// Between two reads of a request body.
+    pub body_timeout: Duration,
+    /// A response that makes no progress.
+    pub send_timeout: Duration,
+    /// Between two requests.
+    pub keepalive_timeout: Duration,
+}

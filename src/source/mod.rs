@@ -1,0 +1,5 @@
+//! Sources: where a feed's messages come from.
+
+pub mod options;
+
+pub use options::{AlertRule, AlertsOptions, Options, StatsOptions};

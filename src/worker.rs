@@ -1,0 +1,1 @@
+//! A worker: one thread, its runtime, and the sockets placed on it.

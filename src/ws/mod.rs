@@ -1,0 +1,1 @@
+//! The WebSocket wire on the viewers' side: no IO.
