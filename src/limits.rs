@@ -106,6 +106,16 @@ pub const LARGE_FRAME_STALL: Duration = Duration::from_secs(5);
 
 /// How often the host's statistics are read.
 pub const STATS_EVERY: Duration = Duration::from_secs(2);
+/// The least time between two readings of a counter that a rate is made from: the kernel counts CPU in 10 ms ticks.
+pub const STATS_SETTLE: Duration = Duration::from_millis(200);
+/// One file of `/proc` or of a cgroup, in bytes: the longest, `memory.stat`, has about 4 KiB.
+pub const KERNEL_FILE: u64 = 64 * 1024;
+/// Levels of one cgroup hierarchy that are looked at for limits, innermost first: Kubernetes nests five deep.
+pub const CGROUP_LEVELS: usize = 32;
+/// (rule, key) pairs of one alerts source that are above their bound at once: 16 rules over every key a feed keeps.
+pub const ALERT_SUBJECTS: usize = 16 * KEYS;
+/// The key of a message that alerts are kept for, in bytes: with [`ALERT_SUBJECTS`] it bounds their memory to 4 MiB.
+pub const ALERT_KEY: usize = 256;
 /// Alert rules of one source.
 pub const ALERT_RULES: usize = 256;
 
