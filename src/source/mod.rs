@@ -1,5 +1,6 @@
 //! Sources: where a feed's messages come from.
 
+pub mod alerts;
 pub mod options;
 pub mod stats;
 
