@@ -62,6 +62,12 @@ pub const OUTBOX_FRAMES: usize = 16;
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The deflate window, in bits: 4 KiB holds a dashboard's message, and inflating needs no more.
 pub const DEFLATE_WINDOW_BITS: u8 = 12;
+/// Subprotocols that one handshake may offer: a client has one or two, and perhaps a token among them.
+pub const SUBPROTOCOLS: usize = 32;
+/// Extensions that one handshake may offer: browsers make one, libraries up to four.
+pub const EXTENSION_OFFERS: usize = 16;
+/// How hard to deflate.
+pub const DEFLATE_LEVEL: u32 = 6;
 /// Messages below this many bytes are not worth deflating.
 pub const DEFLATE_MIN: usize = 64;
 

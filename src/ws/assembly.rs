@@ -1,0 +1,108 @@
+//! A message in the making: what its frames have brought so far.
+//!
+//! Owns: [`Assembly`], and how buffers grow: by what has arrived, doubling, never over the message's limit.
+//! Never: holds an inflater; the thread's one is borrowed once the message is whole.
+
+use super::close::Violation;
+use super::decode::Message;
+use super::deflate::{self, InflateError};
+use super::utf8::{NotUtf8, TextBuffer};
+
+/// The payload so far.
+#[derive(Debug)]
+pub(super) enum Assembly {
+    Text(TextBuffer),
+    Binary(Vec<u8>),
+    /// Still deflated.
+    Deflated(Kind, Vec<u8>),
+}
+
+/// What a deflated message will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Binary,
+}
+
+impl Assembly {
+    pub(super) fn new(kind: Kind, deflated: bool) -> Assembly {
+        match (kind, deflated) {
+            (kind, true) => Assembly::Deflated(kind, Vec::new()),
+            (Kind::Text, false) => Assembly::Text(TextBuffer::default()),
+            (Kind::Binary, false) => Assembly::Binary(Vec::new()),
+        }
+    }
+
+    /// The payload so far, in bytes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Assembly::Text(text) => text.len(),
+            Assembly::Binary(bytes) | Assembly::Deflated(_, bytes) => bytes.len(),
+        }
+    }
+
+    /// What it occupies, in bytes.
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Assembly::Text(text) => text.held(),
+            Assembly::Binary(bytes) | Assembly::Deflated(_, bytes) => bytes.capacity(),
+        }
+    }
+
+    /// Adds unmasked payload. That it stays within `max` was checked when its frame began.
+    ///
+    /// # Errors
+    /// 1007 at the first byte of a text that can't be UTF-8.
+    pub(super) fn push(&mut self, payload: &[u8], max: usize) -> Result<(), Violation> {
+        match self {
+            Assembly::Text(text) => text.push(payload, max)?,
+            Assembly::Binary(bytes) | Assembly::Deflated(_, bytes) => {
+                let want = capacity(bytes.capacity(), bytes.len() + payload.len(), max);
+                bytes.reserve_exact(want.saturating_sub(bytes.len()));
+                bytes.extend_from_slice(payload);
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole message, inflated.
+    ///
+    /// # Errors
+    /// 1007 for a text that is not UTF-8 and for what does not inflate, 1009 for what inflates to more than `max`.
+    pub(super) fn finish(self, max: usize) -> Result<Message, Violation> {
+        match self {
+            Assembly::Text(text) => Ok(Message::Text(text.finish()?)),
+            Assembly::Binary(bytes) => Ok(Message::Binary(bytes.into())),
+            Assembly::Deflated(kind, bytes) => inflated(kind, &bytes, max),
+        }
+    }
+}
+
+/// The message that a deflated payload stands for.
+fn inflated(kind: Kind, deflated: &[u8], max: usize) -> Result<Message, Violation> {
+    let payload = deflate::inflate(deflated, max)?;
+    match kind {
+        Kind::Text => Ok(Message::Text(String::from_utf8(payload).map_err(|_| NotUtf8)?)),
+        Kind::Binary => Ok(Message::Binary(payload.into())),
+    }
+}
+
+/// What a buffer of `capacity` must have for `needed` bytes: the double, so that growing is amortised, but within `max`.
+pub(super) fn capacity(capacity: usize, needed: usize, max: usize) -> usize {
+    if needed <= capacity { capacity } else { capacity.saturating_mul(2).min(max).max(needed) }
+}
+
+impl From<NotUtf8> for Violation {
+    fn from(NotUtf8: NotUtf8) -> Violation {
+        Violation::invalid_data("text is not UTF-8")
+    }
+}
+
+impl From<InflateError> for Violation {
+    fn from(error: InflateError) -> Violation {
+        match error {
+            InflateError::TooBig => Violation::TOO_BIG,
+            InflateError::Corrupt => Violation::invalid_data("message does not inflate"),
+        }
+    }
+}
