@@ -43,6 +43,31 @@ pub const H2_SEND_BUFFER: usize = 64 * 1024;
 /// Unsent bytes the kernel takes for one socket (`TCP_NOTSENT_LOWAT`): without it 4 MiB go before a stall is seen.
 pub const NOTSENT_LOWAT: u32 = 16 * 1024;
 
+// --- TLS ---
+
+/// A PEM file, in bytes: a chain of four RSA-4096 certificates is 10 KiB.
+pub const PEM_SIZE: usize = 256 * 1024;
+/// Session tickets sent after a TLS 1.3 handshake: a viewer that reconnects spends one and is given one.
+pub const TLS_TICKETS: usize = 1;
+/// Quiet in the folders of the certificates before they are re-read: a renewal writes several files.
+pub const CERT_DEBOUNCE: Duration = Duration::from_millis(250);
+/// When they are re-read though the folders are not quiet.
+pub const CERT_DEBOUNCE_MAX: Duration = Duration::from_secs(5);
+/// How often certificates are re-read unasked: some file systems report no changes, and a self-signed one ages.
+pub const CERT_RECHECK: Duration = Duration::from_secs(3600);
+/// Symbolic links followed on the way to one certificate file: the kernel's own bound.
+pub const CERT_LINKS: usize = 40;
+/// Life of a certificate that we sign: browsers refuse more than 398 days.
+pub const CERT_LIFE: Duration = Duration::from_secs(397 * 86_400);
+/// How far a certificate that we sign reaches back, for clients whose clock is behind; part of its life.
+pub const CERT_BACKDATE: Duration = Duration::from_secs(86_400);
+/// What is left of a self-signed certificate's life when it is made anew.
+pub const CERT_RENEW: Duration = Duration::from_secs(30 * 86_400);
+/// Names in one self-signed certificate, those of an earlier one counted.
+pub const CERT_NAMES: usize = 64;
+/// Life of a development CA: ten years, so that it is trusted once a machine.
+pub const DEV_CA_LIFE: Duration = Duration::from_secs(3650 * 86_400);
+
 // --- draining ([drain] of the config) ---
 
 /// Over how long sockets are closed, at random, so that they do not all come back at once.
@@ -131,3 +156,8 @@ pub const ALERT_RULES: usize = 256;
 pub const ACCESS_LINES: usize = 8192;
 /// Warnings about clients' faults a second; past it they are counted, not written.
 pub const CLIENT_WARNINGS: u32 = 20;
+
+// --- the command line ---
+
+/// The whole of one `health` check: a container's own time-out is 3 s or more.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
