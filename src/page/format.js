@@ -4,13 +4,15 @@
 export const NONE = "–";
 const NBSP = "\u00a0";
 const BINARY = ["B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"];
+const SPANS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
 export const isNumber = Number.isFinite;
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** A percentage without its sign: one decimal, none from 99.95 on. */
 export function percent(value) {
   if (!isNumber(value)) return NONE;
-  return value >= 99.95 ? value.toFixed(0) : value.toFixed(1);
+  return value.toFixed(value >= 99.95 ? 0 : 1);
 }
 
 /** Bytes a second as `[figure, unit]`: three digits, and a unit that keeps it so. */
@@ -30,20 +32,14 @@ export function capacity(used, total) {
   return `${(used / scale).toFixed(2)} of ${(total / scale).toFixed(2)}${NBSP}${unit}`;
 }
 
-/** A length of time in seconds, in its two largest units. */
+/** A length of time in seconds, in its largest unit and the next. */
 export function duration(seconds) {
-  if (!isNumber(seconds) || seconds < 0) return NONE;
-  const whole = Math.floor(seconds);
-  const parts = [
-    [Math.floor(whole / 86400), "d"],
-    [Math.floor(whole / 3600) % 24, "h"],
-    [Math.floor(whole / 60) % 60, "min"],
-    [whole % 60, "s"],
-  ];
-  const first = parts.findIndex(([count]) => count > 0);
+  if (!(seconds >= 0)) return NONE;
+  const first = SPANS.findIndex(([size]) => seconds >= size);
   if (first === -1) return `0${NBSP}s`;
-  const said = parts.slice(first, first + 2).filter(([count]) => count > 0);
-  return said.map(([count, unit]) => count + NBSP + unit).join(" ");
+  const [[large, name], [small, other] = [large]] = SPANS.slice(first);
+  const rest = Math.floor((seconds % large) / small);
+  return `${Math.floor(seconds / large)}${NBSP}${name}${rest > 0 ? ` ${rest}${NBSP}${other}` : ""}`;
 }
 
 /** How long ago, given an age in ms: in its largest unit alone. */
@@ -55,10 +51,9 @@ export function ago(age) {
 export function clock(time, now) {
   if (!isNumber(time)) return NONE;
   const at = new Date(time);
-  const two = (...parts) => parts.map((part) => String(part).padStart(2, "0"));
-  const text = two(at.getHours(), at.getMinutes(), at.getSeconds()).join(":");
-  if (at.toDateString() === new Date(now).toDateString()) return text;
-  return `${two(at.getFullYear(), at.getMonth() + 1, at.getDate()).join("-")} ${text}`;
+  const text = at.toLocaleTimeString("en-GB");
+  // The Swedish way to write a date is ISO 8601.
+  return at.toDateString() === new Date(now).toDateString() ? text : `${at.toLocaleDateString("sv")} ${text}`;
 }
 
 /** Any number: grouped thousands, and as many decimals as still say something. */
@@ -77,8 +72,5 @@ export function put(element, text) {
 
 /** A new element of a class, with text. */
 export function make(tag, className = "", text = "") {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  return element;
+  return Object.assign(document.createElement(tag), { className, textContent: text });
 }

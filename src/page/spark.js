@@ -72,13 +72,11 @@ export class Spark {
 
   constructor(host, { name, say, domain, width = 240, height = 72 }) {
     this.#options = { name, say, domain, width, height };
-    this.#svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.#svg.setAttribute("preserveAspectRatio", "none");
-    this.#svg.setAttribute("role", "img");
-    this.#svg.setAttribute("aria-label", `${name}: no values yet`);
+    const size = { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" };
+    set(this.#svg, { ...size, role: "img", "aria-label": `${name}: no values yet` });
     for (const part of ["area", "line", "dot"]) {
       this.#paths[part] = this.#svg.appendChild(node("path"));
-      this.#paths[part].setAttribute("class", part);
+      set(this.#paths[part], { class: part });
     }
     host.append(this.#svg);
   }
@@ -87,10 +85,14 @@ export class Spark {
     if (range === null) return;
     const { name, say, domain, ...size } = this.#options;
     const data = sparkPath(points, { ...size, domain: domain(range) });
-    for (const [part, path] of Object.entries(this.#paths)) path.setAttribute("d", data[part]);
+    for (const [part, path] of Object.entries(this.#paths)) set(path, { d: data[part] });
     const label = `${name}, ${range.over}: lowest ${say(range.low)}, highest ${say(range.high)}, now ${say(value)}`;
-    this.#svg.setAttribute("aria-label", label);
+    set(this.#svg, { "aria-label": label });
   }
+}
+
+function set(element, attributes) {
+  for (const name in attributes) element.setAttribute(name, attributes[name]);
 }
 
 const node = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);

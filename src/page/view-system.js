@@ -51,9 +51,11 @@ export class SystemView {
     };
   }
 
-  /** What is shown: `{ name, data, time, series }`, or null before the first message. */
+  /** What is shown: `{ name, time, points, cpu }`, or null before the first message. */
   get current() {
-    return this.#shown;
+    if (this.#shown === null) return null;
+    const { name, time, series } = this.#shown;
+    return { name, time, points: series.cpu.points, cpu: series.cpu.value };
   }
 
   /** Takes a message's `data` and its time in ms; draws nothing. */
