@@ -41,6 +41,13 @@ impl Assembly {
         }
     }
 
+    pub(super) fn is_deflated(&self) -> bool {
+        match self {
+            Assembly::Deflated(..) => true,
+            Assembly::Text(_) | Assembly::Binary(_) => false,
+        }
+    }
+
     /// What it occupies, in bytes.
     pub(super) fn held(&self) -> usize {
         match self {
@@ -49,7 +56,7 @@ impl Assembly {
         }
     }
 
-    /// Adds unmasked payload. That it stays within `max` was checked when its frame began.
+    /// Adds unmasked payload. That it stays within [`most`] was checked when its frame began.
     ///
     /// # Errors
     /// 1007 at the first byte of a text that can't be UTF-8.
@@ -85,6 +92,11 @@ fn inflated(kind: Kind, deflated: &[u8], max: usize) -> Result<Message, Violatio
         Kind::Text => Ok(Message::Text(String::from_utf8(payload).map_err(|_| NotUtf8)?)),
         Kind::Binary => Ok(Message::Binary(payload.into())),
     }
+}
+
+/// How long a message may be on the wire whose limit is `max`: noise grows when it is deflated, by at most an eighth.
+pub(super) fn most(max: usize, deflated: bool) -> usize {
+    if deflated { max.saturating_add(max / 8).saturating_add(64) } else { max }
 }
 
 /// What a buffer of `capacity` must have for `needed` bytes: the double, so that growing is amortised, but within `max`.

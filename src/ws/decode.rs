@@ -1,11 +1,11 @@
 //! From the bytes of one client to whole messages (RFC 6455, 5; RFC 7692, 6.2), split anywhere.
 //!
 //! Owns: [`Decoder`], small while idle: what is partial is boxed, and given back with the message's last byte.
-//! Never: allocates by an announced length; keeps more than the message's limit and one control frame.
+//! Never: allocates by an announced length; keeps more than one message, within its limit, and one control frame.
 
 use bytes::Bytes;
 
-use super::assembly::{Assembly, Kind};
+use super::assembly::{Assembly, Kind, most};
 use super::close::{self, CloseFrame, Violation};
 use super::frame::{CLIENT_HEAD_MAX, Head, OpCode};
 use super::mask;
@@ -57,7 +57,8 @@ struct Frame {
 }
 
 impl Decoder {
-    /// For messages of at most `max_message` bytes, before and after inflating; `deflate` as it was negotiated.
+    /// For messages of at most `max_message` bytes, inflated (a deflated one may be an eighth longer on the wire);
+    /// `deflate` as it was negotiated.
     #[must_use]
     pub fn new(max_message: usize, deflate: bool) -> Decoder {
         Decoder { max_message, deflate, partial: None }
@@ -231,8 +232,8 @@ fn check(head: &Head, message: Option<&Assembly>, max: usize, deflate: bool) -> 
     if head.rsv1 && !(deflate && kind.is_some()) {
         return Err(Violation::protocol("reserved bit set"));
     }
-    let room = max.saturating_sub(message.map_or(0, Assembly::len));
-    if head.len > room as u64 {
+    let (deflated, len) = message.map_or((head.rsv1, 0), |message| (message.is_deflated(), message.len()));
+    if head.len > most(max, deflated).saturating_sub(len) as u64 {
         return Err(Violation::TOO_BIG);
     }
     Ok(kind)
@@ -463,6 +464,23 @@ mod tests {
         deflate(&[rsv1(FIN, OpCode::Binary, &deflated(&[0; 1 << 20]))], 1009, "message too big");
         let most = "a".repeat(MAX);
         check_with(true, &[rsv1(FIN, OpCode::Text, &deflated(most.as_bytes()))], Ok(&[text(&most)]));
+    }
+
+    #[test]
+    fn a_deflated_message_may_be_a_little_longer_than_its_limit_and_no_more() {
+        let stored = |len: u16| {
+            let head = [&[0][..], &len.to_le_bytes(), &(!len).to_le_bytes()].concat();
+            [head, vec![7; usize::from(len)], vec![0]].concat()
+        };
+        let send = |payload: &[u8]| [masked(FIN, true, OpCode::Binary, payload, [9; 4])];
+        let most = [Message::Binary(vec![7; MAX].into())];
+        check_with(true, &send(&stored(1000)), Ok(&most));
+        let slack = MAX / 8 + 64;
+        let over = Err((1009, "message too big"));
+        check_with(true, &send(&vec![0xff; MAX + slack]), Err((1007, "message does not inflate")));
+        check_with(true, &send(&vec![0xff; MAX + slack + 1]), over);
+        let start = masked(MORE, true, OpCode::Binary, &[0; MAX], [9; 4]);
+        check_with(true, &[start, frame(FIN, OpCode::Continuation, &vec![0; slack + 1])], over);
     }
 
     #[test]

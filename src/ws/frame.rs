@@ -187,7 +187,7 @@ pub fn header(opcode: OpCode, rsv1: bool, len: usize) -> ([u8; HEAD_MAX], usize)
 }
 
 /// A whole, unmasked frame; `rsv1` marks a payload that [`super::deflate`] made. A control frame's payload is the caller's
-/// to keep within [`CONTROL_MAX`]; [`ping`], [`pong`] and [`close`] do.
+/// to keep within [`CONTROL_MAX`]; [`ping`], [`pong`] and [`close()`] do.
 #[must_use]
 pub fn frame(opcode: OpCode, rsv1: bool, payload: &[u8]) -> Bytes {
     let (head, size) = header(opcode, rsv1, payload.len());
