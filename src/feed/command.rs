@@ -1,14 +1,13 @@
 //! What a viewer says: `subscribe`, `ping`, `history`, `auth`, as JSON text.
 //!
 //! Owns: the commands, and for all else an error that says what to write instead. Null or missing members of a
-//! command's `data` are not given. Never: repeats more than 64 bytes of what was said, nor any of a token.
+//! command's `data` are not given. Never: repeats more than [`limits::ECHO`] bytes of what was said, nor any of a token.
 
 use super::json::{self, Member};
 use super::select::{self, SelectError, Selection, TooManyFieldSets};
+use crate::limits;
 use crate::secret::Secret;
 
-/// At most this many bytes of a viewer's own words stand in an error.
-const ECHO: usize = 64;
 const TYPES: [&str; 4] = ["subscribe", "ping", "history", "auth"];
 const SUBSCRIBE: [&str; 4] = ["fields", "types", "keys", "every"];
 
@@ -154,17 +153,17 @@ fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// A viewer's own words in quotes, cut after [`ECHO`] bytes.
+/// A viewer's own words in quotes, cut after [`limits::ECHO`] bytes.
 fn quoted(text: &str) -> String {
-    let cut = text.floor_char_boundary(ECHO);
+    let cut = text.floor_char_boundary(limits::ECHO);
     let (shown, rest) = text.split_at(cut);
     format!("\"{shown}{}\"", if rest.is_empty() { "" } else { "..." })
 }
 
 /// How many letters must be changed, added or taken away to make one word of the other (Levenshtein's). Words longer
-/// than [`ECHO`] are near nothing.
+/// than [`limits::ECHO`] are near nothing.
 fn distance(one: &str, other: &str) -> usize {
-    if one.len() > ECHO {
+    if one.len() > limits::ECHO {
         return usize::MAX;
     }
     let mut row: Vec<usize> = (0..=other.len()).collect();
