@@ -123,6 +123,8 @@ pub const FIELD_SETS: usize = 64;
 pub const SELECT_NAMES: usize = 64;
 /// One such name, in bytes.
 pub const SELECT_NAME: usize = 256;
+/// Bytes of a viewer's own words in an error: enough to know them by, no use as an amplifier.
+pub const ECHO: usize = 64;
 /// The shortest `every`.
 pub const EVERY_MIN: Duration = Duration::from_millis(100);
 /// The longest `every`.

@@ -1,14 +1,13 @@
 //! What a viewer says: `subscribe`, `ping`, `history`, `auth`, as JSON text.
 //!
 //! Owns: the commands, and for all else an error that says what to write instead. Null or missing members of a
-//! command's `data` are not given. Never: repeats more than [`ECHO`] bytes of what was said, nor any of a token.
+//! command's `data` are not given. Never: repeats more than [`limits::ECHO`] bytes of what was said, nor any of a token.
 
 use super::json::{self, Member};
-use super::select::{self, SelectError, Selection};
+use super::select::{self, SelectError, Selection, TooManyFieldSets};
+use crate::limits;
 use crate::secret::Secret;
 
-/// At most this many bytes of a viewer's own words stand in an error.
-const ECHO: usize = 64;
 const TYPES: [&str; 4] = ["subscribe", "ping", "history", "auth"];
 const SUBSCRIBE: [&str; 4] = ["fields", "types", "keys", "every"];
 
@@ -133,6 +132,12 @@ impl From<SelectError> for CommandError {
     }
 }
 
+impl From<TooManyFieldSets> for CommandError {
+    fn from(refused: TooManyFieldSets) -> CommandError {
+        error("too_many", refused.to_string())
+    }
+}
+
 /// `, did you mean "x"?` where a known name is near, else `; there is "x", "y"`.
 fn instead(name: &str, known: &[&str]) -> String {
     let nearest = known.iter().map(|known| (distance(name, known), known)).min();
@@ -148,17 +153,17 @@ fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// A viewer's own words in quotes, cut after [`ECHO`] bytes.
+/// A viewer's own words in quotes, cut after [`limits::ECHO`] bytes.
 fn quoted(text: &str) -> String {
-    let cut = text.floor_char_boundary(ECHO);
+    let cut = text.floor_char_boundary(limits::ECHO);
     let (shown, rest) = text.split_at(cut);
     format!("\"{shown}{}\"", if rest.is_empty() { "" } else { "..." })
 }
 
 /// How many letters must be changed, added or taken away to make one word of the other (Levenshtein's). Words longer
-/// than [`ECHO`] are near nothing.
+/// than [`limits::ECHO`] are near nothing.
 fn distance(one: &str, other: &str) -> usize {
-    if one.len() > ECHO {
+    if one.len() > limits::ECHO {
         return usize::MAX;
     }
     let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -179,8 +184,8 @@ fn distance(one: &str, other: &str) -> usize {
 mod tests {
     use std::time::Duration;
 
-    use super::{Command, distance, parse};
-    use crate::feed::select::from_query;
+    use super::{Command, CommandError, distance, parse};
+    use crate::feed::select::{TooManyFieldSets, from_query};
     use crate::limits;
     use crate::secret::Secret;
 
@@ -302,6 +307,7 @@ mod tests {
         let names = vec!["\"a\""; limits::SELECT_NAMES + 1].join(",");
         let text = format!("{{\"type\":\"subscribe\",\"data\":{{\"fields\":[{names}]}}}}");
         check_refused(&text, "too_many", "fields takes at most 64 names");
+        assert_eq!(CommandError::from(TooManyFieldSets).code, "too_many");
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl Selection {
         push_names(&mut out, self.keys.as_ref().map(|names| names.iter().map(|name| &**name)));
         out.extend_from_slice(b",\"every\":");
         match self.every {
+            Some(every) if every.subsec_millis() == 0 => json::push_string(&mut out, &format!("{}s", every.as_secs())),
             Some(every) => json::push_string(&mut out, &format!("{}ms", every.as_millis())),
             None => out.extend_from_slice(b"null"),
         }
@@ -234,9 +235,10 @@ mod tests {
         check("fields=,&types=,,", all, None);
         check(
             "fields=memory,cpu,cpu&types=system_stats&keys=web-1,web-2&every=10s&last=30",
-            r#"{"fields":["cpu","memory"],"types":["system_stats"],"keys":["web-1","web-2"],"every":"10000ms"}"#,
+            r#"{"fields":["cpu","memory"],"types":["system_stats"],"keys":["web-1","web-2"],"every":"10s"}"#,
             Some(30),
         );
+        check("every=1500ms", r#"{"fields":null,"types":null,"keys":null,"every":"1500ms"}"#, None);
         check("fields=a&fields=b", r#"{"fields":["a","b"],"types":null,"keys":null,"every":null}"#, None);
     }
 
