@@ -45,6 +45,7 @@
 //! `telemetry`. Edges beyond those, each with its reason:
 //!
 //! - `handler -> net::stream`: an upgraded connection is taken back out of hyper as the type it went in as.
+//! - `cli -> net::tls`: `cert` signs, and the client of `health` and `watch` encrypts, with what the listeners use.
 //!
 //! `tests/it/tidy.rs` holds all of this.
 

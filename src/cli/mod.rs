@@ -1,1 +1,5 @@
 //! The subcommands, one file each.
+
+pub mod cert;
+pub mod client;
+pub mod health;

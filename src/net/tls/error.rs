@@ -59,26 +59,7 @@ impl TlsError {
         match self {
             TlsError::NoPairs => "certificates is empty".to_owned(),
             TlsError::Pair { index, part, path, fault } => {
-                let file = path.display();
-                match fault {
-                    Fault::Unreadable(error) => format!("certificates[{index}].{part}: cannot read {file}: {error}"),
-                    Fault::TooLarge => format!("certificates[{index}].{part}: {file} is too large for a PEM file"),
-                    Fault::Malformed(error) => {
-                        format!("certificates[{index}].{part}: {file} is broken PEM: {}", in_words(error))
-                    }
-                    Fault::NoCertificate => format!("certificates[{index}].{part}: no certificate in {file}"),
-                    Fault::BadCertificate(error) => {
-                        format!("certificates[{index}].{part}: the first certificate in {file} is no X.509: {error}")
-                    }
-                    Fault::NoKey => format!("certificates[{index}].{part}: no private key in {file}"),
-                    Fault::EncryptedKey => format!("certificates[{index}].{part}: the key in {file} is encrypted"),
-                    Fault::BadKey(error) => {
-                        format!("certificates[{index}].{part}: the key in {file} is not usable: {error}")
-                    }
-                    Fault::Mismatch => {
-                        format!("certificates[{index}].{part}: the key in {file} does not match the certificate")
-                    }
-                }
+                format!("certificates[{index}].{part}: {}: {fault}", path.display())
             }
             TlsError::Name(error) => format!("self_signed: {error}"),
             TlsError::Issue(error) => format!("a self-signed certificate could not be made: {error}"),
@@ -166,6 +147,22 @@ impl std::error::Error for TlsError {
             TlsError::Issue(error) => Some(error),
             TlsError::Setup(error) => Some(error),
             TlsError::NoPairs => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Unreadable(error) => write!(f, "it cannot be read: {error}"),
+            Fault::TooLarge => f.write_str("it is too large for a PEM file"),
+            Fault::Malformed(error) => write!(f, "it is broken PEM: {}", in_words(error)),
+            Fault::NoCertificate => f.write_str("there is no certificate in it"),
+            Fault::BadCertificate(error) => write!(f, "its first certificate is no X.509: {error}"),
+            Fault::NoKey => f.write_str("there is no private key in it"),
+            Fault::EncryptedKey => f.write_str("its key is encrypted"),
+            Fault::BadKey(error) => write!(f, "its key is not usable: {error}"),
+            Fault::Mismatch => f.write_str("the key does not match the certificate"),
         }
     }
 }

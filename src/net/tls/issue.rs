@@ -107,3 +107,60 @@ impl fmt::Debug for Issued {
         f.debug_struct("Issued").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject;
+    use x509_parser::prelude::{FromDer, X509Certificate};
+
+    #[track_caller]
+    fn check(pem: &str, test: impl FnOnce(&X509Certificate<'_>)) {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        test(&X509Certificate::from_der(&der).unwrap().1);
+    }
+
+    #[test]
+    fn a_leaf_is_for_servers_only_and_no_ca() {
+        let now = SystemTime::now();
+        let names = [Name::parse("a.test").unwrap()];
+        let ca = development_ca(now).unwrap();
+        let signed = signed_by(&ca.cert, &ca.key_pem(), i64::MAX, &names, now).unwrap();
+        for pem in [self_signed(&names, now).unwrap().cert, signed.cert] {
+            check(&pem, |leaf| {
+                assert!(!leaf.is_ca());
+                assert!(!leaf.key_usage().unwrap().unwrap().value.key_cert_sign());
+                let usage = leaf.extended_key_usage().unwrap().unwrap().value;
+                assert!(usage.server_auth && !usage.client_auth && !usage.any);
+            });
+        }
+    }
+
+    #[test]
+    fn a_ca_signs_certificates_and_no_further_ca() {
+        check(&development_ca(SystemTime::now()).unwrap().cert, |ca| {
+            let constraints = ca.basic_constraints().unwrap().unwrap();
+            assert!(constraints.critical && constraints.value.ca);
+            assert_eq!(constraints.value.path_len_constraint, Some(0));
+            assert!(ca.key_usage().unwrap().unwrap().value.key_cert_sign());
+        });
+    }
+
+    #[test]
+    fn no_two_certificates_share_a_serial_number() {
+        let names = [Name::parse("a.test").unwrap()];
+        let serial = || {
+            let mut serial = Vec::new();
+            check(&self_signed(&names, SystemTime::now()).unwrap().cert, |leaf| serial = leaf.raw_serial().to_vec());
+            serial
+        };
+        assert_ne!(serial(), serial());
+    }
+
+    #[test]
+    fn a_clock_before_1970_gives_a_certificate_all_the_same() {
+        let names = [Name::parse("a.test").unwrap()];
+        self_signed(&names, SystemTime::UNIX_EPOCH - Duration::from_secs(86_400)).unwrap();
+    }
+}

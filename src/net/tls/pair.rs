@@ -194,23 +194,23 @@ mod tests {
         let (a, b) = (issued(&["a.test"]), issued(&["b.test"]));
         let (cert, key) = (a.cert.as_str(), a.key_pem());
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        let chain = "certificates[1].cert: no certificate in some.pem; give a PEM file with BEGIN CERTIFICATE, the site's own first, then its chain";
+        let chain = "certificates[1].cert: some.pem: there is no certificate in it; give a PEM file with BEGIN CERTIFICATE, the site's own first, then its chain";
         check("", &key, chain);
         check(&key, &key, chain);
         check(
             cert,
             cert,
-            "certificates[1].key: no private key in some.pem; give a PEM file with BEGIN PRIVATE KEY (PKCS#8), BEGIN RSA PRIVATE KEY or BEGIN EC PRIVATE KEY",
+            "certificates[1].key: some.pem: there is no private key in it; give a PEM file with BEGIN PRIVATE KEY (PKCS#8), BEGIN RSA PRIVATE KEY or BEGIN EC PRIVATE KEY",
         );
         check(
             cert,
             &b.key_pem(),
-            "certificates[1].key: the key in some.pem does not match the certificate; give the key the certificate was issued for; the site's own certificate comes first in its file",
+            "certificates[1].key: some.pem: the key does not match the certificate; give the key the certificate was issued for; the site's own certificate comes first in its file",
         );
         check(
             &cert[..100],
             &key,
-            "certificates[1].cert: some.pem is broken PEM: a section has no END line; copy the file again, with its BEGIN and END lines",
+            "certificates[1].cert: some.pem: it is broken PEM: a section has no END line; copy the file again, with its BEGIN and END lines",
         );
         let found = Pair::parse(garbage.as_bytes(), key.as_bytes(), &provider());
         assert!(matches!(found, Err((Part::Cert, Fault::BadCertificate(_)))), "{found:?}");
@@ -221,7 +221,7 @@ mod tests {
             check(
                 cert,
                 encrypted,
-                "certificates[1].key: the key in some.pem is encrypted; decrypt it first: openssl pkey -in encrypted.key -out plain.key",
+                "certificates[1].key: some.pem: its key is encrypted; decrypt it first: openssl pkey -in encrypted.key -out plain.key",
             );
         }
         let nonsense = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(error.place(), Some((0, Part::Cert)));
         assert_eq!(
             error.to_string(),
-            "certificates[0].cert: cannot read /nowhere/a.pem: No such file or directory (os error 2); write the path of a PEM file; `steadfeed cert` makes a pair for development"
+            "certificates[0].cert: /nowhere/a.pem: it cannot be read: No such file or directory (os error 2); write the path of a PEM file; `steadfeed cert` makes a pair for development"
         );
     }
 

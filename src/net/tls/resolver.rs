@@ -95,3 +95,61 @@ impl ResolvesServerCert for Resolver {
         self.0.load().find(hello.server_name(), hello.signature_schemes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::tls::provider;
+    use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SignatureAlgorithm};
+
+    const ECDSA: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
+
+    fn pair(names: &[&str], algorithm: &'static SignatureAlgorithm) -> Pair {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let cert = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+        Pair::parse(cert.pem().as_bytes(), key.serialize_pem().as_bytes(), &provider()).unwrap()
+    }
+
+    /// Three pairs, two of them for the same names with different kinds of key.
+    fn keyring() -> Keyring {
+        Keyring::new(vec![
+            pair(&["a.test"], &PKCS_ED25519),
+            pair(&["a.test"], &PKCS_ECDSA_P256_SHA256),
+            pair(&["b.test", "*.b.test", "10.0.0.1"], &PKCS_ECDSA_P256_SHA256),
+        ])
+    }
+
+    #[track_caller]
+    fn check(name: Option<&str>, schemes: &[SignatureScheme], expected: usize) {
+        let keyring = keyring();
+        let found = keyring.find(name, schemes).unwrap();
+        let index = keyring.pairs.iter().position(|pair| Arc::ptr_eq(&pair.certified, &found));
+        assert_eq!(index, Some(expected), "{name:?} {schemes:?}");
+    }
+
+    #[test]
+    fn a_name_is_matched_exactly_then_one_level_up_then_by_the_first_pair() {
+        let all = [ECDSA, SignatureScheme::ED25519];
+        check(Some("a.test"), &all, 0);
+        check(Some("B.Test."), &all, 2);
+        check(Some("x.b.test"), &all, 2);
+        check(Some("x.y.b.test"), &all, 0);
+        check(Some(""), &all, 0);
+        check(Some("10.0.0.1"), &all, 0);
+        check(None, &all, 0);
+    }
+
+    #[test]
+    fn of_two_pairs_for_a_name_the_client_gets_the_first_it_can_verify() {
+        check(Some("a.test"), &[ECDSA], 1);
+        check(None, &[ECDSA], 1);
+        check(Some("b.test"), &[SignatureScheme::ED25519], 2);
+        check(None, &[SignatureScheme::RSA_PSS_SHA256], 0);
+    }
+
+    #[test]
+    fn an_empty_keyring_finds_nothing() {
+        assert!(Keyring::new(Vec::new()).find(Some("a.test"), &[ECDSA]).is_none());
+    }
+}
