@@ -1,1 +1,271 @@
 //! The composition root: binds everything, then runs it.
+//!
+//! Owns: the order of start and end. Never: serves a request.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use crate::admin::Admin;
+use crate::config::{Config, FeedConfig};
+use crate::feed::hub::{Feed, FeedHub};
+use crate::feed::pointer::PointerError;
+use crate::limits;
+use crate::net::connection::{self, Edge};
+use crate::net::listener::{Accepted, Listener};
+use crate::net::permit::Load;
+use crate::net::tls::watch::Watcher;
+use crate::net::tls::{Shared as TlsShared, Tls, TlsError};
+use crate::net::{Connections, Limits};
+use crate::route::Table;
+use crate::route::service::Shared;
+use crate::secret::Secret;
+use crate::shutdown::{Stages, Tasks};
+use crate::source::{self, Source, SourceError};
+use crate::telemetry::{AccessLog, Metrics};
+use crate::worker::{self, Work, Workers};
+
+/// Everything bound, nothing served yet.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    listeners: Vec<Bound>,
+    admin: Option<(Listener, Option<Secret>)>,
+    tls: Vec<Tls>,
+    hub: Arc<FeedHub>,
+    sources: Vec<(Arc<Feed>, Source)>,
+    metrics: Arc<Metrics>,
+    shared: Arc<Shared>,
+    stages: Stages,
+}
+
+#[derive(Debug)]
+struct Bound {
+    listener: Listener,
+    edge: Edge,
+}
+
+/// An address served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    /// With its real port.
+    pub address: SocketAddr,
+    pub tls: bool,
+}
+
+/// Why the config's parts cannot be bound. `listener` is its place in the config.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("cannot listen on {address}: {error}")]
+    Listener { listener: usize, address: SocketAddr, error: io::Error },
+    #[error("cannot listen on {address} for admin: {error}")]
+    Admin { address: SocketAddr, error: io::Error },
+    #[error("listener {listener}: {error}")]
+    Tls { listener: usize, error: TlsError },
+    #[error("TLS cannot start: {0}")]
+    TlsStart(TlsError),
+    #[error("feed `{feed}`: {error}")]
+    Source { feed: String, error: SourceError },
+    #[error("feed `{feed}`: {error}")]
+    Pointer { feed: String, error: PointerError },
+    #[error("the access log cannot start: {0}")]
+    Log(io::Error),
+}
+
+impl App {
+    /// Takes every address and file that the config names.
+    ///
+    /// # Errors
+    /// The first that cannot be had.
+    pub fn bind(config: Config) -> Result<App, BindError> {
+        let metrics = Arc::new(Metrics::new());
+        let hub = Arc::new(hub(&config, &metrics)?);
+        let sources = sources(&config, &hub)?;
+        let limits = Arc::new(config.limits.clone());
+        let (listeners, tls) = bind_listeners(&config, &limits)?;
+        let admin = match &config.admin {
+            None => None,
+            Some(admin) => {
+                let address = admin.listen;
+                let listener = Listener::bind(address).map_err(|error| BindError::Admin { address, error })?;
+                Some((listener, admin.token.clone()))
+            }
+        };
+        let table = Table::new(&config.routes, &metrics, |feed| watchers(&config.feeds, feed));
+        let access = AccessLog::start(config.log).map_err(BindError::Log)?;
+        let shared = Arc::new(Shared::new(table, access, &metrics));
+        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, stages: Stages::default() })
+    }
+
+    /// What is served, in the config's order.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Address> {
+        let address =
+            |bound: &Bound| Some(Address { address: bound.listener.address().ok()?, tls: bound.edge.tls.is_some() });
+        self.listeners.iter().filter_map(address).collect()
+    }
+
+    /// The admin listener's address, with its real port.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref()?.0.address().ok()
+    }
+
+    /// To drain or end it from elsewhere.
+    #[must_use]
+    pub fn stages(&self) -> Stages {
+        self.stages.clone()
+    }
+
+    /// Serves until `stop` completes, then drains and returns. The calling thread becomes the control thread.
+    ///
+    /// # Errors
+    /// If a thread or a runtime cannot be had.
+    pub fn run<F: Future<Output = ()>>(self, stop: impl FnOnce() -> F) -> io::Result<()> {
+        let work = Work {
+            shared: Arc::clone(&self.shared),
+            hub: Arc::clone(&self.hub),
+            stages: self.stages.clone(),
+            drain: self.config.drain,
+        };
+        let connections =
+            Arc::new(Connections::new(self.config.limits.connections, self.metrics.connections_open.clone()));
+        let workers = Rc::new(Workers::start(self.config.workers.get(), &work, connections)?);
+        let runtime = worker::runtime()?;
+        runtime.block_on(self.control(Rc::clone(&workers), stop));
+        drop(runtime);
+        if let Ok(workers) = Rc::try_unwrap(workers) {
+            workers.join();
+        }
+        Ok(())
+    }
+
+    async fn control<F: Future<Output = ()>>(self, workers: Rc<Workers>, stop: impl FnOnce() -> F) {
+        let tasks = Tasks::new(self.stages.clone());
+        let admin_limits = Arc::new(self.config.limits.clone());
+        for (feed, source) in self.sources {
+            let up = self.metrics.source(feed.name(), source.name());
+            tasks.spawn_background(source.run(feed, up));
+        }
+        for feed in self.hub.iter() {
+            let feed = Arc::clone(feed);
+            tasks.spawn_background(async move { feed.run_pacer().await });
+        }
+        for Bound { listener, edge } in self.listeners {
+            let workers = Rc::clone(&workers);
+            let accepting = listener.accept_each(move |accepted| workers.place(accepted, &edge));
+            tasks.spawn_background(until_draining(self.stages.clone(), accepting));
+        }
+        if let Some((listener, token)) = self.admin {
+            let admin = Admin {
+                token,
+                hub: Arc::clone(&self.hub),
+                metrics: Arc::clone(&self.metrics),
+                stages: self.stages.clone(),
+                limits: Arc::clone(&admin_limits),
+            };
+            tasks.spawn_background(serve_admin(listener, admin, admin_limits));
+        }
+        let _watcher = watch(self.tls);
+        tokio::select! {
+            () = stop() => self.stages.drain(),
+            () = self.stages.draining() => {}
+        }
+        tracing::info!("draining: no new connections; open ones are closed over {:?}", self.config.drain.spread);
+        let drained = timeout(self.config.drain.timeout, workers.finished()).await;
+        if drained.is_err() {
+            tracing::warn!("the drain's time is over; what is left is ended");
+        }
+        self.stages.end();
+    }
+}
+
+fn hub(config: &Config, metrics: &Metrics) -> Result<FeedHub, BindError> {
+    let feed = |FeedConfig { feed, sources }: &FeedConfig| {
+        let publishes = sources.iter().any(|source| matches!(source, source::Options::Publish));
+        Feed::try_new(feed.clone(), publishes, metrics.feed(&feed.name))
+            .map(Arc::new)
+            .map_err(|error| BindError::Pointer { feed: feed.name.clone(), error })
+    };
+    Ok(FeedHub::new(config.feeds.iter().map(feed).collect::<Result<Vec<_>, _>>()?))
+}
+
+fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<(Arc<Feed>, Source)>, BindError> {
+    let mut made = Vec::new();
+    for FeedConfig { feed, sources } in &config.feeds {
+        for options in sources {
+            let source =
+                Source::try_new(options, hub).map_err(|error| BindError::Source { feed: feed.name.clone(), error })?;
+            made.extend(hub.get(&feed.name).map(|feed| (Arc::clone(feed), source)));
+        }
+    }
+    Ok(made)
+}
+
+fn bind_listeners(config: &Config, limits: &Arc<Limits>) -> Result<(Vec<Bound>, Vec<Tls>), BindError> {
+    let shared = TlsShared::new().map_err(BindError::TlsStart)?;
+    let (mut bound, mut all) = (Vec::new(), Vec::new());
+    for (listener, options) in config.listeners.iter().enumerate() {
+        let tls = options.tls.as_ref().map(|options| Tls::load(options, &shared)).transpose();
+        let tls = tls.map_err(|error| BindError::Tls { listener, error })?;
+        let address = options.address;
+        let socket = Listener::bind(address).map_err(|error| BindError::Listener { listener, address, error })?;
+        let edge = Edge {
+            tls: tls.as_ref().map(Tls::server_config),
+            websocket_h2: options.websocket_h2,
+            limits: Arc::clone(limits),
+        };
+        bound.push(Bound { listener: socket, edge });
+        all.extend(tls);
+    }
+    Ok((bound, all))
+}
+
+/// The feeds whose alerts watch `feed`.
+fn watchers(feeds: &[FeedConfig], feed: &str) -> Vec<String> {
+    let watches = |source: &source::Options| matches!(source, source::Options::Alerts(alerts) if alerts.of == feed);
+    feeds.iter().filter(|other| other.sources.iter().any(watches)).map(|other| other.feed.name.clone()).collect()
+}
+
+/// Re-reads certificates when their files change, for as long as what it gives is kept.
+fn watch(tls: Vec<Tls>) -> Option<Watcher> {
+    if tls.is_empty() {
+        return None;
+    }
+    Watcher::start(tls)
+        .inspect_err(|error| tracing::warn!(%error, "certificates are not watched: restart to have new ones read"))
+        .ok()
+}
+
+async fn until_draining(stages: Stages, accepting: impl Future<Output = io::Result<()>>) {
+    tokio::select! {
+        outcome = accepting => {
+            if let Err(error) = outcome {
+                tracing::error!(%error, "a listener ended");
+            }
+        }
+        () = stages.draining() => {}
+    }
+}
+
+/// Serves the admin listener, also while draining: that is when it is asked most.
+async fn serve_admin(listener: Listener, admin: Admin, limits: Arc<Limits>) {
+    let connections = Arc::new(Connections::new(limits::ADMIN_CONNECTIONS, Default::default()));
+    let admin = Rc::new(admin);
+    let load = Load::default();
+    // Its own stages: the drain is not its end.
+    let tasks = Tasks::new(Stages::default());
+    let edge = Edge { tls: None, websocket_h2: false, limits };
+    let accepting = listener.accept_each(|accepted: Accepted| {
+        let Some(permit) = connections.admit(&load) else { return };
+        let (admin, own_tasks, edge) = (Rc::clone(&admin), tasks.clone(), edge.clone());
+        tasks.spawn_small(async move { connection::serve(accepted, permit, edge, own_tasks, admin).await });
+    });
+    if let Err(error) = accepting.await {
+        tracing::error!(%error, "the admin listener ended");
+    }
+}

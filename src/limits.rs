@@ -3,6 +3,7 @@
 //! Never: a limit that the config sets is read from here past [`crate::config`], which builds each module's `Options`
 //! out of these and of the file.
 
+use std::ops::Range;
 use std::time::Duration;
 
 // --- the process ---
@@ -17,6 +18,8 @@ pub const PLACEMENTS: usize = 1024;
 pub const BLOCKING_THREADS: usize = 4;
 /// How long an acceptor that is out of descriptors waits before it tries again.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// Connections to the admin listener.
+pub const ADMIN_CONNECTIONS: usize = 64;
 /// The kernel's queue of connections not yet accepted.
 pub const ACCEPT_BACKLOG: u32 = 4096;
 
@@ -40,6 +43,12 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 pub const H2_STREAMS: u32 = 128;
 /// What hyper may hold of one HTTP/2 stream's unsent body, in bytes.
 pub const H2_SEND_BUFFER: usize = 64 * 1024;
+/// What hyper may hold of an HTTP/1.1 connection at least, in bytes, read or unsent.
+pub const H1_BUFFER: usize = 16 * 1024;
+/// What a client may send ahead on one HTTP/2 stream, in bytes.
+pub const H2_STREAM_WINDOW: u32 = 256 * 1024;
+/// What a client may send ahead on one HTTP/2 connection, in bytes.
+pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Unsent bytes the kernel takes for one socket (`TCP_NOTSENT_LOWAT`): without it 4 MiB go before a stall is seen.
 pub const NOTSENT_LOWAT: u32 = 16 * 1024;
 
@@ -135,6 +144,11 @@ pub const FANOUT_SLICE: usize = 64;
 pub const LARGE_FRAME: usize = 32 * 1024;
 /// How long such a viewer may make none before it is dropped.
 pub const LARGE_FRAME_STALL: Duration = Duration::from_secs(5);
+
+/// Events joined into one piece of an event stream, in bytes: one TLS record.
+pub const SSE_PIECE: usize = 16 * 1024;
+/// How soon an event stream's client comes back after a cut; each is told its own.
+pub const SSE_RETRY: Range<Duration> = Duration::from_secs(1)..Duration::from_secs(5);
 
 // --- sources ---
 

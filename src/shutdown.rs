@@ -1,6 +1,18 @@
-//! Ending: the one place that spawns, and the drain.
+//! Ending: the one place that spawns, and the order in which things end.
+//!
+//! Owns: the three states of the process (serving, draining, ending) and the count of what still runs. Never: decides
+//! how a socket is closed; its roster or handler does, when told.
 
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
 use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// `[drain]`.
 #[derive(Debug, Clone, Copy)]
@@ -9,4 +21,162 @@ pub struct DrainOptions {
     pub spread: Duration,
     /// What is left then is ended.
     pub timeout: Duration,
+}
+
+/// The process's state, shared by all threads.
+#[derive(Debug, Clone, Default)]
+pub struct Stages {
+    draining: CancellationToken,
+    ending: CancellationToken,
+}
+
+/// Spawns on the current thread's runtime and counts what it spawned.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stages: Stages,
+}
+
+impl Stages {
+    /// No new work; what there is may finish.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
+    /// Everything ends now.
+    pub fn end(&self) {
+        self.draining.cancel();
+        self.ending.cancel();
+    }
+
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
+    }
+
+    /// Completes when no new work is to be taken.
+    pub async fn draining(&self) {
+        self.draining.cancelled().await;
+    }
+
+    /// Completes when everything is to end.
+    pub async fn ending(&self) {
+        self.ending.cancelled().await;
+    }
+}
+
+impl Tasks {
+    #[must_use]
+    pub fn new(stages: Stages) -> Tasks {
+        Tasks { tracker: TaskTracker::new(), stages }
+    }
+
+    #[must_use]
+    pub fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
+    /// Runs `work` on this thread until it is done or everything ends. A drain waits for it.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub fn spawn(&self, work: impl Future<Output = ()> + 'static) {
+        let stages = self.stages.clone();
+        tokio::task::spawn_local(self.tracker.track_future(async move {
+            tokio::select! {
+                biased;
+                () = work => {}
+                () = stages.ending() => {}
+            }
+        }));
+    }
+
+    /// Runs `work` as [`spawn`](Tasks::spawn) does, without adding to its size; a drain waits for it.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub fn spawn_small(&self, work: impl Future<Output = ()> + 'static) {
+        tokio::task::spawn_local(self.tracker.track_future(work));
+    }
+
+    /// Runs `work` on this thread in the background: a drain does not wait for it.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub fn spawn_background(&self, work: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+        tokio::task::spawn_local(work)
+    }
+
+    /// How many tasks run that a drain waits for.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Completes when none of them runs any more.
+    pub async fn finished(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+/// Lets hyper spawn what it needs for HTTP/2, on the thread that serves the connection.
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future<Output = ()> + 'static,
+{
+    fn execute(&self, work: F) {
+        self.spawn_small(work);
+    }
+}
+
+/// Runs `work` on the runtime's capped pool of threads for what blocks.
+///
+/// # Errors
+/// If it panics.
+#[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
+}
+
+/// Completes after a random part of `window`.
+pub fn random_wait(window: Duration) -> Pin<Box<tokio::time::Sleep>> {
+    Box::pin(tokio::time::sleep(window.mul_f64(random_unit())))
+}
+
+/// A random number of milliseconds within `range`.
+#[must_use]
+pub fn random_millis(range: Range<Duration>) -> u128 {
+    (range.start + range.end.saturating_sub(range.start).mul_f64(random_unit())).as_millis()
+}
+
+/// Puts `items` in random order.
+pub fn shuffle<T>(items: &mut [T]) {
+    let random = RandomState::new();
+    for last in (1..items.len()).rev() {
+        let other = random.hash_one(last) % (last as u64 + 1);
+        items.swap(last, usize::try_from(other).unwrap_or(last));
+    }
+}
+
+/// A random number from 0 up to 1; good enough to spread load, not for secrets.
+fn random_unit() -> f64 {
+    const STEPS: u32 = 1 << 20;
+    let step = RandomState::new().hash_one(0u8) % u64::from(STEPS);
+    step as f64 / f64::from(STEPS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{random_unit, shuffle};
+
+    #[test]
+    fn a_shuffle_keeps_every_item_and_changes_the_order() {
+        let mut items: Vec<u32> = (0..1000).collect();
+        shuffle(&mut items);
+        assert!(!items.is_sorted());
+        items.sort_unstable();
+        assert_eq!(items, (0..1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_random_part_is_at_least_nothing_and_less_than_all() {
+        let parts: Vec<f64> = (0..1000).map(|_| random_unit()).collect();
+        assert!(parts.iter().all(|part| (0.0..1.0).contains(part)));
+        assert!(parts.iter().any(|part| *part < 0.5) && parts.iter().any(|part| *part >= 0.5));
+    }
 }

@@ -1,1 +1,159 @@
-//! A worker: one thread, its runtime, and the sockets placed on it.
+//! A worker: one thread with its own single-threaded runtime, and the sockets placed on it.
+//!
+//! Owns: its rosters and its service. Never: hands a connection on; once placed it stays.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use tokio::runtime::LocalOptions;
+use tokio::sync::mpsc;
+
+use crate::feed::hub::FeedHub;
+use crate::feed::roster::{Roster, Scratch};
+use crate::limits;
+use crate::net::connection::{self, Edge};
+use crate::net::listener::Accepted;
+use crate::net::permit::Load;
+use crate::net::{ConnectionPermit, Connections};
+use crate::route::service::{Service, Shared};
+use crate::shutdown::{DrainOptions, Stages, Tasks};
+use crate::telemetry::log::client_warning;
+
+/// All workers, as the acceptor sees them.
+#[derive(Debug)]
+pub struct Workers {
+    workers: Vec<Worker>,
+    connections: Arc<Connections>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    inbox: mpsc::Sender<Placed>,
+    load: Load,
+    thread: JoinHandle<()>,
+}
+
+/// A connection on its way to its worker.
+#[derive(Debug)]
+struct Placed {
+    accepted: Accepted,
+    permit: ConnectionPermit,
+    edge: Edge,
+}
+
+/// What every worker works with.
+#[derive(Debug, Clone)]
+pub struct Work {
+    pub shared: Arc<Shared>,
+    pub hub: Arc<FeedHub>,
+    pub stages: Stages,
+    pub drain: DrainOptions,
+}
+
+impl Workers {
+    /// Starts `count` threads.
+    ///
+    /// # Errors
+    /// If a thread or its runtime cannot be had.
+    pub fn start(count: usize, work: &Work, connections: Arc<Connections>) -> io::Result<Workers> {
+        let workers = (0..count).map(|index| Worker::start(index, work.clone())).collect::<io::Result<_>>()?;
+        Ok(Workers { workers, connections })
+    }
+
+    /// Gives the connection to the worker that holds fewest.
+    pub fn place(&self, accepted: Accepted, edge: &Edge) {
+        let addr = accepted.addr;
+        let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else { return };
+        let Some(permit) = self.connections.admit(&worker.load) else {
+            return drop_connection(addr, "the process holds as many connections as it may");
+        };
+        if worker.inbox.try_send(Placed { accepted, permit, edge: edge.clone() }).is_err() {
+            drop_connection(addr, "its worker is behind with taking up connections");
+        }
+    }
+
+    /// Waits until every worker has ended.
+    pub fn join(self) {
+        for Worker { inbox, thread, .. } in self.workers {
+            drop(inbox);
+            if thread.join().is_err() {
+                tracing::error!("a worker ended in a panic");
+            }
+        }
+    }
+
+    /// Completes when every worker has let its last connection go.
+    pub async fn finished(&self) {
+        for worker in &self.workers {
+            worker.inbox.closed().await;
+        }
+    }
+}
+
+impl Worker {
+    fn start(index: usize, work: Work) -> io::Result<Worker> {
+        let (inbox, placed) = mpsc::channel(limits::PLACEMENTS);
+        let load = Load::default();
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
+            Ok(runtime) => runtime.block_on(run(work, placed)),
+            Err(error) => tracing::error!(%error, "a worker's runtime cannot start"),
+        })?;
+        Ok(Worker { inbox, load, thread })
+    }
+}
+
+/// A single-threaded runtime, with a capped pool for what blocks.
+///
+/// # Errors
+/// What the kernel says.
+pub fn runtime() -> io::Result<tokio::runtime::LocalRuntime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(limits::BLOCKING_THREADS)
+        .build_local(LocalOptions::default())
+}
+
+/// Serves what is placed here until everything ends, or a drain has nothing left to wait for.
+async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
+    let tasks = Tasks::new(work.stages.clone());
+    let scratch: Scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
+    let rosters: Vec<_> = work.hub.iter().map(|feed| Roster::new(feed, Rc::clone(&scratch))).collect();
+    for roster in &rosters {
+        tasks.spawn_background(Rc::clone(roster).run());
+        tasks.spawn_background(Rc::clone(roster).keep_time());
+    }
+    let by_name = rosters.iter().map(|roster| (roster.feed().name().to_owned(), Rc::clone(roster))).collect();
+    let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::new(by_name), tasks.clone()));
+    loop {
+        tokio::select! {
+            connection = placed.recv() => match connection {
+                Some(Placed { accepted, permit, edge }) => {
+                    let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
+                    tasks.spawn_small(async move {
+                        connection::serve(accepted, permit, edge, own_tasks, service).await;
+                    });
+                }
+                None => break,
+            },
+            () = work.stages.draining() => break,
+        }
+    }
+    for roster in &rosters {
+        tasks.spawn_background(Rc::clone(roster).drain(work.drain.spread));
+    }
+    tokio::select! {
+        () = tasks.finished() => {}
+        () = work.stages.ending() => {}
+    }
+}
+
+fn drop_connection(addr: SocketAddr, reason: &str) {
+    if let Some(unsaid) = client_warning() {
+        tracing::warn!(client = %addr.ip(), reason, unsaid, "connection dropped");
+    }
+}

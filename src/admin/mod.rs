@@ -1,8 +1,28 @@
-//! The admin listener: readiness, metrics, publishing.
+//! The admin listener: readiness, metrics, publishing to a feed.
+//!
+//! Owns: its own guard, since what it serves is for the host's operators alone: a token where one is set, else only
+//! requests for a loopback name, from no foreign page. Never: serves on a worker; it answers while they are busy.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::feed::hub::{FeedHub, Published};
+use crate::feed::normalize;
+use crate::limits;
+use crate::message::{Body, headers, respond};
+use crate::net::clock::InFlight;
+use crate::net::connection::Answer;
+use crate::net::{Limits, Peer};
 use crate::secret::Secret;
+use crate::shutdown::Stages;
+use crate::telemetry::Metrics;
+
+pub mod guard;
 
 /// `[admin]`, where it is not off.
 #[derive(Debug, Clone)]
@@ -10,4 +30,87 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Required as `Bearer` on every path but `/healthz` and `/readyz`.
     pub token: Option<Secret>,
+}
+
+/// Answers the admin listener's requests.
+#[derive(Debug)]
+pub struct Admin {
+    pub token: Option<Secret>,
+    pub hub: Arc<FeedHub>,
+    pub metrics: Arc<Metrics>,
+    pub stages: Stages,
+    pub limits: Arc<Limits>,
+}
+
+impl Admin {
+    async fn route(&self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        if let Err(refusal) = guard::check(&request, self.token.as_ref()) {
+            return *refusal;
+        }
+        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+        match path.as_str() {
+            "/healthz" | "/readyz" | "/metrics" if !reading => respond::method_not_allowed("GET, HEAD"),
+            "/healthz" => respond::json(StatusCode::OK, r#"{"status":"alive"}"#),
+            "/readyz" if self.stages.is_draining() => {
+                respond::problem(StatusCode::SERVICE_UNAVAILABLE, "draining: no new work is taken")
+            }
+            "/readyz" => respond::json(StatusCode::OK, r#"{"status":"ready"}"#),
+            "/metrics" => metrics(&self.metrics),
+            other => match other.strip_prefix("/api/feeds/") {
+                Some(name) if *request.method() == Method::POST => self.publish(name, request).await,
+                Some(_) => respond::method_not_allowed("POST"),
+                None => respond::problem(StatusCode::NOT_FOUND, "the admin listener serves nothing at this path"),
+            },
+        }
+    }
+
+    /// `POST /api/feeds/NAME` with one message.
+    async fn publish(&self, name: &str, request: Request<Incoming>) -> Response<Body> {
+        let Some(feed) = self.hub.get(name) else {
+            return respond::problem(StatusCode::NOT_FOUND, "no feed of this name is configured");
+        };
+        if !feed.takes_publications() {
+            let detail = "this feed has no `publish` source; add { publish = {} } to its sources";
+            return respond::problem(StatusCode::CONFLICT, detail);
+        }
+        let body = Limited::new(request.into_body(), limits::MAX_MESSAGE).collect();
+        let text = match timeout(self.limits.body_timeout, body).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                return respond::problem(StatusCode::PAYLOAD_TOO_LARGE, "a message has at most 1 MiB");
+            }
+            Ok(Err(_)) => return respond::problem(StatusCode::BAD_REQUEST, "the body broke off"),
+            Err(_elapsed) => return respond::problem(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+        };
+        let Ok(text) = std::str::from_utf8(&text) else {
+            return respond::problem(StatusCode::BAD_REQUEST, "a message is UTF-8");
+        };
+        if let Err(error) = serde_json::from_str::<&serde_json::value::RawValue>(text) {
+            return respond::problem(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}"));
+        }
+        let said = match feed.publish(normalize::Incoming::Text(text), jiff::Timestamp::now()) {
+            Published::At(seq) => serde_json::json!({ "id": feed.id(seq) }),
+            Published::Held => serde_json::json!({ "held": "min_interval" }),
+            Published::Skipped(rule) => serde_json::json!({ "skipped": rule.describe() }),
+        };
+        respond::json(StatusCode::OK, said.to_string())
+    }
+}
+
+impl Answer for Admin {
+    type Body = Body;
+
+    async fn answer(&self, _peer: Peer, _in_flight: &InFlight, request: Request<Incoming>) -> Response<Body> {
+        let mut response = self.route(request).await;
+        let headers = response.headers_mut();
+        headers::finish(headers);
+        headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+fn metrics(metrics: &Metrics) -> Response<Body> {
+    let type_ = http::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    respond::whole(StatusCode::OK, type_, metrics.text())
 }

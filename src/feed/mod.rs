@@ -2,16 +2,28 @@
 //!
 //! Never: hyper, a listener or a WebSocket client; what is served is bytes and sockets.
 
+pub mod audience;
 pub mod command;
 pub mod envelope;
 mod fields;
+pub mod hub;
 mod json;
+pub mod log;
+pub mod message;
 pub mod normalize;
 pub mod options;
+pub mod outgoing;
+pub mod pacer;
 pub mod pointer;
+pub mod pull;
+pub mod pulse;
+pub mod roster;
+pub mod seat;
 pub mod select;
+pub mod socket;
 mod span;
-mod system;
+pub mod system;
 pub mod timestamp;
+pub mod viewer;
 
 pub use options::{Delivery, NormalizeOptions, Options, Shape, Skip, Slow, Snapshot};

@@ -1,30 +1,69 @@
-//! The checks on a request, in order; each gives `Result<_, Denied>`.
+//! The checks on a request, in the order in which [`admit`] makes them: what concerns the whole process first, since it
+//! costs nothing, then what must be parsed.
+//!
+//! Never: answers; a check gives `Result<_, Denied>`, and one place turns that into a response.
 
-/// One entry of a route's `origins`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OriginRule {
-    /// The request's own origin.
-    Same,
-    /// `*`.
-    Any,
-    /// The literal `null`, which sandboxed frames and files send.
-    Null,
-    /// `https://dash.example.com`, `http://localhost:*`, `https://*.example.com`.
-    Pattern { scheme: String, host: OriginHost, port: OriginPort },
+pub mod origin;
+
+use http::StatusCode;
+use http::request::Parts;
+
+pub use origin::{OriginHost, OriginPort, OriginRule};
+
+/// What a request is checked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit<'a> {
+    pub request: &'a Parts,
+    /// The host it is for, with its port.
+    pub authority: &'a str,
+    /// Over TLS.
+    pub secure: bool,
+    /// It would open a socket or an event stream.
+    pub lasting: bool,
+    pub draining: bool,
 }
 
-/// Lower-case; an IPv6 address in brackets, as in an `Origin` header.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OriginHost {
-    Exact(String),
-    /// `*.example.com`, kept as `.example.com`.
-    Suffix(String),
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    #[error("the server is about to restart; try again in a moment")]
+    Draining,
+    #[error("the server holds as many connections as it may")]
+    OverCap,
+    #[error("pages of this origin may not open this socket; the route's `origins` must name it")]
+    Origin { origin: String, authority: String },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OriginPort {
-    /// None was named: the default one of the scheme.
-    Default,
-    Exact(u16),
-    Any,
+/// Makes every check that a route asks for.
+///
+/// # Errors
+/// The first that fails.
+pub fn admit(visit: &Visit<'_>, origins: &[OriginRule]) -> Result<(), Denied> {
+    if visit.lasting && visit.draining {
+        return Err(Denied::Draining);
+    }
+    if visit.lasting {
+        origin::check(origins, visit)?;
+    }
+    Ok(())
+}
+
+impl Denied {
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Denied::Draining | Denied::OverCap => StatusCode::SERVICE_UNAVAILABLE,
+            Denied::Origin { .. } => StatusCode::FORBIDDEN,
+        }
+    }
+
+    /// The `reason` of `steadfeed_denied_total`.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Denied::Draining => "draining",
+            Denied::OverCap => "connections",
+            Denied::Origin { .. } => "origin",
+        }
+    }
 }

@@ -1,1 +1,115 @@
-//! What serves a request once a route and its guards let it in.
+//! What serves a request once its route's guards let it in.
+//!
+//! Owns: one handler a file, and the one match over them. Never: checks who may ask; that was done.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Request, Response, Version};
+use hyper::body::Incoming;
+
+use crate::feed::roster::Roster;
+use crate::message::{Body, headers};
+use crate::net::Peer;
+use crate::net::clock::InFlight;
+use crate::shutdown::Tasks;
+use crate::telemetry::{AccessLog, RouteMeters};
+use crate::ws;
+
+pub mod feed_get;
+pub mod feed_sse;
+pub mod feed_ws;
+pub mod fixed;
+pub mod page;
+
+pub use fixed::Fixed;
+pub use page::Asset;
+
+/// This worker's rosters, by feed.
+pub type Rosters = Rc<HashMap<String, Rc<Roster>>>;
+
+/// What a route does.
+#[derive(Debug)]
+pub enum Handler {
+    Feed(FeedDoor),
+    Page(Asset),
+    Respond(Fixed),
+}
+
+/// A feed as a route serves it.
+#[derive(Debug, Clone)]
+pub struct FeedDoor {
+    pub feed: String,
+    pub delivery: Arc<crate::feed::Delivery>,
+}
+
+/// What a handler is given beside the request.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    pub peer: Peer,
+    pub in_flight: &'a InFlight,
+    pub rosters: &'a Rosters,
+    pub tasks: &'a Tasks,
+    pub access: &'a AccessLog,
+    pub meters: &'a Arc<RouteMeters>,
+}
+
+impl Handler {
+    /// The response, and whether the connection or stream became a socket.
+    #[must_use]
+    pub fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
+        match self {
+            Handler::Feed(door) => door.handle(call, request),
+            Handler::Page(asset) => (asset.answer(&request), false),
+            Handler::Respond(fixed) => (fixed.answer(), false),
+        }
+    }
+}
+
+impl FeedDoor {
+    fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
+        let Some(roster) = call.rosters.get(&self.feed) else {
+            // The config refuses a route to a feed that does not exist.
+            tracing::error!(feed = self.feed, "a route leads to a feed that this worker does not have");
+            return (crate::message::respond::empty(http::StatusCode::INTERNAL_SERVER_ERROR), false);
+        };
+        if is_websocket(&request) {
+            return feed_ws::open(self, roster, call, request);
+        }
+        let (parts, _body) = request.into_parts();
+        let response = match parts.method {
+            Method::GET if wants_events(&parts) => feed_sse::open(self, roster, &parts),
+            Method::GET | Method::HEAD => feed_get::answer(self, roster, &parts),
+            _ => crate::message::respond::method_not_allowed("GET, HEAD"),
+        };
+        (response, false)
+    }
+}
+
+/// Whether the answer would be a socket or an event stream.
+#[must_use]
+pub fn is_lasting(handler: &Handler, parts: &Parts) -> bool {
+    match handler {
+        Handler::Feed(_) => {
+            wants_events(parts)
+                || ws::handshake::wants_websocket(&parts.method, parts.version, &parts.headers)
+                || parts.method == Method::CONNECT
+        }
+        Handler::Page(_) | Handler::Respond(_) => false,
+    }
+}
+
+fn wants_events(parts: &Parts) -> bool {
+    parts.method == Method::GET && headers::accepts(&parts.headers, "text/event-stream")
+}
+
+/// An upgrade over HTTP/1.1, or extended CONNECT over HTTP/2 (RFC 8441, section 5).
+fn is_websocket<B>(request: &Request<B>) -> bool {
+    let protocol = request.extensions().get::<hyper::ext::Protocol>();
+    let extended = request.version() == Version::HTTP_2
+        && request.method() == Method::CONNECT
+        && protocol.is_some_and(|protocol| protocol.as_str() == "websocket");
+    extended || ws::handshake::wants_websocket(request.method(), request.version(), request.headers())
+}

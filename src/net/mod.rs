@@ -5,7 +5,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub mod clock;
+pub mod connection;
+pub mod listener;
+pub mod peer;
+pub mod permit;
+pub mod stream;
 pub mod tls;
+
+pub use peer::Peer;
+pub use permit::{ConnectionPermit, Connections};
+pub use stream::Stream;
 
 /// What the config says of one listener.
 #[derive(Debug, Clone)]

@@ -1,7 +1,142 @@
 //! Sources: where a feed's messages come from.
+//!
+//! Owns: running each source and counting whether it delivers. Never: knows who watches.
 
 pub mod alerts;
 pub mod options;
 pub mod stats;
 
+use std::io;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
 pub use options::{AlertRule, AlertsOptions, Options, StatsOptions};
+
+use crate::feed::Shape;
+use crate::feed::hub::{Feed, FeedHub};
+use crate::feed::log::{Cursor, Next};
+use crate::feed::normalize::Incoming;
+use crate::limits;
+use crate::shutdown;
+use alerts::Rules;
+use stats::{Roots, Sampler};
+
+/// A source that is ready to run.
+#[derive(Debug)]
+pub enum Source {
+    Stats {
+        sampler: Box<Sampler>,
+        options: StatsOptions,
+    },
+    Alerts {
+        rules: Rules,
+        of: Arc<Feed>,
+    },
+    /// Nothing runs: the admin listener publishes.
+    Publish,
+}
+
+/// Why a source cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("the host's statistics cannot be read: {0}")]
+    Stats(#[from] stats::StatsError),
+    #[error("alerts watch the feed `{0}`, which does not exist")]
+    NoFeed(String),
+}
+
+impl Source {
+    /// Takes what the source needs, and the first reading that later ones are compared with.
+    ///
+    /// # Errors
+    /// If the statistics cannot be read at all, or the feed to watch is not in `hub`.
+    pub fn try_new(options: &Options, hub: &FeedHub) -> Result<Source, SourceError> {
+        Ok(match options {
+            Options::Stats(options) => Source::Stats {
+                sampler: Box::new(Sampler::try_new(&options.path, Roots::default())?),
+                options: options.clone(),
+            },
+            Options::Alerts(options) => Source::Alerts {
+                rules: Rules::new(options.rules.clone(), limits::ALERT_SUBJECTS),
+                of: Arc::clone(hub.get(&options.of).ok_or_else(|| SourceError::NoFeed(options.of.clone()))?),
+            },
+            Options::Publish => Source::Publish,
+        })
+    }
+
+    /// As the metrics name it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Source::Stats { .. } => "stats",
+            Source::Alerts { .. } => "alerts",
+            Source::Publish => "publish",
+        }
+    }
+
+    /// Fills `feed`; never ends unless there is nothing to run.
+    pub async fn run(self, feed: Arc<Feed>, up: Gauge) {
+        match self {
+            Source::Stats { sampler, options } => run_stats(sampler, &options, &feed, &up).await,
+            Source::Alerts { rules, of } => run_alerts(rules, &of, &feed, &up).await,
+            Source::Publish => drop(up.set(1)),
+        }
+    }
+}
+
+/// The first message comes once there is something to compare with; then one each interval, read off this thread.
+async fn run_stats(mut sampler: Box<Sampler>, options: &StatsOptions, feed: &Feed, up: &Gauge) {
+    let mut ticks = interval_at(Instant::now() + limits::STATS_SETTLE, options.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        let sample = move || {
+            let text = sampler.sample(Instant::now());
+            (sampler, text)
+        };
+        let read: io::Result<_> = shutdown::blocking(sample).await;
+        match read {
+            Ok((back, text)) => {
+                sampler = back;
+                feed.publish(Incoming::Text(&text), Timestamp::now());
+                up.set(1);
+            }
+            Err(error) => {
+                up.set(0);
+                tracing::error!(feed = feed.name(), %error, "reading the host's statistics failed; the feed stays as it is");
+                return;
+            }
+        }
+    }
+}
+
+/// Judges each message of the other feed as it comes.
+async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, feed: &Feed, up: &Gauge) {
+    let mut follower = of.follow();
+    let handoff = follower.handoff();
+    let mut cursor = Cursor::newest(follower.log(), 1);
+    up.set(1);
+    loop {
+        loop {
+            match follower.log().next(&cursor) {
+                Next::Message(message) => {
+                    cursor.pass(message.seq());
+                    let text = message.encoding(Shape::Envelope).text();
+                    let text = std::str::from_utf8(&text).unwrap_or_default();
+                    let now = Timestamp::now();
+                    for said in rules.observe(message.envelope().key(), text, now) {
+                        feed.publish(Incoming::Text(&said), now);
+                    }
+                }
+                Next::Behind => cursor.conflate(follower.log()),
+                Next::Nothing => break,
+            }
+        }
+        if follower.pull() == 0 {
+            handoff.arrived().await;
+        }
+    }
+}

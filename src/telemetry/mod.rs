@@ -1,17 +1,13 @@
-//! What the process says of itself: log, access log, metrics.
+//! What the process says of itself: its log, the access log, the metrics.
+//!
+//! Never: a token, a query string or a header's value.
 
-/// `[log]`.
-#[derive(Debug, Clone, Copy)]
-pub struct LogOptions {
-    pub format: LogFormat,
-    pub level: tracing::Level,
-    /// One line a request or socket.
-    pub access: bool,
-}
+pub mod access;
+pub mod log;
+pub mod metrics;
+pub mod socket;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    #[default]
-    Text,
-    Json,
-}
+pub use access::AccessLog;
+pub use log::{LogFormat, LogOptions};
+pub use metrics::{FeedMeters, Metrics, RouteMeters};
+pub use socket::SocketRecord;

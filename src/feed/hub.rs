@@ -1,0 +1,292 @@
+//! The hub: every feed of the process, each with its one sequence, and the hand-off to each worker.
+//!
+//! Owns: giving sequence numbers, the feed's own log, the bounded hand-offs. Never: waits for a worker: one that does
+//! not keep up copies the log instead (conflation is the log's own reading rule).
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::envelope::Envelope;
+use super::log::{Bounds, Log};
+use super::message::Message;
+use super::normalize::{Dropped, Incoming, Normalizer, Outcome};
+use super::options::Options;
+use super::pacer::Pacer;
+use super::pointer::PointerError;
+use super::select::FieldSets;
+use crate::limits;
+use crate::telemetry::FeedMeters;
+
+/// All feeds, by name.
+#[derive(Debug, Default)]
+pub struct FeedHub {
+    feeds: HashMap<String, Arc<Feed>>,
+}
+
+/// One feed.
+#[derive(Debug)]
+pub struct Feed {
+    options: Options,
+    normalizer: Normalizer,
+    /// Tells this process's sequence from an earlier one's.
+    boot: String,
+    state: Mutex<State>,
+    /// Something may wait for its `min_interval`.
+    paced: Notify,
+    field_sets: FieldSets,
+    meters: FeedMeters,
+    /// One of its sources is `publish`.
+    publishes: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    log: Log,
+    pacer: Pacer,
+    handoffs: Vec<Arc<Handoff>>,
+}
+
+/// What became of a message given to [`Feed::publish`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// It has this place in the sequence.
+    At(u64),
+    /// It waits for `min_interval`, unless a newer one takes its place.
+    Held,
+    Skipped(Dropped),
+}
+
+/// Messages on their way to one follower, bounded in number and bytes.
+#[derive(Debug, Default)]
+pub struct Handoff {
+    pending: Mutex<Pending>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    queue: VecDeque<Arc<Message>>,
+    bytes: usize,
+    overrun: bool,
+}
+
+/// A copy of a feed's log that follows it: a worker's, or a source's that watches another feed.
+#[derive(Debug)]
+pub struct Follower {
+    feed: Arc<Feed>,
+    handoff: Arc<Handoff>,
+    log: Log,
+}
+
+impl FeedHub {
+    #[must_use]
+    pub fn new(feeds: impl IntoIterator<Item = Arc<Feed>>) -> FeedHub {
+        FeedHub { feeds: feeds.into_iter().map(|feed| (feed.options.name.clone(), feed)).collect() }
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Feed>> {
+        self.feeds.get(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Feed>> {
+        self.feeds.values()
+    }
+}
+
+impl Feed {
+    /// # Errors
+    /// If the options' `key` or the `at` of a `skip` is no JSON Pointer.
+    pub fn try_new(options: Options, publishes: bool, meters: FeedMeters) -> Result<Feed, PointerError> {
+        let state = State {
+            log: Log::new(Bounds::new(options.history, options.keys)),
+            pacer: Pacer::new(options.min_interval, options.keys),
+            handoffs: Vec::new(),
+        };
+        Ok(Feed {
+            normalizer: Normalizer::new(&options.normalize)?,
+            boot: format!("{:08x}", RandomState::new().hash_one(&options.name) as u32),
+            state: Mutex::new(state),
+            paced: Notify::new(),
+            field_sets: FieldSets::default(),
+            publishes,
+            options,
+            meters,
+        })
+    }
+
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    #[must_use]
+    pub fn boot(&self) -> &str {
+        &self.boot
+    }
+
+    /// Whether the admin listener may publish to it.
+    #[must_use]
+    pub fn takes_publications(&self) -> bool {
+        self.publishes
+    }
+
+    #[must_use]
+    pub fn field_sets(&self) -> &FieldSets {
+        &self.field_sets
+    }
+
+    #[must_use]
+    pub fn meters(&self) -> &FeedMeters {
+        &self.meters
+    }
+
+    /// Normalises `message` and gives it to every follower.
+    pub fn publish(&self, message: Incoming<'_>, received: Timestamp) -> Published {
+        self.meters.messages_in.inc();
+        let envelope = match self.normalizer.normalize(message, received) {
+            Outcome::Keep(envelope) => envelope,
+            Outcome::Skip(dropped) => return Published::Skipped(dropped),
+        };
+        let mut state = self.lock();
+        let ready = state.pacer.offer(envelope, Instant::now());
+        let last = ready.into_iter().map(|envelope| state.append(envelope)).last();
+        drop(state);
+        self.paced.notify_one();
+        last.map_or(Published::Held, Published::At)
+    }
+
+    /// Releases what `min_interval` holds back, each when it is due; never ends.
+    pub async fn run_pacer(&self) {
+        loop {
+            let due = self.lock().pacer.next_due();
+            tokio::select! {
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    let mut state = self.lock();
+                    for envelope in state.pacer.release(Instant::now()) {
+                        state.append(envelope);
+                    }
+                }
+                () = self.paced.notified() => {}
+            }
+        }
+    }
+
+    /// A copy of the log as it is now, and a hand-off for all that comes after: no gap and no repeat between.
+    #[must_use]
+    pub fn follow(self: &Arc<Self>) -> Follower {
+        let handoff = Arc::new(Handoff::default());
+        let mut state = self.lock();
+        state.handoffs.push(Arc::clone(&handoff));
+        Follower { feed: Arc::clone(self), handoff, log: state.log.clone() }
+    }
+
+    /// The id of a message (`<boot>-<sequence>`), as SSE sends it.
+    #[must_use]
+    pub fn id(&self, seq: u64) -> String {
+        format!("{}-{seq}", self.boot)
+    }
+
+    /// The sequence number in `id`, where this process gave it.
+    #[must_use]
+    pub fn seq_of(&self, id: &str) -> Option<u64> {
+        let (boot, seq) = id.trim().split_once('-')?;
+        if boot == self.boot { seq.parse().ok() } else { None }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way through a change; a poisoned feed would silence it for ever.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn append(&mut self, envelope: Envelope) -> u64 {
+        let seq = self.log.head() + 1;
+        let message = Arc::new(Message::new(seq, envelope));
+        self.log.append(Arc::clone(&message));
+        for handoff in &self.handoffs {
+            handoff.push(&message);
+        }
+        seq
+    }
+}
+
+impl Handoff {
+    fn push(&self, message: &Arc<Message>) {
+        let mut pending = self.lock();
+        let bytes = message.envelope().len();
+        if pending.queue.len() >= limits::HANDOFF_MESSAGES || pending.bytes + bytes > limits::HANDOFF_BYTES {
+            *pending = Pending { overrun: true, ..Pending::default() };
+        }
+        if !pending.overrun {
+            pending.bytes += bytes;
+            pending.queue.push_back(Arc::clone(message));
+        }
+        drop(pending);
+        self.arrived.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Follower {
+    #[must_use]
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Completes when there may be something to [`pull`](Follower::pull).
+    #[must_use]
+    pub fn handoff(&self) -> Arc<Handoff> {
+        Arc::clone(&self.handoff)
+    }
+
+    /// Takes over a few of the messages handed off, never so many that a reader at the head would fall behind.
+    /// Gives how far the head moved.
+    pub fn pull(&mut self) -> u64 {
+        let before = self.log.head();
+        let mut pending = self.handoff.lock();
+        if pending.overrun {
+            *pending = Pending::default();
+            drop(pending);
+            self.log = self.feed.lock().log.clone();
+            return self.log.head() - before;
+        }
+        for _ in 0..self.log.chunk() {
+            let Some(message) = pending.queue.pop_front() else { break };
+            pending.bytes -= message.envelope().len();
+            self.log.append(message);
+        }
+        self.log.head() - before
+    }
+}
+
+impl Handoff {
+    pub async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.feed.lock().handoffs.retain(|handoff| !Arc::ptr_eq(handoff, &self.handoff));
+    }
+}

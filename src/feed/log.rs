@@ -1,0 +1,231 @@
+//! A feed's log: the history of each (type, key), in the feed's one sequence, and reading it after a cursor.
+//!
+//! Owns: what is kept and what is pushed out: `history` messages of each (type, key), `keys` such pairs, and
+//! [`limits::LOG_BYTES`] in all. Never: knows who reads.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::message::Message;
+use crate::limits;
+
+/// Messages by sequence number, bounded. A clone shares the messages.
+#[derive(Debug, Clone)]
+pub struct Log {
+    messages: BTreeMap<u64, Arc<Message>>,
+    /// Sequence numbers kept of each (type, key), oldest first.
+    series: HashMap<Box<str>, VecDeque<u64>>,
+    /// The newest of each series, by sequence number: the last values, and who was updated least recently.
+    newest: BTreeMap<u64, Box<str>>,
+    head: u64,
+    /// The highest sequence number that was pushed out.
+    floor: u64,
+    bytes: usize,
+    bounds: Bounds,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Messages of each (type, key).
+    pub history: NonZeroUsize,
+    /// (type, key) pairs.
+    pub keys: NonZeroUsize,
+    /// Bytes of all messages.
+    pub bytes: usize,
+}
+
+/// A place in a log: everything up to it has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    at: u64,
+    /// Up to this sequence number only the newest `depth` messages of each (type, key) are read.
+    until: u64,
+    depth: usize,
+}
+
+/// The next thing after a cursor.
+#[derive(Debug)]
+pub enum Next<'a> {
+    Message(&'a Arc<Message>),
+    /// The cursor is at the head.
+    Nothing,
+    /// Messages the reader had not seen were pushed out.
+    Behind,
+}
+
+impl Bounds {
+    #[must_use]
+    pub fn new(history: usize, keys: NonZeroUsize) -> Bounds {
+        let history = NonZeroUsize::new(history).unwrap_or(NonZeroUsize::MIN);
+        Bounds { history, keys, bytes: limits::LOG_BYTES }
+    }
+}
+
+impl Log {
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Log {
+        Log {
+            messages: BTreeMap::new(),
+            series: HashMap::new(),
+            newest: BTreeMap::new(),
+            head: 0,
+            floor: 0,
+            bytes: 0,
+            bounds,
+        }
+    }
+
+    /// The sequence number of the newest message, 0 before the first.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.head
+    }
+
+    #[must_use]
+    pub fn contains(&self, seq: u64) -> bool {
+        self.messages.contains_key(&seq)
+    }
+
+    /// How many messages can be added before one of them could push out another of them.
+    #[must_use]
+    pub fn chunk(&self) -> usize {
+        self.bounds.history.min(self.bounds.keys).get()
+    }
+
+    /// Adds `message`, pushing out what exceeds the bounds. One that is not newer than the head is already here.
+    pub fn append(&mut self, message: Arc<Message>) {
+        let seq = message.seq();
+        if seq <= self.head {
+            return;
+        }
+        self.head = seq;
+        self.bytes += message.envelope().len();
+        let name = series_name(&message);
+        let series = self.series.entry(name.clone()).or_default();
+        if let Some(previous) = series.back() {
+            self.newest.remove(previous);
+        }
+        series.push_back(seq);
+        let oldest = if series.len() > self.bounds.history.get() { series.pop_front() } else { None };
+        self.newest.insert(seq, name);
+        self.messages.insert(seq, message);
+        if let Some(oldest) = oldest {
+            self.remove_message(oldest);
+        }
+        self.trim();
+    }
+
+    /// What comes after `cursor`, which it does not move: that is [`Cursor::pass`].
+    #[must_use]
+    pub fn next(&self, cursor: &Cursor) -> Next<'_> {
+        if cursor.at >= self.head {
+            return Next::Nothing;
+        }
+        if cursor.at.max(cursor.until) < self.floor {
+            return Next::Behind;
+        }
+        if cursor.depth == 1 && cursor.at < cursor.until {
+            return self.next_newest(cursor);
+        }
+        let within = |seq: u64, message: &Message| seq > cursor.until || self.rank(seq, message) <= cursor.depth;
+        let mut after = self.messages.range(cursor.at + 1..);
+        after.find(|(seq, message)| within(**seq, message)).map_or(Next::Nothing, |(_, message)| Next::Message(message))
+    }
+
+    /// The newest message of each (type, key), in sequence order.
+    pub fn last_values(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.newest.keys().filter_map(|seq| self.messages.get(seq))
+    }
+
+    /// As [`next`](Log::next) at depth 1, without a walk over the history.
+    fn next_newest(&self, cursor: &Cursor) -> Next<'_> {
+        let newest = self.newest.range(cursor.at + 1..=cursor.until).next().map(|(seq, _)| *seq);
+        let later = || self.messages.range(cursor.until + 1..).next().map(|(seq, _)| *seq);
+        let seq = newest.or_else(later);
+        seq.and_then(|seq| self.messages.get(&seq)).map_or(Next::Nothing, Next::Message)
+    }
+
+    /// 1 for the newest of its (type, key), 2 for the one before it, and so on.
+    fn rank(&self, seq: u64, message: &Message) -> usize {
+        let Some(series) = self.series.get(&series_name(message)) else { return usize::MAX };
+        series.len() - series.partition_point(|kept| *kept < seq)
+    }
+
+    fn trim(&mut self) {
+        while self.newest.len() > self.bounds.keys.get() {
+            let Some((_, name)) = self.newest.pop_first() else { return };
+            for seq in self.series.remove(&name).unwrap_or_default() {
+                self.remove_message(seq);
+            }
+        }
+        // The message just added stays, however large it is.
+        while self.bytes > self.bounds.bytes && self.messages.len() > 1 {
+            let Some((&seq, message)) = self.messages.first_key_value() else { return };
+            let name = series_name(message);
+            self.forget(&name, seq);
+            self.remove_message(seq);
+        }
+    }
+
+    fn forget(&mut self, name: &str, seq: u64) {
+        let Some(series) = self.series.get_mut(name) else { return };
+        series.retain(|kept| *kept != seq);
+        if series.is_empty() {
+            self.series.remove(name);
+            self.newest.remove(&seq);
+        }
+    }
+
+    fn remove_message(&mut self, seq: u64) {
+        if let Some(message) = self.messages.remove(&seq) {
+            self.bytes -= message.envelope().len();
+            self.floor = self.floor.max(seq);
+        }
+    }
+}
+
+impl Cursor {
+    /// At the head: only what comes later is read.
+    #[must_use]
+    pub fn live(log: &Log) -> Cursor {
+        Cursor { at: log.head, until: 0, depth: 0 }
+    }
+
+    /// Before the newest `depth` messages of each (type, key); what comes later is read whole.
+    #[must_use]
+    pub fn newest(log: &Log, depth: usize) -> Cursor {
+        if depth == 0 { Cursor::live(log) } else { Cursor { at: 0, until: log.head, depth } }
+    }
+
+    /// After `seq`, as far as it is kept; `None` where the log has not come to `seq` yet.
+    #[must_use]
+    pub fn after(log: &Log, seq: u64) -> Option<Cursor> {
+        (seq <= log.head).then_some(Cursor { at: seq, until: log.head, depth: usize::MAX })
+    }
+
+    /// From here on reads only the newest of each (type, key) of what is unread now.
+    pub fn conflate(&mut self, log: &Log) {
+        self.until = log.head;
+        self.depth = 1;
+    }
+
+    /// `seq` has been read.
+    pub fn pass(&mut self, seq: u64) {
+        self.at = seq;
+    }
+
+    #[must_use]
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+}
+
+/// Type and key as one text. A NUL cannot be in a type by way of a mistake: one that holds it merely shares a name.
+pub(super) fn series_name(message: &Message) -> Box<str> {
+    let envelope = message.envelope();
+    match envelope.key() {
+        None => envelope.type_().into(),
+        Some(key) => [envelope.type_(), "\0", key].concat().into(),
+    }
+}

@@ -1,0 +1,158 @@
+//! What waits to be written to one viewer: the frame it is in the middle of, and answers to what it said.
+//!
+//! Owns: their order (the frame in progress, then answers, then the feed) and their bounds. Never: more than
+//! [`limits::OUTBOX_FRAMES`] answers; whoever reads the viewer stops at [`Outgoing::is_full`].
+
+use std::collections::VecDeque;
+use std::io;
+
+use bytes::Bytes;
+
+use crate::limits;
+
+/// Bytes on their way to a viewer.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    partial: Option<Partial>,
+    answers: VecDeque<Bytes>,
+}
+
+/// A frame of which some bytes went out, or none yet.
+#[derive(Debug)]
+struct Partial {
+    frame: Bytes,
+    written: usize,
+    /// The message it carries; 0 for an answer.
+    seq: u64,
+}
+
+/// How far writing came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// All of it is out.
+    Done,
+    /// The peer takes no more for now.
+    Blocked,
+}
+
+/// Writes as much as the peer takes without waiting: the count, which is 0 where it takes nothing now.
+pub trait Sink {
+    /// # Errors
+    /// What the socket says; the viewer is then gone.
+    fn offer(&mut self, bytes: &[u8]) -> io::Result<usize>;
+}
+
+impl<F: FnMut(&[u8]) -> io::Result<usize>> Sink for F {
+    fn offer(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self(bytes)
+    }
+}
+
+impl Outgoing {
+    /// Adds an answer behind those that wait.
+    pub fn answer(&mut self, frame: Bytes) {
+        debug_assert!(self.answers.len() <= limits::OUTBOX_FRAMES + 2, "the reader stops when it is full");
+        self.answers.push_back(frame);
+    }
+
+    /// Whether the viewer must read before it is heard again.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.answers.len() >= limits::OUTBOX_FRAMES
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.partial.is_none() && self.answers.is_empty()
+    }
+
+    /// The message whose frame is stuck half-way, and that frame's size.
+    #[must_use]
+    pub fn stuck(&self) -> Option<(u64, usize)> {
+        self.partial.as_ref().map(|partial| (partial.seq, partial.frame.len()))
+    }
+
+    /// Forgets the answers that have not begun to go out.
+    pub fn drop_answers(&mut self) {
+        self.answers = VecDeque::new();
+    }
+
+    /// Writes what waits.
+    ///
+    /// # Errors
+    /// What the sink says.
+    pub fn flush(&mut self, sink: &mut impl Sink) -> io::Result<Flow> {
+        loop {
+            if let Some(partial) = &mut self.partial {
+                partial.written += sink.offer(&partial.frame[partial.written..])?;
+                if partial.written < partial.frame.len() {
+                    return Ok(Flow::Blocked);
+                }
+                self.partial = None;
+            }
+            let Some(frame) = self.answers.pop_front() else {
+                // An emptied deque would keep its buffer.
+                self.answers = VecDeque::new();
+                return Ok(Flow::Done);
+            };
+            self.partial = Some(Partial { frame, written: 0, seq: 0 });
+        }
+    }
+
+    /// Writes message `seq` where nothing waits before it. It is copied (by reference) only if the peer blocks.
+    ///
+    /// # Errors
+    /// What the sink says.
+    pub fn send(&mut self, seq: u64, frame: &Bytes, sink: &mut impl Sink) -> io::Result<Flow> {
+        debug_assert!(self.is_empty(), "what waits goes first");
+        let written = sink.offer(frame)?;
+        if written == frame.len() {
+            return Ok(Flow::Done);
+        }
+        self.partial = Some(Partial { frame: frame.clone(), written, seq });
+        Ok(Flow::Blocked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use bytes::Bytes;
+
+    use super::{Flow, Outgoing};
+
+    /// Takes `room` bytes, then blocks.
+    fn sink(room: &mut usize, taken: &mut Vec<u8>) -> impl FnMut(&[u8]) -> io::Result<usize> {
+        |bytes| {
+            let some = bytes.len().min(*room);
+            *room -= some;
+            taken.extend_from_slice(&bytes[..some]);
+            Ok(some)
+        }
+    }
+
+    #[test]
+    fn a_frame_in_progress_is_finished_before_an_answer_goes_out() {
+        let mut out = Outgoing::default();
+        let mut taken = Vec::new();
+        let flow = out.send(7, &Bytes::from_static(b"message"), &mut sink(&mut 3, &mut taken)).unwrap();
+        assert_eq!(flow, Flow::Blocked);
+        assert_eq!(out.stuck(), Some((7, 7)));
+        out.answer(Bytes::from_static(b"pong"));
+        assert_eq!(out.flush(&mut sink(&mut 5, &mut taken)).unwrap(), Flow::Blocked);
+        assert_eq!(out.flush(&mut sink(&mut 99, &mut taken)).unwrap(), Flow::Done);
+        assert_eq!(taken, b"messagepong");
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn it_is_full_at_its_limit() {
+        let mut out = Outgoing::default();
+        for count in 0..crate::limits::OUTBOX_FRAMES {
+            assert!(!out.is_full(), "{count}");
+            out.answer(Bytes::from_static(b"x"));
+        }
+        assert!(out.is_full());
+    }
+}

@@ -1,0 +1,287 @@
+//! A roster: the viewers of one feed on one worker, and the walk that writes each message to all of them.
+//!
+//! Owns: the worker's copy of the feed's log, the viewers on raw sockets, their timing wheel. Never: wakes a task,
+//! copies a message or takes a lock for a viewer.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use slab::Slab;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::time::DelayQueue;
+
+use super::audience::Audiences;
+use super::hub::{Feed, Follower};
+use super::log::Log;
+use super::seat::Tally;
+use super::system::system;
+use super::viewer::Viewer;
+use crate::limits;
+use crate::shutdown;
+use crate::ws::{self, CloseCode, OpCode, close};
+
+/// The viewers of one feed on one worker.
+#[derive(Debug)]
+pub struct Roster {
+    feed: Arc<Feed>,
+    follower: RefCell<Follower>,
+    audiences: Audiences,
+    viewers: RefCell<Slab<Rc<Viewer>>>,
+    /// When each viewer falls due, by its place in `viewers`.
+    wheel: RefCell<DelayQueue<usize>>,
+    /// Wakes those who pull: SSE and HTTP/2.
+    changed: Notify,
+    /// The newest keepalive, and when it was made.
+    keepalive: RefCell<Option<(Instant, Bytes)>>,
+    scratch: Scratch,
+    draining: CancellationToken,
+    /// The drain's window.
+    spread: Cell<Duration>,
+}
+
+/// A worker's one read buffer; whoever reads borrows it for that moment.
+pub type Scratch = Rc<RefCell<Box<[u8]>>>;
+
+/// A pulling viewer, counted until dropped.
+#[derive(Debug)]
+pub struct PullPermit(Arc<Feed>);
+
+/// A viewer's place in its roster, given back on drop.
+#[derive(Debug)]
+pub struct Subscription {
+    roster: Rc<Roster>,
+    viewer: Rc<Viewer>,
+    slot: usize,
+}
+
+impl Roster {
+    #[must_use]
+    pub fn new(feed: &Arc<Feed>, scratch: Scratch) -> Rc<Roster> {
+        Rc::new(Roster {
+            follower: RefCell::new(feed.follow()),
+            feed: Arc::clone(feed),
+            audiences: Audiences::default(),
+            viewers: RefCell::new(Slab::new()),
+            wheel: RefCell::new(DelayQueue::new()),
+            changed: Notify::new(),
+            keepalive: RefCell::new(None),
+            scratch,
+            draining: CancellationToken::new(),
+            spread: Cell::new(Duration::ZERO),
+        })
+    }
+
+    #[must_use]
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// The log as this worker has it.
+    #[must_use]
+    pub fn log(&self) -> Ref<'_, Log> {
+        Ref::map(self.follower.borrow(), Follower::log)
+    }
+
+    #[must_use]
+    pub fn audiences(&self) -> &Audiences {
+        &self.audiences
+    }
+
+    /// Told after each change of the log, to those who pull.
+    #[must_use]
+    pub fn changed(&self) -> &Notify {
+        &self.changed
+    }
+
+    /// Counts a viewer that pulls.
+    #[must_use]
+    pub fn pull_permit(&self) -> PullPermit {
+        self.feed.meters().viewers.inc();
+        PullPermit(Arc::clone(&self.feed))
+    }
+
+    /// Completes for one that pulls when it is to leave: a random part of the drain's window after its start.
+    pub async fn leave_in_turn(&self) {
+        self.draining.cancelled().await;
+        shutdown::random_wait(self.spread.get()).await;
+    }
+
+    /// Seats a viewer on a raw socket.
+    #[must_use]
+    pub fn subscribe(self: &Rc<Self>, viewer: Viewer) -> Subscription {
+        let viewer = Rc::new(viewer);
+        let slot = self.viewers.borrow_mut().insert(Rc::clone(&viewer));
+        self.feed.meters().viewers.inc();
+        let subscription = Subscription { roster: Rc::clone(self), viewer, slot };
+        subscription.rearm();
+        subscription
+    }
+
+    /// Follows the feed and writes to all viewers; never ends.
+    pub async fn run(self: Rc<Self>) {
+        let handoff = self.follower.borrow().handoff();
+        loop {
+            handoff.arrived().await;
+            while self.follower.borrow_mut().pull() > 0 {
+                self.changed.notify_waiters();
+                self.walk().await;
+            }
+        }
+    }
+
+    /// Keeps time for all viewers; never ends.
+    pub async fn keep_time(self: Rc<Self>) {
+        let mut served = 0;
+        loop {
+            let slot = poll_fn(|cx| match self.wheel.borrow_mut().poll_expired(cx) {
+                Poll::Ready(Some(expired)) => Poll::Ready(expired.into_inner()),
+                // An empty wheel says `None`, and wakes us when something is put in.
+                Poll::Ready(None) | Poll::Pending => Poll::Pending,
+            })
+            .await;
+            let viewer = self.viewers.borrow().get(slot).map(Rc::clone);
+            if let Some(viewer) = viewer {
+                viewer.timer.set(None);
+                self.attend_to(&viewer, |viewer| viewer.on_time(Instant::now()));
+                self.rearm(slot, &viewer);
+            }
+            served += 1;
+            if served % limits::FANOUT_SLICE == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Closes every viewer with 1012, in random order over `spread`.
+    pub async fn drain(self: Rc<Self>, spread: Duration) {
+        self.spread.set(spread);
+        self.draining.cancel();
+        let mut leaving: Vec<_> =
+            self.viewers.borrow().iter().map(|(slot, viewer)| (slot, Rc::clone(viewer))).collect();
+        shutdown::shuffle(&mut leaving);
+        let start = Instant::now();
+        let pause = spread / u32::try_from(leaving.len()).unwrap_or(u32::MAX).max(1);
+        for (place, (slot, viewer)) in leaving.into_iter().enumerate() {
+            tokio::time::sleep_until(start + pause * u32::try_from(place).unwrap_or(u32::MAX)).await;
+            self.attend_to(&viewer, |viewer| {
+                viewer.close(CloseCode::RESTART, close::DRAINING, Instant::now());
+            });
+            if self.viewers.borrow().get(slot).is_some_and(|there| Rc::ptr_eq(there, &viewer)) {
+                self.rearm(slot, &viewer);
+            }
+        }
+    }
+
+    /// A `keepalive` frame whose timestamp is at most 100 ms old.
+    pub fn keepalive(&self, now: Instant) -> Bytes {
+        const FRESH: Duration = Duration::from_millis(100);
+        let mut newest = self.keepalive.borrow_mut();
+        match &*newest {
+            Some((made, frame)) if now < *made + FRESH => frame.clone(),
+            Some(_) | None => {
+                let frame = ws::frame::frame(OpCode::Text, false, &system("keepalive", None, &[], Timestamp::now()));
+                *newest = Some((now, frame.clone()));
+                frame
+            }
+        }
+    }
+
+    pub fn with_scratch<T>(&self, size: usize, then: impl FnOnce(&mut [u8]) -> T) -> T {
+        let mut scratch = self.scratch.borrow_mut();
+        let size = size.min(scratch.len());
+        then(&mut scratch[..size])
+    }
+
+    /// Takes every viewer to the head of the log, a slice at a time so that others' requests don't wait.
+    async fn walk(&self) {
+        let mut next = 0;
+        loop {
+            let (more, tally) = self.walk_slice(&mut next);
+            self.feed.meters().sent(tally.messages, tally.bytes);
+            if !more {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn walk_slice(&self, next: &mut usize) -> (bool, Tally) {
+        let now = Instant::now();
+        let viewers = self.viewers.borrow();
+        let end = (*next + limits::FANOUT_SLICE).min(viewers.capacity());
+        let mut sum = Tally::default();
+        for slot in *next..end {
+            let Some(viewer) = viewers.get(slot).filter(|viewer| !viewer.is_blocked()) else { continue };
+            if let Some(tally) = self.attend_to(viewer, |viewer| viewer.advance(now)) {
+                sum.messages += tally.messages;
+                sum.bytes += tally.bytes;
+            }
+        }
+        *next = end;
+        (end < viewers.capacity(), sum)
+    }
+
+    /// A panic over one viewer ends that viewer.
+    fn attend_to<T>(&self, viewer: &Viewer, act: impl FnOnce(&Viewer) -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(|| act(viewer)))
+            .inspect_err(|_| {
+                tracing::error!(feed = self.feed.name(), "serving a viewer panicked; it is dropped");
+                viewer.cut("our own fault");
+            })
+            .ok()
+    }
+
+    /// Puts the viewer's next deadline on the wheel, where it is earlier than the one there.
+    fn rearm(&self, slot: usize, viewer: &Viewer) {
+        let Some(due) = viewer.next_due() else { return };
+        match viewer.timer.get() {
+            Some((_, set)) if set <= due => {}
+            Some((key, _)) => {
+                self.wheel.borrow_mut().reset_at(&key, due);
+                viewer.timer.set(Some((key, due)));
+            }
+            None => viewer.timer.set(Some((self.wheel.borrow_mut().insert_at(slot, due), due))),
+        }
+    }
+}
+
+impl Subscription {
+    #[must_use]
+    pub fn viewer(&self) -> &Rc<Viewer> {
+        &self.viewer
+    }
+
+    /// Looks at the viewer's deadlines again, after something may have brought one forward.
+    pub fn rearm(&self) {
+        self.roster.rearm(self.slot, &self.viewer);
+    }
+
+    pub fn with_scratch<T>(&self, size: usize, then: impl FnOnce(&mut [u8]) -> T) -> T {
+        self.roster.with_scratch(size, then)
+    }
+}
+
+impl Drop for PullPermit {
+    fn drop(&mut self) {
+        self.0.meters().viewers.dec();
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.roster.viewers.borrow_mut().remove(self.slot);
+        if let Some((key, _)) = self.viewer.timer.take() {
+            self.roster.wheel.borrow_mut().remove(&key);
+        }
+        self.roster.feed.meters().viewers.dec();
+    }
+}

@@ -1,0 +1,307 @@
+//! A seat: what a feed knows of one WebSocket viewer, whichever way its bytes travel.
+//!
+//! Owns: the cursor, the audience, what waits to be written, the deadlines, and the answers to what the viewer says.
+//! Never: does IO of its own; it writes into a [`Sink`] and is told what was heard and what time it is.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::audience::Audience;
+use super::command::{self, Command};
+use super::log::{Cursor, Log, Next};
+use super::options::{Delivery, Slow, Snapshot};
+use super::outgoing::{Flow, Outgoing, Sink};
+use super::pulse::{Due, Pulse};
+use super::roster::Roster;
+use super::select::Selection;
+use super::system::{self, system};
+use crate::limits;
+use crate::ws::frame::{self, OpCode};
+use crate::ws::{CloseCode, CloseFrame, Message, Violation, close};
+
+/// One WebSocket viewer.
+#[derive(Debug)]
+pub struct Seat {
+    roster: Rc<Roster>,
+    delivery: Arc<Delivery>,
+    audience: Rc<Audience>,
+    cursor: Cursor,
+    /// A paced viewer reads up to here, until its next tick.
+    open: u64,
+    out: Outgoing,
+    pulse: Pulse,
+    ending: Option<Farewell>,
+    /// The peer's close has come, or it may be gone without one.
+    heard_close: bool,
+    tally: Tally,
+}
+
+/// What a viewer asked for as it came.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    pub selection: Selection,
+    /// `?last=N`.
+    pub last: Option<usize>,
+    /// permessage-deflate was negotiated.
+    pub deflate: bool,
+}
+
+/// How a socket ended: its close code (1005 for a close without one, 1006 for none at all) and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Farewell {
+    pub code: u16,
+    pub reason: String,
+}
+
+/// What went out to one viewer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+impl Farewell {
+    #[must_use]
+    pub fn dropped(reason: impl Into<String>) -> Farewell {
+        Farewell { code: CloseCode::ABNORMAL.get(), reason: reason.into() }
+    }
+}
+
+impl Seat {
+    /// Takes a seat: the greeting waits to be written, and the cursor stands before the snapshot.
+    #[must_use]
+    pub fn new(roster: Rc<Roster>, delivery: Arc<Delivery>, wish: &Wish, now: Instant) -> Seat {
+        let audience = roster.audiences().join(delivery.shape, wish.deflate, &wish.selection);
+        let mut seat = Seat {
+            cursor: first_cursor(&roster, wish.last),
+            open: u64::MAX,
+            out: Outgoing::default(),
+            pulse: Pulse::new(now),
+            ending: None,
+            heard_close: false,
+            tally: Tally::default(),
+            roster,
+            delivery,
+            audience,
+        };
+        if seat.delivery.greet {
+            seat.say("connected", None);
+        }
+        seat.pace(wish.selection.every, now);
+        seat
+    }
+
+    /// Writes what waits, then what the log has after the cursor, as far as the peer takes it.
+    ///
+    /// # Errors
+    /// What the sink says; the viewer is then gone.
+    pub fn advance(&mut self, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+        let roster = Rc::clone(&self.roster);
+        let log = roster.log();
+        let flow = self.write(&log, now, sink)?;
+        let stuck = self.out.stuck().is_some_and(|(seq, size)| size > limits::LARGE_FRAME && !log.contains(seq));
+        self.pulse.stuck(stuck.then_some(now));
+        Ok(flow)
+    }
+
+    fn write(&mut self, log: &Log, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+        loop {
+            if !self.out.is_empty() {
+                if self.out.flush(sink)? == Flow::Blocked {
+                    return Ok(Flow::Blocked);
+                }
+                self.pulse.spoke(now);
+            }
+            if self.ending.is_some() {
+                return Ok(Flow::Done);
+            }
+            match log.next(&self.cursor) {
+                Next::Nothing => return Ok(Flow::Done),
+                Next::Behind => self.fall_behind(log, now),
+                Next::Message(message) if message.seq() > self.open => return Ok(Flow::Done),
+                Next::Message(message) => {
+                    self.cursor.pass(message.seq());
+                    if !self.audience.wants(message) {
+                        continue;
+                    }
+                    let (out, tally) = (&mut self.out, &mut self.tally);
+                    let flow = self.audience.with_frame(message, |frame| {
+                        tally.messages += 1;
+                        tally.bytes += frame.len() as u64;
+                        out.send(message.seq(), frame, sink)
+                    })?;
+                    self.pulse.spoke(now);
+                    if flow == Flow::Blocked {
+                        return Ok(flow);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers a message of the viewer; the answer waits in the seat until it is written.
+    pub fn hear(&mut self, message: Message, now: Instant) {
+        self.pulse.heard(now);
+        if self.ending.is_some() && !matches!(message, Message::Close(_)) {
+            return;
+        }
+        match message {
+            Message::Text(text) => match command::parse(&text) {
+                Ok(command) => self.obey(command, now),
+                Err(error) => self.refuse(error.code, &error.message),
+            },
+            Message::Binary(_) => self.refuse("not_text", "a viewer's messages are JSON text, not binary"),
+            Message::Ping(payload) => self.out.answer(frame::pong(&payload)),
+            Message::Pong(_) => {}
+            Message::Close(frame) => self.hear_close(frame, now),
+        }
+    }
+
+    /// The peer broke a rule of RFC 6455: it is told which, and not heard again.
+    pub fn reject(&mut self, violation: &Violation, now: Instant) {
+        self.close(violation.code, violation.reason, now);
+    }
+
+    /// Begins the closing handshake.
+    pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) {
+        if self.ending.is_none() {
+            self.out.answer(frame::close(code, reason));
+            self.ending = Some(Farewell { code: code.get(), reason: reason.to_owned() });
+            self.pulse.close(now);
+        }
+    }
+
+    /// Does what has fallen due; gives how it ends where the peer is to be dropped.
+    pub fn on_time(&mut self, now: Instant) -> Option<Farewell> {
+        while let Some(due) = self.pulse.take(&self.delivery, now) {
+            match due {
+                Due::Keepalive if self.out.is_empty() => self.out.answer(self.roster.keepalive(now)),
+                // Bytes that wait to go out will be sign enough of life.
+                Due::Keepalive => {}
+                Due::Ping if self.out.is_full() => {}
+                Due::Ping => self.out.answer(frame::ping(b"")),
+                Due::Tick => {
+                    let log = self.roster.log();
+                    self.open = log.head();
+                    self.cursor.conflate(&log);
+                }
+                Due::Dead(reason) => {
+                    return Some(self.ending.take().unwrap_or_else(|| Farewell::dropped(reason)));
+                }
+            }
+        }
+        None
+    }
+
+    /// When [`on_time`](Seat::on_time) has something to do next.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.pulse.next(&self.delivery)
+    }
+
+    /// Both sides have closed and all is written.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.ending.is_some() && self.heard_close && self.out.is_empty()
+    }
+
+    /// The peer says no more, or is gone.
+    pub fn hear_end(&mut self) {
+        self.heard_close = true;
+        self.ending.get_or_insert_with(|| Farewell::dropped("the viewer left without a close"));
+        self.out.drop_answers();
+    }
+
+    /// Whether the viewer must read our answers before it is heard again.
+    #[must_use]
+    pub fn is_deaf(&self) -> bool {
+        self.out.is_full()
+    }
+
+    #[must_use]
+    pub fn farewell(&self) -> Option<&Farewell> {
+        self.ending.as_ref()
+    }
+
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn hear_close(&mut self, frame: Option<CloseFrame>, now: Instant) {
+        self.heard_close = true;
+        if self.ending.is_some() {
+            return;
+        }
+        let (code, reason) = frame.map_or((CloseCode::NO_STATUS, String::new()), |frame| (frame.code, frame.reason));
+        // The code is echoed (RFC 6455, section 5.5.1); none is answered with none.
+        self.out.answer(frame::close(code, ""));
+        self.ending = Some(Farewell { code: code.get(), reason });
+        self.pulse.close(now);
+    }
+
+    fn obey(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Subscribe(request) => self.subscribe(request, now),
+            Command::Ping => self.say("pong", None),
+            Command::History { last } => {
+                let log = self.roster.log();
+                self.cursor = Cursor::newest(&log, last);
+                self.open = self.open.max(log.head());
+            }
+            Command::Auth { .. } => self.refuse("no_auth", "this route asks for no token, so there is none to renew"),
+        }
+    }
+
+    fn subscribe(&mut self, wanted: Selection, now: Instant) {
+        let selection = match wanted.interned(self.roster.feed().field_sets()) {
+            Ok(selection) => selection,
+            Err(error) => return self.refuse("too_many", &error.to_string()),
+        };
+        let shape = self.audience.shape();
+        self.say("subscribed", Some(&selection.to_json()));
+        self.audience = self.roster.audiences().join(shape, self.audience.deflate(), &selection);
+        self.cursor = first_cursor(&self.roster, None);
+        self.pace(selection.every, now);
+    }
+
+    /// A paced viewer reads the snapshot at once and the rest at its ticks.
+    fn pace(&mut self, every: Option<std::time::Duration>, now: Instant) {
+        self.open = if every.is_some() { self.roster.log().head() } else { u64::MAX };
+        self.pulse.pace(every, now);
+    }
+
+    fn fall_behind(&mut self, log: &Log, now: Instant) {
+        match self.roster.feed().options().slow {
+            Slow::Conflate => {
+                self.roster.feed().meters().conflated.inc();
+                self.cursor.conflate(log);
+            }
+            Slow::Close => self.close(CloseCode::TRY_AGAIN, close::TOO_SLOW, now),
+        }
+    }
+
+    fn refuse(&mut self, code: &str, message: &str) {
+        self.out.answer(frame::frame(OpCode::Text, false, &system::error(code, message, Timestamp::now())));
+    }
+
+    fn say(&mut self, type_: &str, data: Option<&str>) {
+        self.out.answer(frame::frame(OpCode::Text, false, &system(type_, data, &[], Timestamp::now())));
+    }
+}
+
+/// Before what a new viewer gets first.
+#[must_use]
+pub fn first_cursor(roster: &Roster, last: Option<usize>) -> Cursor {
+    let log = roster.log();
+    match (last, roster.feed().options().snapshot) {
+        (Some(last), _) => Cursor::newest(&log, last),
+        (None, Snapshot::Last) => Cursor::newest(&log, 1),
+        (None, Snapshot::History) => Cursor::newest(&log, usize::MAX),
+        (None, Snapshot::None) => Cursor::live(&log),
+    }
+}

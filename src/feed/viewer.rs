@@ -1,0 +1,256 @@
+//! A viewer on a raw socket: its seat, written to by the roster, and the one small task that hears it.
+//!
+//! Owns: the socket and who waits for it. Never: holds a buffer while idle, or is woken for the feed's messages: the
+//! roster writes those straight to the socket.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tokio_util::time::delay_queue;
+
+use super::outgoing::Flow;
+use super::roster::Subscription;
+use super::seat::{Farewell, Seat, Tally};
+use super::socket::{Received, Socket};
+use crate::limits;
+use crate::ws::{CloseCode, Decoder};
+
+/// One viewer. The roster and the viewer's own task share it, on one thread.
+pub struct Viewer {
+    inner: RefCell<Inner>,
+    /// The peer takes no more for now; its task waits until it does.
+    blocked: Cell<bool>,
+    over: Cell<bool>,
+    task: Cell<Option<Waker>>,
+    pub(super) timer: Cell<Option<(delay_queue::Key, Instant)>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    seat: Seat,
+    socket: Socket,
+    /// How it ended, where the seat does not know.
+    cut: Option<Farewell>,
+}
+
+enum Event {
+    Readable,
+    Writable,
+    Over,
+}
+
+/// What one viewer has said that is not understood yet.
+struct Ear {
+    decoder: Decoder,
+    /// The viewer broke the protocol: what it says after that has no meaning.
+    deaf: bool,
+    /// Bytes that wait while the viewer does not read its answers; at most one read.
+    held: Vec<u8>,
+}
+
+impl fmt::Debug for Viewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Viewer").field("inner", &self.inner).field("blocked", &self.blocked).finish_non_exhaustive()
+    }
+}
+
+impl Viewer {
+    #[must_use]
+    pub fn new(seat: Seat, socket: Socket) -> Viewer {
+        Viewer {
+            inner: RefCell::new(Inner { seat, socket, cut: None }),
+            blocked: Cell::new(false),
+            over: Cell::new(false),
+            task: Cell::new(None),
+            timer: Cell::new(None),
+        }
+    }
+
+    /// Writes what the peer takes now.
+    pub fn advance(&self, now: Instant) -> Tally {
+        if self.over.get() {
+            return Tally::default();
+        }
+        let mut inner = self.inner.borrow_mut();
+        let before = inner.seat.tally();
+        let Inner { seat, socket, .. } = &mut *inner;
+        let flow = seat.advance(now, &mut |bytes: &[u8]| socket.offer(bytes)).and_then(|flow| match flow {
+            Flow::Done => Ok(if socket.flush()? { Flow::Done } else { Flow::Blocked }),
+            Flow::Blocked => Ok(Flow::Blocked),
+        });
+        let after = inner.seat.tally();
+        self.settle(inner, flow);
+        Tally { messages: after.messages - before.messages, bytes: after.bytes - before.bytes }
+    }
+
+    /// Whether the roster's walk can pass it by: it is woken when the peer takes more.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.get()
+    }
+
+    /// Does what has fallen due.
+    pub fn on_time(&self, now: Instant) {
+        let mut inner = self.inner.borrow_mut();
+        if let Some(farewell) = inner.seat.on_time(now) {
+            inner.cut = Some(farewell);
+            drop(inner);
+            return self.end();
+        }
+        drop(inner);
+        if !self.blocked.get() {
+            self.advance(now);
+        }
+    }
+
+    pub fn close(&self, code: CloseCode, reason: &str, now: Instant) {
+        self.inner.borrow_mut().seat.close(code, reason, now);
+        if !self.blocked.get() {
+            self.advance(now);
+        }
+    }
+
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.inner.borrow().seat.next_due()
+    }
+
+    /// Ends it without a close, from outside of its task.
+    pub fn cut(&self, reason: &str) {
+        // A panic may have come from within: what it borrowed is free again by now.
+        if let Ok(mut inner) = self.inner.try_borrow_mut() {
+            inner.cut.get_or_insert_with(|| Farewell { code: CloseCode::INTERNAL.get(), reason: reason.to_owned() });
+        }
+        self.end();
+    }
+
+    fn settle(&self, mut inner: RefMut<'_, Inner>, flow: io::Result<Flow>) {
+        let blocked = matches!(flow, Ok(Flow::Blocked));
+        let over = match flow {
+            Ok(_) => inner.seat.is_over(),
+            Err(error) => {
+                let farewell = inner.seat.farewell().cloned();
+                inner.cut = Some(farewell.unwrap_or_else(|| Farewell::dropped(format!("the socket failed: {error}"))));
+                true
+            }
+        };
+        drop(inner);
+        if self.blocked.replace(blocked) != blocked && blocked {
+            self.wake();
+        }
+        if over {
+            self.end();
+        }
+    }
+
+    fn end(&self) {
+        self.over.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Event> {
+        if self.over.get() {
+            return Poll::Ready(Event::Over);
+        }
+        let inner = self.inner.borrow();
+        if self.blocked.get() && inner.socket.poll_write_ready(cx).is_ready() {
+            return Poll::Ready(Event::Writable);
+        }
+        if !(self.blocked.get() && inner.seat.is_deaf()) && inner.socket.poll_read_ready(cx).is_ready() {
+            return Poll::Ready(Event::Readable);
+        }
+        self.task.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Hears `bytes`, as far as answers can be kept; gives how many were taken.
+    fn hear(&self, ear: &mut Ear, mut bytes: &mut [u8], now: Instant) -> usize {
+        let before = bytes.len();
+        if ear.deaf {
+            return before;
+        }
+        loop {
+            let mut inner = self.inner.borrow_mut();
+            if inner.seat.is_deaf() {
+                drop(inner);
+                self.advance(now);
+                if self.inner.borrow().seat.is_deaf() || self.over.get() {
+                    return before - bytes.len();
+                }
+                continue;
+            }
+            match ear.decoder.next(&mut bytes) {
+                Ok(Some(message)) => inner.seat.hear(message, now),
+                Ok(None) => return before,
+                Err(violation) => {
+                    inner.seat.reject(&violation, now);
+                    ear.deaf = true;
+                    return before;
+                }
+            }
+        }
+    }
+
+    fn read(&self, ear: &mut Ear, scratch: &mut [u8], now: Instant) {
+        let received = self.inner.borrow_mut().socket.receive(scratch);
+        match received {
+            Ok(Received::Nothing) => {}
+            Ok(Received::Bytes(count)) => self.take_in(ear, &mut scratch[..count], now),
+            Ok(Received::End) => {
+                self.inner.borrow_mut().seat.hear_end();
+                self.end();
+            }
+            Err(error) => {
+                self.inner.borrow_mut().cut = Some(Farewell::dropped(format!("the socket failed: {error}")));
+                self.end();
+            }
+        }
+    }
+
+    fn take_in(&self, ear: &mut Ear, bytes: &mut [u8], now: Instant) {
+        let taken = self.hear(ear, bytes, now);
+        ear.held = bytes[taken..].to_vec();
+        if !self.blocked.get() {
+            self.advance(now);
+        }
+    }
+}
+
+/// Hears one viewer until it ends. `early` is what it said before it was seated.
+pub async fn attend(subscription: Subscription, decoder: Decoder, early: Bytes) -> (Farewell, Tally) {
+    let viewer = Rc::clone(subscription.viewer());
+    let mut ear = Ear { decoder, deaf: false, held: early.to_vec() };
+    viewer.advance(Instant::now());
+    loop {
+        if !ear.held.is_empty() && !viewer.inner.borrow().seat.is_deaf() && !viewer.over.get() {
+            let mut held = std::mem::take(&mut ear.held);
+            viewer.take_in(&mut ear, &mut held, Instant::now());
+            subscription.rearm();
+            continue;
+        }
+        match poll_fn(|cx| viewer.poll(cx)).await {
+            Event::Over => break,
+            Event::Writable => drop(viewer.advance(Instant::now())),
+            Event::Readable => {
+                subscription.with_scratch(limits::READ_SIZE, |scratch| viewer.read(&mut ear, scratch, Instant::now()));
+            }
+        }
+        subscription.rearm();
+    }
+    let mut inner = viewer.inner.borrow_mut();
+    inner.socket.finish();
+    let farewell = inner.cut.take().or_else(|| inner.seat.farewell().cloned());
+    (farewell.unwrap_or_else(|| Farewell::dropped("unknown")), inner.seat.tally())
+}

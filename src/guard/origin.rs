@@ -1,0 +1,202 @@
+//! Which pages may open a socket: the `Origin` request header against a route's `origins` (RFC 6454, RFC 6455 section 10.2).
+//!
+//! Owns: the same-origin rule and the patterns. Never: refuses a request without the header: that is no browser.
+
+use http::header::ORIGIN;
+
+use super::{Denied, Visit};
+
+/// One entry of a route's `origins`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginRule {
+    /// The request's own origin.
+    Same,
+    /// `*`.
+    Any,
+    /// The literal `null`, which sandboxed frames and files send.
+    Null,
+    /// `https://dash.example.com`, `http://localhost:*`, `https://*.example.com`.
+    Pattern { scheme: String, host: OriginHost, port: OriginPort },
+}
+
+/// Lower-case; an IPv6 address in brackets, as in an `Origin` header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginHost {
+    Exact(String),
+    /// `*.example.com`, kept as `.example.com`.
+    Suffix(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginPort {
+    /// None was named: the default one of the scheme.
+    Default,
+    Exact(u16),
+    Any,
+}
+
+/// An `Origin` header's value, taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Origin<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: u16,
+}
+
+/// # Errors
+/// If the request has an `Origin` that no rule admits.
+pub fn check(rules: &[OriginRule], visit: &Visit<'_>) -> Result<(), Denied> {
+    let mut values = visit.request.headers.get_all(ORIGIN).iter();
+    let Some(value) = values.next() else { return Ok(()) };
+    let text = value.to_str().unwrap_or_default();
+    let alone = values.next().is_none();
+    if alone && rules.iter().any(|rule| rule.admits(text, visit)) {
+        return Ok(());
+    }
+    Err(Denied::Origin { origin: text.to_owned(), authority: visit.authority.to_owned() })
+}
+
+impl OriginRule {
+    fn admits(&self, text: &str, visit: &Visit<'_>) -> bool {
+        match self {
+            OriginRule::Any => true,
+            OriginRule::Null => text == "null",
+            OriginRule::Same => parse(text).is_some_and(|origin| is_same(origin, visit.authority, visit.secure)),
+            OriginRule::Pattern { scheme, host, port } => parse(text).is_some_and(|origin| {
+                origin.scheme.eq_ignore_ascii_case(scheme) && host.matches(origin.host) && port.matches(origin)
+            }),
+        }
+    }
+}
+
+impl OriginHost {
+    fn matches(&self, host: &str) -> bool {
+        match self {
+            OriginHost::Exact(exact) => host.eq_ignore_ascii_case(exact),
+            OriginHost::Suffix(suffix) => {
+                host.len() > suffix.len()
+                    && host.is_char_boundary(host.len() - suffix.len())
+                    && host[host.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
+            }
+        }
+    }
+}
+
+impl OriginPort {
+    fn matches(self, origin: Origin<'_>) -> bool {
+        match self {
+            OriginPort::Any => true,
+            OriginPort::Exact(port) => origin.port == port,
+            OriginPort::Default => Some(origin.port) == default_port(origin.scheme),
+        }
+    }
+}
+
+/// The host agrees with `Host`, and so does the port, an absent one being the default of the origin's scheme; over TLS
+/// the origin is `https` too. On a plain socket TLS may have ended before us.
+fn is_same(origin: Origin<'_>, authority: &str, secure: bool) -> bool {
+    let (host, port) = split_port(authority);
+    let port = match port {
+        Some(port) => port.parse().ok(),
+        None => default_port(origin.scheme),
+    };
+    origin.host.eq_ignore_ascii_case(host)
+        && port == Some(origin.port)
+        && (!secure || origin.scheme.eq_ignore_ascii_case("https"))
+}
+
+/// `scheme://host[:port]` and nothing more.
+fn parse(text: &str) -> Option<Origin<'_>> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (host, port) = split_port(rest);
+    let port = match port {
+        Some(port) => port.parse().ok()?,
+        None => default_port(scheme)?,
+    };
+    let odd = |c: char| matches!(c, '/' | '?' | '#' | '@' | '\\' | ',') || c.is_whitespace() || c.is_control();
+    (!host.is_empty() && !host.contains(odd)).then_some(Origin { scheme, host, port })
+}
+
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        // The colons within an IPv6 address are inside its brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some(_) | None => (authority, None),
+    }
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::{OriginHost, OriginPort, OriginRule, check};
+    use crate::guard::Visit;
+
+    #[track_caller]
+    fn admitted(rules: &[OriginRule], origin: &str, authority: &str, secure: bool) -> bool {
+        let (request, ()) = Request::builder().header("origin", origin).body(()).unwrap().into_parts();
+        let visit = Visit { request: &request, authority, secure, lasting: true, draining: false };
+        check(rules, &visit).is_ok()
+    }
+
+    #[track_caller]
+    fn check_same(origin: &str, authority: &str, secure: bool, expected: bool) {
+        assert_eq!(admitted(&[OriginRule::Same], origin, authority, secure), expected, "{origin} on {authority}");
+    }
+
+    #[test]
+    fn the_same_origin_agrees_in_host_and_port_and_over_tls_in_scheme() {
+        check_same("https://a.example", "a.example", true, true);
+        check_same("https://A.Example", "a.example:443", true, true);
+        check_same("https://a.example:8443", "a.example:8443", true, true);
+        check_same("http://a.example", "a.example", false, true);
+        check_same("https://a.example", "a.example", false, true);
+        check_same("https://[::1]:8443", "[::1]:8443", true, true);
+        check_same("http://[::1]", "[::1]", false, true);
+        check_same("http://a.example", "a.example", true, false);
+        check_same("https://a.example:8443", "a.example", true, false);
+        check_same("https://a.example", "a.example:8443", true, false);
+        check_same("http://a.example", "a.example:443", false, false);
+        check_same("https://b.example", "a.example", true, false);
+        check_same("https://evil-a.example", "a.example", true, false);
+        check_same("https://a.example.evil", "a.example", true, false);
+        check_same("null", "a.example", true, false);
+        check_same("", "a.example", true, false);
+        check_same("https://a.example@evil.example", "a.example", true, false);
+    }
+
+    fn pattern(scheme: &str, host: OriginHost, port: OriginPort) -> [OriginRule; 1] {
+        [OriginRule::Pattern { scheme: scheme.to_owned(), host, port }]
+    }
+
+    #[test]
+    fn a_pattern_may_leave_the_port_or_the_first_labels_open() {
+        let local = pattern("http", OriginHost::Exact("localhost".to_owned()), OriginPort::Any);
+        assert!(admitted(&local, "http://localhost:5173", "x", true));
+        assert!(admitted(&local, "http://localhost", "x", true));
+        assert!(!admitted(&local, "https://localhost:5173", "x", true));
+        assert!(!admitted(&local, "http://localhost.evil:5173", "x", true));
+        let below = pattern("https", OriginHost::Suffix(".example.com".to_owned()), OriginPort::Default);
+        assert!(admitted(&below, "https://a.b.example.com", "x", true));
+        assert!(!admitted(&below, "https://example.com", "x", true));
+        assert!(!admitted(&below, "https://evil-example.com", "x", true));
+        assert!(!admitted(&below, "https://a.example.com:444", "x", true));
+        let port = pattern("https", OriginHost::Exact("a.example".to_owned()), OriginPort::Exact(444));
+        assert!(admitted(&port, "https://a.example:444", "x", true));
+        assert!(!admitted(&port, "https://a.example", "x", true));
+    }
+
+    #[test]
+    fn null_is_admitted_only_when_listed() {
+        assert!(admitted(&[OriginRule::Null], "null", "x", true));
+        assert!(!admitted(&[OriginRule::Same], "null", "null", false));
+    }
+}

@@ -1,0 +1,192 @@
+//! A feed as server-sent events (WHATWG HTML, section 9.2).
+//!
+//! Owns: the response and its stream, which pulls from the worker's log after its own cursor. Never: queues; an event
+//! is taken from the log when the connection has room for it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
+
+use super::FeedDoor;
+use super::feed_ws::bad_query;
+use crate::feed::audience::Audience;
+use crate::feed::log::{Cursor, Next};
+use crate::feed::message::sse_block;
+use crate::feed::roster::{PullPermit, Roster};
+use crate::feed::seat::first_cursor;
+use crate::feed::system::system;
+use crate::feed::{Delivery, Slow, select};
+use crate::limits;
+use crate::message::{Body, respond};
+use crate::shutdown;
+
+/// One viewer's event stream.
+struct Events {
+    roster: Rc<Roster>,
+    _permit: PullPermit,
+    delivery: Arc<Delivery>,
+    audience: Rc<Audience>,
+    cursor: Cursor,
+    /// A paced viewer reads up to here, until its next tick.
+    open: u64,
+    tick: Option<(Instant, Duration)>,
+    greeted: bool,
+    spoken: Instant,
+}
+
+/// Answers with the stream.
+#[must_use]
+pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Body> {
+    let query = match select::from_query(parts.uri.query().unwrap_or_default()) {
+        Ok(query) => query,
+        Err(error) => return bad_query(&error),
+    };
+    let every = query.selection.every;
+    let selection = match query.selection.interned(roster.feed().field_sets()) {
+        Ok(selection) => selection,
+        Err(error) => return bad_query(&error),
+    };
+    let now = Instant::now();
+    let cursor = resume(roster, parts).unwrap_or_else(|| first_cursor(roster, query.last));
+    let head = roster.log().head();
+    let events = Events {
+        audience: roster.audiences().join(door.delivery.shape, false, &selection),
+        _permit: roster.pull_permit(),
+        roster: Rc::clone(roster),
+        delivery: Arc::clone(&door.delivery),
+        cursor,
+        open: if every.is_some() { head } else { u64::MAX },
+        tick: every.map(|every| (now + every, every)),
+        greeted: false,
+        spoken: now,
+    };
+    let pieces = stream::unfold(events, |mut events| async { Some((events.next().await?, events)) });
+    let mut response = respond::empty(StatusCode::OK);
+    *response.body_mut() = Body::stream(pieces);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx in front would otherwise hold events back until its buffer is full.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// After the event that the client saw last, where this process sent it.
+fn resume(roster: &Roster, parts: &Parts) -> Option<Cursor> {
+    let id = parts.headers.get("last-event-id")?.to_str().ok()?;
+    Cursor::after(&roster.log(), roster.feed().seq_of(id)?)
+}
+
+impl Events {
+    /// The next piece to send; `None` ends the stream.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.greeted {
+            self.greeted = true;
+            if let Some(greeting) = self.greeting() {
+                return Some(greeting);
+            }
+        }
+        let roster = Rc::clone(&self.roster);
+        loop {
+            let now = Instant::now();
+            match self.read() {
+                Read::Piece(piece) => {
+                    self.spoken = now;
+                    return Some(piece);
+                }
+                Read::TooSlow => return None,
+                Read::Nothing => {}
+            }
+            let keepalive = self.delivery.keepalive.map(|keepalive| self.spoken + keepalive);
+            let tick = self.tick.map(|(at, _)| at);
+            tokio::select! {
+                biased;
+                () = roster.changed().notified(), if tick.is_none() => {}
+                () = sleep_until(tick.unwrap_or(now)), if tick.is_some() => self.take_tick(),
+                () = sleep_until(keepalive.unwrap_or(now)), if keepalive.is_some() => {
+                    self.spoken = Instant::now();
+                    return Some(Bytes::from_static(b": keepalive\n\n"));
+                }
+                () = roster.leave_in_turn() => return None,
+            }
+        }
+    }
+
+    /// What the log has after the cursor, several events at a time up to one buffer's worth.
+    fn read(&mut self) -> Read {
+        let roster = Rc::clone(&self.roster);
+        let (feed, log) = (roster.feed(), roster.log());
+        let mut first: Option<Bytes> = None;
+        let mut joined = BytesMut::new();
+        let mut bytes = 0;
+        while bytes < limits::SSE_PIECE {
+            match log.next(&self.cursor) {
+                Next::Nothing => break,
+                Next::Behind if feed.options().slow == Slow::Close => return Read::TooSlow,
+                Next::Behind => {
+                    feed.meters().conflated.inc();
+                    self.cursor.conflate(&log);
+                }
+                Next::Message(message) if message.seq() > self.open => break,
+                Next::Message(message) => {
+                    self.cursor.pass(message.seq());
+                    // An event stream is text.
+                    if !self.audience.wants(message) || message.envelope().is_binary() {
+                        continue;
+                    }
+                    let block = self.audience.with_encoding(message, |encoding| {
+                        encoding.block(&feed.id(message.seq()), message.envelope().type_()).clone()
+                    });
+                    bytes += block.len();
+                    feed.meters().sent(1, block.len() as u64);
+                    match first.take() {
+                        None if joined.is_empty() => first = Some(block),
+                        None => joined.extend_from_slice(&block),
+                        Some(before) => {
+                            joined.extend_from_slice(&before);
+                            joined.extend_from_slice(&block);
+                        }
+                    }
+                }
+            }
+        }
+        match first {
+            Some(block) => Read::Piece(block),
+            None if joined.is_empty() => Read::Nothing,
+            None => Read::Piece(joined.freeze()),
+        }
+    }
+
+    fn take_tick(&mut self) {
+        let Some((at, every)) = self.tick else { return };
+        self.tick = Some((Instant::now().max(at + every), every));
+        let log = self.roster.log();
+        self.open = log.head();
+        self.cursor.conflate(&log);
+    }
+
+    /// How soon to come back after a cut, different for each viewer, and `connected` where the route greets.
+    fn greeting(&self) -> Option<Bytes> {
+        let mut text = format!("retry: {}\n", shutdown::random_millis(limits::SSE_RETRY)).into_bytes();
+        if self.delivery.greet {
+            text.extend_from_slice(&sse_block(None, "connected", &system("connected", None, &[], Timestamp::now())));
+        } else {
+            text.push(b'\n');
+        }
+        Some(text.into())
+    }
+}
+
+enum Read {
+    Piece(Bytes),
+    Nothing,
+    TooSlow,
+}

@@ -1,0 +1,114 @@
+//! A feed over WebSocket: HTTP/1.1 upgrades (RFC 6455) and HTTP/2 extended CONNECT (RFC 8441).
+//!
+//! Owns: the handshake, and taking the socket back out of hyper. Never: writes a message; the roster does, or for
+//! HTTP/2, which has no raw socket, a task that pulls.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use super::{Call, FeedDoor};
+use crate::feed::pull;
+use crate::feed::roster::Roster;
+use crate::feed::seat::{Farewell, Seat, Tally, Wish};
+use crate::feed::select;
+use crate::feed::socket::Socket;
+use crate::feed::viewer::{self, Viewer};
+use crate::limits;
+use crate::message::{Body, respond};
+use crate::net::stream::{Io, Stream};
+use crate::telemetry::SocketRecord;
+use crate::ws::{Decoder, handshake};
+
+/// Opens the socket, or says why not; the flag is whether it opened.
+pub fn open(
+    door: &FeedDoor,
+    roster: &Rc<Roster>,
+    call: &Call<'_>,
+    mut request: Request<Incoming>,
+) -> (Response<Body>, bool) {
+    let upgrade = hyper::upgrade::on(&mut request);
+    let (parts, _body) = request.into_parts();
+    let (answer, wish) = match shake_hands(roster, &parts) {
+        Ok(agreed) => agreed,
+        Err(refusal) => return (*refusal, false),
+    };
+    let record = SocketRecord::open(call.access, call.meters, call.peer.client, parts.uri.path());
+    let (roster, delivery) = (Rc::clone(roster), door.delivery.clone());
+    let http2 = (parts.version == Version::HTTP_2).then(|| call.in_flight.clone());
+    call.tasks.spawn_small(async move {
+        // Boxed: what it takes to get here is not kept for as long as the socket is open.
+        let upgraded = Box::pin(upgrade).await;
+        let (farewell, tally) = match upgraded {
+            Err(error) => (Farewell::dropped(format!("the upgrade failed: {error}")), Tally::default()),
+            Ok(upgraded) => {
+                let decoder = Decoder::new(limits::MESSAGE_SIZE, wish.deflate);
+                let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
+                drop(wish);
+                match http2 {
+                    None => attend_raw(upgraded, roster, seat, decoder).await,
+                    Some(_in_flight) => Box::pin(pull::attend(TokioIo::new(upgraded), roster, seat, decoder)).await,
+                }
+            }
+        };
+        record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
+    });
+    (answer, true)
+}
+
+async fn attend_raw(upgraded: Upgraded, roster: Rc<Roster>, seat: Seat, decoder: Decoder) -> (Farewell, Tally) {
+    let (socket, early, _permit) = match upgraded.downcast::<TokioIo<Stream>>() {
+        Ok(parts) => {
+            let (io, unread, permit) = parts.io.into_inner().into_parts();
+            (socket(io), join(parts.read_buf, unread), permit)
+        }
+        Err(_) => return (Farewell::dropped("the connection is not one of ours"), Tally::default()),
+    };
+    let subscription = roster.subscribe(Viewer::new(seat, socket));
+    viewer::attend(subscription, decoder, early).await
+}
+
+fn socket(io: Io) -> Socket {
+    match io {
+        Io::Plain(stream) => Socket::Plain(stream),
+        Io::Tls(stream) => {
+            let (stream, tls) = stream.into_inner();
+            Socket::tls(stream, tls)
+        }
+    }
+}
+
+/// What hyper read ahead, then what was never given to it.
+fn join(read: Bytes, unread: Bytes) -> Bytes {
+    if unread.is_empty() { read } else { [read, unread].concat().into() }
+}
+
+/// The answer that opens the socket and what the viewer asked for, or the answer that refuses it.
+fn shake_hands(roster: &Roster, parts: &Parts) -> Result<(Response<Body>, Wish), Box<Response<Body>>> {
+    let offer = match parts.version {
+        Version::HTTP_2 => handshake::check_h2(&parts.headers),
+        _ => handshake::check_h1(parts),
+    }
+    .map_err(|refusal| {
+        let mut response = respond::problem(refusal.status(), refusal.message());
+        response.headers_mut().extend(refusal.headers(parts.version));
+        response
+    })?;
+    let query = select::from_query(parts.uri.query().unwrap_or_default()).map_err(|error| bad_query(&error))?;
+    let selection = query.selection.interned(roster.feed().field_sets()).map_err(|error| bad_query(&error))?;
+    let wish = Wish { selection, last: query.last, deflate: offer.deflate.is_some() };
+    // A feed speaks JSON whatever it is called: a client that names a protocol is told the first it named.
+    let answer = handshake::response(&offer, offer.protocols.first().map(String::as_str));
+    Ok((answer.map(|()| Body::Empty), wish))
+}
+
+/// The URL asks for what cannot be given.
+pub(super) fn bad_query(error: &impl std::fmt::Display) -> Response<Body> {
+    respond::problem(StatusCode::BAD_REQUEST, &format!("the query asks for what cannot be given: {error}"))
+}

@@ -1,0 +1,113 @@
+//! Reading and writing HTTP headers: the only file that edits them.
+//!
+//! Owns: the rules of RFC 9110 on lists, conditions and negotiation that handlers need. Never: decides a status.
+
+use http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH, SERVER, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// A host without its port. An IPv6 address keeps its brackets.
+#[must_use]
+pub fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) && !host.is_empty() => host,
+        Some(_) | None => authority,
+    }
+}
+
+/// Whether one of the media ranges in `Accept` is exactly `type_`, and not refused by `q=0` (RFC 9110, section 12.5.1).
+#[must_use]
+pub fn accepts(headers: &HeaderMap, type_: &str) -> bool {
+    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(
+        |range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(type_));
+            named && !parts.any(|parameter| refuses(parameter))
+        },
+    )
+}
+
+/// `q=0`, `q=0.0`, ...
+fn refuses(parameter: &str) -> bool {
+    parameter
+        .split_once('=')
+        .is_some_and(|(name, q)| name.trim().eq_ignore_ascii_case("q") && q.trim().parse() == Ok(0.0f32))
+}
+
+/// Whether `If-None-Match` names `etag`, compared weakly (RFC 9110, section 13.1.2).
+#[must_use]
+pub fn none_match_names(headers: &HeaderMap, etag: &str) -> bool {
+    let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|tag| tag.trim() == "*" || weak(tag) == weak(etag))
+}
+
+/// Sets a header from text that may not be one; it is then left out.
+pub fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Says that the response depends on this request header.
+pub fn vary(headers: &mut HeaderMap, name: HeaderName) {
+    headers.append(VARY, name.into());
+}
+
+/// Says who answers, and that the type is not to be guessed.
+pub fn finish(headers: &mut HeaderMap) {
+    headers.entry(SERVER).or_insert(HeaderValue::from_static("steadfeed"));
+    if headers.contains_key(CONTENT_TYPE) {
+        headers.entry(http::header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header};
+
+    use super::{accepts, none_match_names, without_port};
+
+    #[track_caller]
+    fn check_accept(value: &'static str, expected: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(value));
+        assert_eq!(accepts(&headers, "text/event-stream"), expected, "{value}");
+    }
+
+    #[test]
+    fn an_event_stream_is_asked_for_by_name() {
+        check_accept("text/event-stream", true);
+        check_accept("text/html, Text/Event-Stream;q=0.5", true);
+        check_accept("text/event-stream;q=0", false);
+        check_accept("text/event-stream; q=0.000", false);
+        check_accept("*/*", false);
+        check_accept("", false);
+    }
+
+    #[track_caller]
+    fn check_none_match(value: &'static str, expected: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
+        assert_eq!(none_match_names(&headers, "\"a-1\""), expected, "{value}");
+    }
+
+    #[test]
+    fn if_none_match_is_a_list_compared_weakly() {
+        check_none_match("\"a-1\"", true);
+        check_none_match("\"b\", W/\"a-1\"", true);
+        check_none_match("*", true);
+        check_none_match("\"a-2\"", false);
+    }
+
+    #[test]
+    fn a_port_is_cut_and_an_address_is_not() {
+        assert_eq!(without_port("a.example:80"), "a.example");
+        assert_eq!(without_port("a.example"), "a.example");
+        assert_eq!(without_port("[::1]:80"), "[::1]");
+        assert_eq!(without_port("[::1]"), "[::1]");
+    }
+}

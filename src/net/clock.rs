@@ -1,0 +1,205 @@
+//! A connection's clock: which deadline it is under.
+//!
+//! Owns: the rules of `header_timeout`, `keepalive_timeout` and `send_timeout`. Never: ends a connection; whoever
+//! drives it asks. It is shared with the stream, which hyper wants to be `Send`, hence the atomics; all on one thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Limits;
+
+/// What a connection is waiting for, and since when.
+#[derive(Debug)]
+pub struct Clock {
+    born: Instant,
+    /// Requests being answered.
+    in_flight: AtomicUsize,
+    /// Between requests; otherwise a head is being read.
+    idle: AtomicBool,
+    /// When the head or the idling began, in milliseconds after `born`.
+    since: AtomicU64,
+    /// When the peer stopped taking bytes, in milliseconds after `born` plus one; 0 while it takes them.
+    stalled: AtomicU64,
+}
+
+/// One request being answered, counted until dropped.
+#[derive(Debug)]
+pub struct InFlight(Arc<Clock>);
+
+/// A deadline that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expired {
+    /// The request head was not complete in time.
+    Head,
+    /// No request came on a kept-alive connection: nobody's fault.
+    Idle,
+    /// A response made no progress.
+    Send,
+}
+
+impl Clock {
+    /// A connection accepted at `accepted`.
+    #[must_use]
+    pub fn new(accepted: Instant) -> Clock {
+        Clock {
+            born: accepted,
+            in_flight: AtomicUsize::new(0),
+            idle: AtomicBool::new(false),
+            since: AtomicU64::new(0),
+            stalled: AtomicU64::new(0),
+        }
+    }
+
+    /// A request head is complete.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// Bytes arrived: on an idle HTTP/1.1 connection, the next head has begun.
+    pub fn received(&self) {
+        if self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
+            self.idle.store(false, Relaxed);
+            self.since.store(self.now(), Relaxed);
+        }
+    }
+
+    /// The peer takes bytes, or does not.
+    pub fn sending(&self, moved: bool) {
+        if moved {
+            self.stalled.store(0, Relaxed);
+        } else if self.stalled.load(Relaxed) == 0 {
+            self.stalled.store(self.now() + 1, Relaxed);
+        }
+    }
+
+    /// When to [`check`](Clock::check) again.
+    #[must_use]
+    pub fn next(&self, limits: &Limits) -> Instant {
+        let now = Instant::now();
+        let stalled = self.stalled_at().map(|at| at + limits.send_timeout);
+        let waiting = (self.in_flight.load(Relaxed) == 0).then(|| self.since() + self.allowance(limits));
+        // While a response goes out there is nothing to expire but progress, which is looked at now and then.
+        let later = now + limits.send_timeout;
+        [stalled, waiting].into_iter().flatten().min().unwrap_or(later)
+    }
+
+    /// What expired by now.
+    #[must_use]
+    pub fn check(&self, limits: &Limits) -> Option<Expired> {
+        let now = Instant::now();
+        if self.stalled_at().is_some_and(|at| at + limits.send_timeout <= now) {
+            return Some(Expired::Send);
+        }
+        if self.in_flight.load(Relaxed) > 0 || self.since() + self.allowance(limits) > now {
+            return None;
+        }
+        Some(if self.idle.load(Relaxed) { Expired::Idle } else { Expired::Head })
+    }
+
+    fn allowance(&self, limits: &Limits) -> Duration {
+        if self.idle.load(Relaxed) { limits.keepalive_timeout } else { limits.header_timeout }
+    }
+
+    fn since(&self) -> Instant {
+        self.born + Duration::from_millis(self.since.load(Relaxed))
+    }
+
+    fn stalled_at(&self) -> Option<Instant> {
+        let at = self.stalled.load(Relaxed).checked_sub(1)?;
+        Some(self.born + Duration::from_millis(at))
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Clone for InFlight {
+    fn clone(&self) -> InFlight {
+        self.0.begin()
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.0.in_flight.fetch_sub(1, Relaxed) == 1 {
+            self.0.idle.store(true, Relaxed);
+            self.0.since.store(self.0.now(), Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::time::{Instant, advance};
+
+    use super::{Clock, Expired};
+    use crate::net::Limits;
+
+    fn limits() -> Limits {
+        Limits {
+            connections: 1,
+            header_timeout: Duration::from_secs(10),
+            header_size: 1,
+            body_size: 1,
+            body_timeout: Duration::from_secs(1),
+            send_timeout: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(75),
+        }
+    }
+
+    async fn pass(seconds: u64) {
+        advance(Duration::from_secs(seconds)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_trickles_does_not_put_its_deadline_off() {
+        let clock = Arc::new(Clock::new(Instant::now()));
+        pass(9).await;
+        clock.received();
+        assert_eq!(clock.check(&limits()), None);
+        pass(1).await;
+        assert_eq!(clock.check(&limits()), Some(Expired::Head));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_has_its_own_time_and_the_next_head_its_own_again() {
+        let clock = Arc::new(Clock::new(Instant::now()));
+        drop(clock.begin());
+        pass(74).await;
+        assert_eq!(clock.check(&limits()), None);
+        clock.received();
+        pass(9).await;
+        assert_eq!(clock.check(&limits()), None);
+        pass(1).await;
+        assert_eq!(clock.check(&limits()), Some(Expired::Head));
+        drop(clock.begin());
+        pass(75).await;
+        assert_eq!(clock.check(&limits()), Some(Expired::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_answer_is_given_time_as_long_as_it_moves() {
+        let clock = Arc::new(Clock::new(Instant::now()));
+        let answering = clock.begin();
+        pass(1000).await;
+        assert_eq!(clock.check(&limits()), None);
+        clock.sending(false);
+        pass(20).await;
+        clock.sending(true);
+        clock.sending(false);
+        pass(29).await;
+        assert_eq!(clock.check(&limits()), None);
+        pass(1).await;
+        assert_eq!(clock.check(&limits()), Some(Expired::Send));
+        drop(answering);
+    }
+}

@@ -1,0 +1,92 @@
+//! Counting connections: the process's cap, and each worker's load.
+//!
+//! Never: counts by hand; a [`ConnectionPermit`] gives its place back on drop, wherever its socket ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::limits;
+
+/// The process's connections.
+#[derive(Debug)]
+pub struct Connections {
+    open: AtomicUsize,
+    cap: usize,
+    gauge: Gauge,
+}
+
+/// How many sockets one worker holds.
+pub type Load = Arc<AtomicUsize>;
+
+/// One connection's place, in the process and on its worker.
+#[derive(Debug)]
+pub struct ConnectionPermit {
+    connections: Arc<Connections>,
+    load: Load,
+    over_cap: bool,
+}
+
+impl Connections {
+    #[must_use]
+    pub fn new(cap: usize, gauge: Gauge) -> Connections {
+        Connections { open: AtomicUsize::new(0), cap, gauge }
+    }
+
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// A place on the worker with this `load`. A few more than the cap get one, to be told; `None` beyond those.
+    pub fn admit(self: &Arc<Self>, load: &Load) -> Option<ConnectionPermit> {
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        if before >= self.cap + limits::REFUSED_CONNECTIONS {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        load.fetch_add(1, Ordering::Relaxed);
+        self.gauge.inc();
+        Some(ConnectionPermit { connections: Arc::clone(self), load: Arc::clone(load), over_cap: before >= self.cap })
+    }
+}
+
+impl ConnectionPermit {
+    /// Beyond the cap: it is there to be refused.
+    #[must_use]
+    pub fn is_over_cap(&self) -> bool {
+        self.over_cap
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        self.connections.open.fetch_sub(1, Ordering::Relaxed);
+        self.load.fetch_sub(1, Ordering::Relaxed);
+        self.connections.gauge.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use prometheus_client::metrics::gauge::Gauge;
+
+    use super::{Connections, Load};
+    use crate::limits;
+
+    #[test]
+    fn a_few_over_the_cap_are_refused_politely_and_the_rest_not_at_all() {
+        let connections = Arc::new(Connections::new(2, Gauge::default()));
+        let load = Load::default();
+        let permits: Vec<_> = (0..2 + limits::REFUSED_CONNECTIONS).filter_map(|_| connections.admit(&load)).collect();
+        assert_eq!(permits.iter().filter(|permit| permit.is_over_cap()).count(), limits::REFUSED_CONNECTIONS);
+        assert!(connections.admit(&load).is_none());
+        drop(permits);
+        assert_eq!((connections.open(), load.load(Ordering::Relaxed)), (0, 0));
+        assert!(connections.admit(&load).is_some_and(|permit| !permit.is_over_cap()));
+    }
+}

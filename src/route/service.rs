@@ -1,0 +1,140 @@
+//! A request's way: peer -> route -> guards -> handler -> access log.
+//!
+//! Never: knows what a handler does, or how a refusal reads.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::header::HOST;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::failure::Failure;
+use super::table::{Route, Table};
+use crate::guard::{self, Denied, Visit};
+use crate::handler::{self, Call, Rosters};
+use crate::message::{Body, headers};
+use crate::net::Peer;
+use crate::net::clock::InFlight;
+use crate::net::connection::Answer;
+use crate::shutdown::Tasks;
+use crate::telemetry::access::{Entry, Outcome};
+use crate::telemetry::{AccessLog, Metrics, RouteMeters};
+
+/// What all workers answer requests with.
+#[derive(Debug)]
+pub struct Shared {
+    pub table: ArcSwap<Table>,
+    pub access: AccessLog,
+    /// Counts the requests that no route took.
+    pub unrouted: Arc<RouteMeters>,
+}
+
+/// One worker's service.
+#[derive(Debug)]
+pub struct Service {
+    shared: Arc<Shared>,
+    rosters: Rosters,
+    tasks: Tasks,
+}
+
+impl Shared {
+    #[must_use]
+    pub fn new(table: Table, access: AccessLog, metrics: &Metrics) -> Shared {
+        Shared { table: ArcSwap::from_pointee(table), access, unrouted: Arc::new(metrics.route("none")) }
+    }
+}
+
+impl Service {
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, rosters: Rosters, tasks: Tasks) -> Service {
+        Service { shared, rosters, tasks }
+    }
+
+    fn route(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>, table: &Table) -> Answered {
+        let Some(authority) = one_host(&request) else { return self.fail(&Failure::NoHost) };
+        let Some(route) = table.find(headers::without_port(&authority), request.uri().path()) else {
+            return self.fail(&Failure::NoRoute);
+        };
+        let (parts, body) = request.into_parts();
+        let lasting = handler::is_lasting(&route.handler, &parts);
+        let draining = self.tasks.stages().is_draining();
+        let visit = Visit { request: &parts, authority: &authority, secure: peer.secure, lasting, draining };
+        let admitted = if peer.over_cap { Err(Denied::OverCap) } else { guard::admit(&visit, &route.origins) };
+        if let Err(denied) = admitted {
+            return Answered::plain(Failure::Denied(&route.meters, denied).answer(), &route.meters);
+        }
+        self.handle(peer, in_flight, Request::from_parts(parts, body), route)
+    }
+
+    fn handle(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>, route: &Route) -> Answered {
+        let call = Call {
+            peer,
+            in_flight,
+            rosters: &self.rosters,
+            tasks: &self.tasks,
+            access: &self.shared.access,
+            meters: &route.meters,
+        };
+        let (response, upgraded) = route.handler.handle(&call, request);
+        Answered { response, meters: Arc::clone(&route.meters), upgraded }
+    }
+
+    fn fail(&self, failure: &Failure<'_>) -> Answered {
+        Answered::plain(failure.answer(), &self.shared.unrouted)
+    }
+}
+
+impl Answer for Service {
+    type Body = Body;
+
+    async fn answer(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>) -> Response<Body> {
+        let began = Instant::now();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let mut answered = self.route(peer, in_flight, request, &self.shared.table.load());
+        headers::finish(answered.response.headers_mut());
+        let (status, took) = (answered.response.status().as_u16(), began.elapsed());
+        if answered.upgraded {
+            answered.meters.upgraded(status);
+            return answered.response;
+        }
+        answered.meters.answered(status, took.as_secs_f64());
+        self.shared.access.write(&Entry {
+            client: peer.client,
+            method: method.as_str(),
+            path: &path,
+            route: answered.meters.route(),
+            outcome: Outcome::Response { status },
+            took,
+        });
+        answered.response
+    }
+}
+
+/// A response, and what is to be said of it.
+struct Answered {
+    response: Response<Body>,
+    meters: Arc<RouteMeters>,
+    /// It became a socket, which is logged when it ends.
+    upgraded: bool,
+}
+
+impl Answered {
+    fn plain(response: Response<Body>, meters: &Arc<RouteMeters>) -> Answered {
+        Answered { response, meters: Arc::clone(meters), upgraded: false }
+    }
+}
+
+/// The host that the request names, if it names exactly one (RFC 9112, section 3.2).
+fn one_host(request: &Request<Incoming>) -> Option<String> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return None;
+    }
+    match request.uri().authority() {
+        Some(authority) => Some(authority.as_str().to_owned()),
+        None => Some(host?.to_str().ok()?.to_owned()),
+    }
+}

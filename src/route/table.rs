@@ -1,0 +1,187 @@
+//! The route table: from a request's host and path to the most specific route.
+//!
+//! Owns: what "most specific" means: a named host before a wildcard, the longer wildcard first, any host last; within a
+//! host the exact path, then the longest prefix. Where the named host has nothing for the path, the next one is asked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::options::{Action, HostPattern, Options, PathPattern};
+use crate::guard::OriginRule;
+use crate::handler::{Asset, FeedDoor, Fixed, Handler};
+use crate::page::Page;
+use crate::telemetry::{Metrics, RouteMeters};
+
+/// All routes.
+#[derive(Debug, Default)]
+pub struct Table {
+    hosts: HashMap<String, Paths>,
+    /// Longest first.
+    suffixes: Vec<(String, Paths)>,
+    any: Paths,
+}
+
+/// A route, ready to serve.
+#[derive(Debug)]
+pub struct Route {
+    pub handler: Handler,
+    pub origins: Vec<OriginRule>,
+    pub meters: Arc<RouteMeters>,
+}
+
+#[derive(Debug, Default)]
+struct Paths {
+    exact: HashMap<String, Arc<Route>>,
+    /// Longest first.
+    prefixes: Vec<(String, Arc<Route>)>,
+}
+
+impl Table {
+    /// `alerts` gives the feeds that watch a feed, for its page.
+    #[must_use]
+    pub fn new(routes: &[Options], metrics: &Metrics, alerts: impl Fn(&str) -> Vec<String>) -> Table {
+        let mut table = Table::default();
+        for options in routes {
+            let meters = Arc::new(metrics.route(&format!("{}{}", options.host, options.path)));
+            let mut add = |path: PathPattern, handler: Handler| {
+                let route = Route { handler, origins: options.origins.clone(), meters: Arc::clone(&meters) };
+                table.paths_mut(&options.host).insert(path, Arc::new(route));
+            };
+            match &options.action {
+                Action::Feed { feed, delivery } => {
+                    let door = FeedDoor { feed: feed.clone(), delivery: Arc::new(delivery.clone()) };
+                    add(options.path.clone(), Handler::Feed(door));
+                }
+                Action::Respond(fixed) => {
+                    let fixed = Fixed { status: fixed.status, type_: fixed.type_.clone(), body: fixed.body.clone() };
+                    add(options.path.clone(), Handler::Respond(fixed));
+                }
+                Action::Page { feed } => {
+                    let watching = alerts(feed);
+                    let page = Page {
+                        name: feed,
+                        feed: path_of(routes, feed),
+                        alerts: watching.iter().filter_map(|name| path_of(routes, name)).collect(),
+                    };
+                    let path = options.path.to_string();
+                    add(options.path.clone(), Handler::Page(Asset::document(page.document(&path))));
+                    for (name, asset) in Page::assets(&path) {
+                        add(PathPattern::Exact(name), Handler::Page(Asset::part(asset)));
+                    }
+                }
+            }
+        }
+        table.sort();
+        table
+    }
+
+    /// The route for `host` (without a port) and `path`.
+    #[must_use]
+    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
+        let host = host.to_ascii_lowercase();
+        let suffix = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
+        let wild = self.suffixes.iter().filter(|(pattern, _)| suffix(pattern)).map(|(_, paths)| paths);
+        self.hosts.get(&host).into_iter().chain(wild).chain([&self.any]).find_map(|paths| paths.find(path))
+    }
+
+    fn paths_mut(&mut self, host: &HostPattern) -> &mut Paths {
+        match host {
+            HostPattern::Any => &mut self.any,
+            HostPattern::Exact(host) => self.hosts.entry(host.clone()).or_default(),
+            HostPattern::Suffix(suffix) => {
+                let place = self.suffixes.iter().position(|(known, _)| known == suffix).unwrap_or_else(|| {
+                    self.suffixes.push((suffix.clone(), Paths::default()));
+                    self.suffixes.len() - 1
+                });
+                &mut self.suffixes[place].1
+            }
+        }
+    }
+
+    fn sort(&mut self) {
+        self.suffixes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+        let suffixed = self.suffixes.iter_mut().map(|(_, paths)| paths);
+        for paths in self.hosts.values_mut().chain(suffixed).chain([&mut self.any]) {
+            paths.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        }
+    }
+}
+
+impl Paths {
+    /// The first route for a path stays: a page's own parts never displace a route that was written down.
+    fn insert(&mut self, path: PathPattern, route: Arc<Route>) {
+        match path {
+            PathPattern::Exact(path) => drop(self.exact.entry(path).or_insert(route)),
+            PathPattern::Prefix(prefix) => self.prefixes.push((prefix, route)),
+        }
+    }
+
+    fn find(&self, path: &str) -> Option<&Arc<Route>> {
+        self.exact.get(path).or_else(|| {
+            self.prefixes.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, route)| route)
+        })
+    }
+}
+
+/// The first route that serves `feed` on an exact path.
+fn path_of<'a>(routes: &'a [Options], feed: &str) -> Option<&'a str> {
+    routes.iter().find_map(|route| match (&route.action, &route.path) {
+        (Action::Feed { feed: served, .. }, PathPattern::Exact(path)) if served == feed => Some(path.as_str()),
+        (Action::Feed { .. } | Action::Page { .. } | Action::Respond(_), _) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+    use crate::handler::Handler;
+    use crate::route::{Action, HostPattern, Options, PathPattern, Respond};
+    use crate::telemetry::Metrics;
+
+    fn route(host: HostPattern, path: PathPattern, name: &'static str) -> Options {
+        let answer = Respond {
+            status: http::StatusCode::OK,
+            body: bytes::Bytes::from_static(name.as_bytes()),
+            type_: http::HeaderValue::from_static("text/plain"),
+        };
+        Options { host, path, action: Action::Respond(answer), origins: Vec::new() }
+    }
+
+    fn table() -> Table {
+        let exact = |path: &str| PathPattern::Exact(path.to_owned());
+        let prefix = |path: &str| PathPattern::Prefix(path.to_owned());
+        let routes = [
+            route(HostPattern::Any, prefix("/"), "any"),
+            route(HostPattern::Any, prefix("/api/"), "api"),
+            route(HostPattern::Any, prefix("/api/v1/"), "v1"),
+            route(HostPattern::Any, exact("/api/v1/x"), "x"),
+            route(HostPattern::Suffix(".example.com".to_owned()), prefix("/api/"), "wild"),
+            route(HostPattern::Suffix(".b.example.com".to_owned()), prefix("/api/"), "wilder"),
+            route(HostPattern::Exact("a.example.com".to_owned()), exact("/api/y"), "named"),
+        ];
+        Table::new(&routes, &Metrics::new(), |_| Vec::new())
+    }
+
+    #[track_caller]
+    fn check(host: &str, path: &str, expected: &str) {
+        let table = table();
+        let route = table.find(host, path).expect("the last prefix takes everything");
+        let Handler::Respond(fixed) = &route.handler else { panic!("only respond routes here") };
+        assert_eq!(fixed.body, expected.as_bytes(), "{host}{path}");
+    }
+
+    #[test]
+    fn the_most_specific_route_wins() {
+        check("z", "/", "any");
+        check("z", "/api", "any");
+        check("z", "/api/", "api");
+        check("z", "/api/v1/y", "v1");
+        check("z", "/api/v1/x", "x");
+        check("A.Example.com", "/api/y", "named");
+        check("a.example.com", "/api/z", "wild");
+        check("a.b.example.com", "/api/z", "wilder");
+        check("example.com", "/api/z", "api");
+        check("evil-example.com", "/api/z", "api");
+        check("a.example.com", "/other", "any");
+    }
+}

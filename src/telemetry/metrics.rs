@@ -1,0 +1,252 @@
+//! The metrics, in Prometheus's text format.
+//!
+//! Owns: every metric's name and help text. Never: looks a family up on a request: whoever counts holds its handles.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// Every metric of the process.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    pub connections_open: Gauge,
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Family<RouteLabels, Histogram>,
+    websocket_open: Family<ModeLabels, Gauge>,
+    websocket_closed: Family<CloseLabels, Counter>,
+    denied: Family<DeniedLabels, Counter>,
+    messages: Family<FeedDirectionLabels, Counter>,
+    message_bytes: Family<FeedDirectionLabels, Counter>,
+    feed_viewers: Family<FeedLabels, Gauge>,
+    feed_up: Family<SourceLabels, Gauge>,
+    feed_conflated: Family<FeedLabels, Counter>,
+}
+
+/// One route's handles.
+#[derive(Debug)]
+pub struct RouteMeters {
+    route: String,
+    requests: Family<RequestLabels, Counter>,
+    /// The counter of each status from 100 to 599, once it was used.
+    statuses: Arc<[OnceLock<Counter>]>,
+    closed: Family<CloseLabels, Counter>,
+    denied: Family<DeniedLabels, Counter>,
+    pub seconds: Histogram,
+    pub sockets: Gauge,
+}
+
+/// One feed's handles.
+#[derive(Debug, Clone)]
+pub struct FeedMeters {
+    pub messages_in: Counter,
+    pub viewers: Gauge,
+    pub conflated: Counter,
+    messages_out: Counter,
+    bytes_out: Counter,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ModeLabels {
+    route: String,
+    mode: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CloseLabels {
+    route: String,
+    code: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DeniedLabels {
+    route: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FeedDirectionLabels {
+    feed: String,
+    direction: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FeedLabels {
+    feed: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SourceLabels {
+    feed: String,
+    source: String,
+}
+
+impl Metrics {
+    #[must_use]
+    pub fn new() -> Metrics {
+        let metrics = Metrics {
+            registry: Mutex::new(Registry::with_prefix("steadfeed")),
+            connections_open: Gauge::default(),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.5, 11))),
+            websocket_open: Family::default(),
+            websocket_closed: Family::default(),
+            denied: Family::default(),
+            messages: Family::default(),
+            message_bytes: Family::default(),
+            feed_viewers: Family::default(),
+            feed_up: Family::default(),
+            feed_conflated: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&self) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register("connections_open", "Client connections now open", self.connections_open.clone());
+        registry.register("requests", "Requests answered", self.requests.clone());
+        registry.register(
+            "request_seconds",
+            "Request head to response head; sockets left out",
+            self.request_seconds.clone(),
+        );
+        registry.register("websocket_open", "WebSockets now open", self.websocket_open.clone());
+        registry.register("websocket_closed", "WebSockets ended, by close code", self.websocket_closed.clone());
+        registry.register("denied", "Requests refused by a guard", self.denied.clone());
+        registry.register(
+            "messages",
+            "Messages of a feed, in from its sources and out to its viewers",
+            self.messages.clone(),
+        );
+        registry.register("message_bytes", "Bytes of those messages, framed", self.message_bytes.clone());
+        registry.register("feed_viewers", "Viewers of a feed", self.feed_viewers.clone());
+        registry.register("feed_up", "Whether a source of a feed delivers", self.feed_up.clone());
+        registry.register("feed_conflated", "Times a viewer fell behind the history", self.feed_conflated.clone());
+    }
+
+    /// The handles of the route `route`, as configured.
+    #[must_use]
+    pub fn route(&self, route: &str) -> RouteMeters {
+        let label = RouteLabels { route: route.to_owned() };
+        RouteMeters {
+            seconds: self.request_seconds.get_or_create(&label).clone(),
+            sockets: self
+                .websocket_open
+                .get_or_create(&ModeLabels { route: label.route.clone(), mode: "feed" })
+                .clone(),
+            route: label.route,
+            requests: self.requests.clone(),
+            statuses: (100..600).map(|_| OnceLock::new()).collect(),
+            closed: self.websocket_closed.clone(),
+            denied: self.denied.clone(),
+        }
+    }
+
+    /// The handles of the feed `feed`.
+    #[must_use]
+    pub fn feed(&self, feed: &str) -> FeedMeters {
+        let labels = |direction| FeedDirectionLabels { feed: feed.to_owned(), direction };
+        let named = FeedLabels { feed: feed.to_owned() };
+        FeedMeters {
+            messages_in: self.messages.get_or_create(&labels("in")).clone(),
+            messages_out: self.messages.get_or_create(&labels("out")).clone(),
+            bytes_out: self.message_bytes.get_or_create(&labels("out")).clone(),
+            viewers: self.feed_viewers.get_or_create(&named).clone(),
+            conflated: self.feed_conflated.get_or_create(&named).clone(),
+        }
+    }
+
+    /// Whether the source `source` of `feed` delivers: 1 or 0.
+    #[must_use]
+    pub fn source(&self, feed: &str, source: &str) -> Gauge {
+        self.feed_up.get_or_create(&SourceLabels { feed: feed.to_owned(), source: source.to_owned() }).clone()
+    }
+
+    /// All of them, as `/metrics` gives them.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl RouteMeters {
+    /// As configured.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    pub fn answered(&self, status: u16, seconds: f64) {
+        self.count(status);
+        self.seconds.observe(seconds);
+    }
+
+    /// A request that became a socket is counted, and not timed.
+    pub fn upgraded(&self, status: u16) {
+        self.count(status);
+    }
+
+    fn count(&self, status: u16) {
+        let make = || self.requests.get_or_create(&RequestLabels { route: self.route.clone(), status }).clone();
+        match self.statuses.get(usize::from(status.saturating_sub(100))) {
+            Some(counter) => counter.get_or_init(make).inc(),
+            None => make().inc(),
+        };
+    }
+
+    pub fn closed(&self, code: u16) {
+        self.closed.get_or_create(&CloseLabels { route: self.route.clone(), code }).inc();
+    }
+
+    pub fn denied(&self, reason: &'static str) {
+        self.denied.get_or_create(&DeniedLabels { route: self.route.clone(), reason }).inc();
+    }
+}
+
+impl FeedMeters {
+    /// Counts what went out.
+    pub fn sent(&self, messages: u64, bytes: u64) {
+        self.messages_out.inc_by(messages);
+        self.bytes_out.inc_by(bytes);
+    }
+
+    /// Handles that no registry shows, for tests and benches.
+    #[must_use]
+    pub fn unseen() -> FeedMeters {
+        Metrics::new().feed("unseen")
+    }
+}

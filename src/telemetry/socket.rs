@@ -1,0 +1,51 @@
+//! What is said of a socket when it ends: one access line, and its metrics.
+//!
+//! Owns: the count of open sockets of its route. Never: says anything of a socket that did not open.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::access::{AccessLog, Entry, Outcome};
+use super::metrics::RouteMeters;
+
+/// An open socket, counted until [`closed`](SocketRecord::closed) or dropped.
+#[derive(Debug)]
+pub struct SocketRecord {
+    access: AccessLog,
+    meters: Arc<RouteMeters>,
+    client: IpAddr,
+    path: Box<str>,
+    since: Instant,
+}
+
+impl SocketRecord {
+    #[must_use]
+    pub fn open(access: &AccessLog, meters: &Arc<RouteMeters>, client: IpAddr, path: &str) -> SocketRecord {
+        meters.sockets.inc();
+        let (access, meters) = (access.clone(), Arc::clone(meters));
+        SocketRecord { access, meters, client, path: path.into(), since: Instant::now() }
+    }
+
+    /// It ended with this close code; `messages` and `bytes` went out over it.
+    pub fn closed(self, code: u16, reason: &str, messages: u64, bytes: u64) {
+        self.meters.closed(code);
+        let took: Duration = self.since.elapsed();
+        self.access.write(&Entry {
+            client: self.client,
+            method: "WEBSOCKET",
+            path: &self.path,
+            route: self.meters.route(),
+            outcome: Outcome::Socket { code, reason, messages, bytes },
+            took,
+        });
+    }
+}
+
+impl Drop for SocketRecord {
+    fn drop(&mut self) {
+        self.meters.sockets.dec();
+    }
+}
