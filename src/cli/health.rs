@@ -1,7 +1,18 @@
 //! Placeholder of `steadfeed health`.
 
-use std::process::ExitCode;
+use std::io;
+use std::net::SocketAddr;
 
-pub fn run(_url: Option<&str>) -> ExitCode {
-    ExitCode::FAILURE
+use clap::Args;
+
+#[derive(Debug, Clone, Args)]
+pub struct HealthArgs {
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+    #[arg(long)]
+    pub insecure: bool,
+}
+
+pub async fn run(_args: &HealthArgs, _admin: Option<SocketAddr>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

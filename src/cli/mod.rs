@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use tokio::runtime::{LocalOptions, LocalRuntime};
 
 pub mod cert;
 pub mod check;
@@ -95,10 +96,10 @@ pub enum Command {
     Check(ConfigArg),
     /// Exit with 0 when the server is ready: a container's HEALTHCHECK
     #[command(after_help = HEALTH_EXAMPLES)]
-    Health(HealthArgs),
+    Health(health::HealthArgs),
     /// Make a development CA and a certificate signed by it
     #[command(after_help = CERT_EXAMPLES)]
-    Cert(CertArgs),
+    Cert(cert::CertArgs),
     /// Watch a feed in the terminal
     #[command(after_help = watch::EXAMPLES)]
     Watch(watch::Args),
@@ -116,25 +117,6 @@ pub struct ConfigArg {
     /// The config to read
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-}
-
-/// The arguments of `health`.
-#[derive(Debug, Args)]
-pub struct HealthArgs {
-    /// The URL to ask; default: the admin listener's /readyz
-    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
-    pub url: Option<String>,
-}
-
-/// The arguments of `cert`.
-#[derive(Debug, Args)]
-pub struct CertArgs {
-    /// A host name or address the certificate is for; may be given again
-    #[arg(long = "name", value_name = "NAME", default_value = "localhost", value_hint = ValueHint::Hostname)]
-    pub names: Vec<String>,
-    /// The folder to write to; made if it is missing
-    #[arg(long, value_name = "FOLDER", default_value = "certs", value_hint = ValueHint::DirPath)]
-    pub out: PathBuf,
 }
 
 /// The arguments of `completions`.
@@ -178,12 +160,32 @@ fn dispatch(command: Command) -> ExitCode {
     match command {
         Command::Run(args) => run::run(args.config.as_deref()),
         Command::Check(args) => check::run(args.config.as_deref()),
-        Command::Health(args) => health::run(args.url.as_deref()),
-        Command::Cert(args) => cert::run(&args.names, &args.out),
+        Command::Health(args) => match runtime().map(|runtime| runtime.block_on(health::run(&args, None))) {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            Ok(Err(unwell)) => failed(&unwell),
+            Err(error) => failed(&error),
+        },
+        Command::Cert(args) => match cert::run(&args) {
+            Ok(report) => print(&report),
+            Err(error) => failed(&error),
+        },
         Command::Watch(args) => watch::run(args),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(args.shell),
     }
+}
+
+/// The runtime of a subcommand that is no server: this thread alone.
+///
+/// # Errors
+/// When the process is out of file descriptors.
+pub fn runtime() -> io::Result<LocalRuntime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    complain(&error.to_string());
+    ExitCode::FAILURE
 }
 
 /// Writes `text` to stdout and gives the exit code: 0 as well when the reader has gone (`steadfeed schema | head -1`),

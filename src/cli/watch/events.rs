@@ -21,7 +21,7 @@ pub async fn watch(asked: &Request, last_id: &mut String, outlet: &mut Outlet<'_
     let answer = timeout(limits::WATCH_CONNECT, client::get(&asked.target.uri, &headers, asked.trust)).await;
     let response = match answer {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => return Failure::broken("cannot connect", &error),
+        Ok(Err(error)) => return Failure::broken(&error),
         Err(_) => return Failure::ConnectTimeout,
     };
     if response.status() != StatusCode::OK {
@@ -67,7 +67,7 @@ async fn follow(mut body: Incoming, last_id: &mut String, outlet: &mut Outlet<'_
         };
         let parsed = match frame {
             None => return Failure::Ended,
-            Some(Err(error)) => return Failure::broken("the connection broke", &error),
+            Some(Err(error)) => return Failure::broken_while("the connection broke", &error),
             Some(Ok(frame)) => match frame.data_ref() {
                 Some(bytes) => parser.push(bytes, &mut events),
                 None => Ok(()),

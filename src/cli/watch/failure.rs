@@ -23,6 +23,9 @@ pub enum Failure {
     NoEventStream(String),
     #[error("the certificate is not trusted ({0}); --insecure accepts any")]
     Certificate(String),
+    /// Nothing was even tried.
+    #[error("{0}")]
+    Setup(String),
     #[error("{0}")]
     Broken(String),
     #[error("no answer within {} s", limits::WATCH_CONNECT.as_secs())]
@@ -41,7 +44,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Will not be otherwise the next time: 3xx, 4xx (408 and 429 aside), no event stream, no trust.
+    /// Will not be otherwise the next time: 3xx, 4xx (408 and 429 aside), no event stream, no trust, nothing to try with.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
@@ -49,7 +52,7 @@ impl Failure {
                 !matches!(*status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
                     && (status.is_client_error() || status.is_redirection() || *status == StatusCode::NO_CONTENT)
             }
-            Failure::NoEventStream(_) | Failure::Certificate(_) => true,
+            Failure::NoEventStream(_) | Failure::Certificate(_) | Failure::Setup(_) => true,
             Failure::Broken(_)
             | Failure::ConnectTimeout
             | Failure::Closed { .. }
@@ -78,12 +81,26 @@ impl Failure {
         Failure::Refused { status, detail, retry_after }
     }
 
-    /// What went wrong below HTTP. `doing` says in what: `cannot connect`.
-    pub fn broken(doing: &str, error: &(dyn Error + 'static)) -> Failure {
+    /// What went wrong below HTTP, in the error's own words, and its causes'.
+    #[must_use]
+    pub fn broken(error: &(dyn Error + 'static)) -> Failure {
         match certificate_error(error) {
             Some(what) => Failure::Certificate(what),
-            None => Failure::Broken(format!("{doing}: {}", clip(&chain(error), limits::WATCH_LINE))),
+            None => Failure::Broken(clip(&chain(error), limits::WATCH_LINE)),
         }
+    }
+
+    /// As [`Failure::broken`], of an error that does not say what was being done.
+    #[must_use]
+    pub fn broken_while(doing: &str, error: &(dyn Error + 'static)) -> Failure {
+        let failure = Failure::broken(error);
+        if let Failure::Broken(text) = failure { Failure::Broken(format!("{doing}: {text}")) } else { failure }
+    }
+
+    /// What stands in the way of trying at all.
+    #[must_use]
+    pub fn setup(error: &(dyn Error + 'static)) -> Failure {
+        Failure::Setup(clip(&chain(error), limits::WATCH_LINE))
     }
 }
 
@@ -107,7 +124,7 @@ impl From<tungstenite::Error> for Failure {
             | E::Utf8(_)
             | E::AttackAttempt
             | E::Url(_)
-            | E::HttpFormat(_)) => Failure::broken("the connection broke", &other),
+            | E::HttpFormat(_)) => Failure::broken_while("the connection broke", &other),
         }
     }
 }
@@ -225,10 +242,10 @@ mod tests {
     #[test]
     fn a_certificate_error_is_found_inside_an_io_error() {
         let rustls = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
-        let failure = Failure::broken("cannot connect", &io::Error::other(rustls));
+        let failure = Failure::broken_while("cannot connect", &io::Error::other(rustls));
         assert!(failure.is_final(), "{failure}");
         assert!(failure.to_string().ends_with("--insecure accepts any"), "{failure}");
-        let refused = Failure::broken("cannot connect", &io::Error::from(io::ErrorKind::ConnectionRefused));
+        let refused = Failure::broken_while("cannot connect", &io::Error::from(io::ErrorKind::ConnectionRefused));
         assert_eq!(refused.to_string(), "cannot connect: connection refused");
     }
 }

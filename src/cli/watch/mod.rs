@@ -9,7 +9,6 @@ use std::process::ExitCode;
 
 use clap::ValueHint;
 use http::HeaderValue;
-use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
@@ -93,8 +92,7 @@ pub fn run(args: Args) -> ExitCode {
     let trust = if args.insecure { Trust::Anything } else { Trust::System };
     let request = link::Request { target: args.url, trust, authorization: args.token };
     let as_table = !args.raw && io::stdout().is_terminal();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-    match runtime.and_then(|runtime| runtime.block_on(watch(&request, args.count, as_table))) {
+    match cli::runtime().and_then(|runtime| runtime.block_on(watch(&request, args.count, as_table))) {
         Ok(end) => end.into(),
         Err(error) => {
             cli::complain(&format!("this terminal cannot be used: {error}; --raw prints lines"));
