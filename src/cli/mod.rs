@@ -29,7 +29,7 @@ Examples:
   steadfeed watch wss://localhost:8443/ws --insecure
                                              a live table of that feed
 
-Without --config the config is $STEADFEED_CONFIG, else ./steadfeed.toml, else /etc/steadfeed/steadfeed.toml,
+Without --config the config is $STEADFEED_CONFIG, else ./steadfeed.toml, else /etc/steadfeed/steadfeed.toml, \
 else the built-in one.";
 
 const RUN_EXAMPLES: &str = "\

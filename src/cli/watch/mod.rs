@@ -40,8 +40,8 @@ Examples:
   steadfeed watch ws://localhost:8080/ws --raw --count 1
   steadfeed watch ws://localhost:8080/ws | jq .data.cpu.usage
 
-Exits with 0 when quit or after --count messages, with 1 when the server refuses (before anything was received, and
-with --raw or in a pipe; a table goes on trying).";
+Exits with 0 when quit or after --count messages. With --raw, or in a pipe, it exits with 1 when the server refuses \
+before it ever accepted; a table goes on trying.";
 
 /// The arguments of `watch`.
 #[derive(Debug, clap::Args)]

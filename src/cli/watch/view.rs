@@ -95,7 +95,8 @@ fn header<'a>(view: &'a View, now: Instant) -> Paragraph<'a> {
         state.push("   paused".yellow().bold());
     }
     let messages = view.model.messages;
-    let mut counts = format!("{messages} messages, {:.1}/s", view.model.rate.per_second(now));
+    let noun = if messages == 1 { "message" } else { "messages" };
+    let mut counts = format!("{messages} {noun}, {:.1}/s", view.model.rate.per_second(now));
     if let Some(last) = view.model.last {
         counts += &format!(", last {} ago", age(now.saturating_duration_since(last)));
     }
@@ -274,7 +275,7 @@ q quit  r reconnect now  p pause  ↑↓ scroll",
             "
 ws://h/ws
 ● connected
-1 messages, 0.5/s, last 2.0 s ago
+1 message, 0.5/s, last 2.0 s ago
                        now last 60
 stats · web-1
   /cpu                12.5 ▁
