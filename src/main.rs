@@ -1,3 +1,7 @@
-//! The `steadfeed` command: parses its arguments, dispatches to `cli`, gives the exit code.
+//! The `steadfeed` command: parses its arguments, dispatches to [`steadfeed::cli`], gives the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    steadfeed::cli::main()
+}

@@ -1,0 +1,8 @@
+//! Placeholder of `steadfeed check`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+pub fn run(_config: Option<&Path>) -> ExitCode {
+    ExitCode::FAILURE
+}

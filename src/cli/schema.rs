@@ -1,0 +1,7 @@
+//! Placeholder of `steadfeed schema`.
+
+use std::process::ExitCode;
+
+pub fn run() -> ExitCode {
+    ExitCode::FAILURE
+}

@@ -1,0 +1,130 @@
+//! `steadfeed watch URL`: a viewer in the terminal, of any WebSocket or event stream.
+//!
+//! One task: [`link`] keeps the connection and says what happens; [`lines`] or [`table`] shows it. Owns: the arguments
+//! and the runtime. Never: starts a thread or a second task of its own.
+
+use std::io::{self, IsTerminal};
+use std::num::NonZeroU64;
+use std::process::ExitCode;
+
+use clap::ValueHint;
+use http::HeaderValue;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+
+use crate::cli;
+use crate::cli::client::Trust;
+use crate::limits;
+
+pub mod backoff;
+pub mod events;
+pub mod failure;
+pub mod figures;
+pub mod lines;
+pub mod link;
+pub mod message;
+pub mod model;
+pub mod rate;
+pub mod socket;
+pub mod sse;
+pub mod table;
+pub mod target;
+pub mod view;
+
+pub(super) const EXAMPLES: &str = "\
+Keys in the table: q quit, r reconnect now, p pause, arrows scroll.
+
+Examples:
+  steadfeed watch wss://localhost:8443/ws --insecure
+  steadfeed watch https://dash.example.com/api/system/ws --token \"$TOKEN\"       (server-sent events)
+  steadfeed watch ws://localhost:8080/ws --raw --count 1
+  steadfeed watch ws://localhost:8080/ws | jq .data.cpu.usage
+
+Exits with 0 when quit or after --count messages. With --raw, or in a pipe, it exits with 1 when the server refuses \
+before it ever accepted; a table goes on trying.";
+
+/// The arguments of `watch`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// ws:// or wss:// for a WebSocket, http:// or https:// for server-sent events
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
+    pub url: target::Target,
+    /// Send `Authorization: Bearer TOKEN`
+    #[arg(long, value_name = "TOKEN", value_parser = bearer)]
+    pub token: Option<HeaderValue>,
+    /// End after this many messages
+    #[arg(long, value_name = "N")]
+    pub count: Option<NonZeroU64>,
+    /// Print one message a line, as it came, also on a terminal; binary as base64
+    #[arg(long)]
+    pub raw: bool,
+    /// Accept any certificate
+    #[arg(long)]
+    pub insecure: bool,
+}
+
+/// How watching ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Done,
+    Failed,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> ExitCode {
+        match end {
+            End::Done => ExitCode::SUCCESS,
+            End::Failed => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// The value of the `Authorization` header; marked sensitive, so that `Debug` does not show it.
+fn bearer(token: &str) -> Result<HeaderValue, String> {
+    let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
+    let mut value = value.map_err(|_| "a token is printable ASCII on one line".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Watches until it is told to end.
+pub fn run(args: Args) -> ExitCode {
+    let trust = if args.insecure { Trust::Anything } else { Trust::System };
+    let request = link::Request { target: args.url, trust, authorization: args.token };
+    let as_table = !args.raw && io::stdout().is_terminal();
+    match cli::runtime().and_then(|runtime| runtime.block_on(watch(&request, args.count, as_table))) {
+        Ok(end) => end.into(),
+        Err(error) => {
+            cli::complain(&format!("this terminal cannot be used: {error}; --raw prints lines"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn watch(request: &link::Request, count: Option<NonZeroU64>, as_table: bool) -> io::Result<End> {
+    let (sender, mut events) = mpsc::channel(limits::WATCH_QUEUE);
+    let redial = Notify::new();
+    let mut link = Box::pin(link::keep(request, sender, &redial));
+    let title = request.target.to_string();
+    let show = async {
+        let end = if as_table {
+            table::run(title, count, &mut events, &redial).await
+        } else {
+            let (mut out, mut complaints) = (io::stdout().lock(), io::stderr());
+            let terminal = out.is_terminal();
+            let lines = lines::Lines { out: &mut out, complaints: &mut complaints, title, count, terminal };
+            Ok(lines.run(&mut events).await)
+        };
+        // Tells the link, which then tells the server.
+        events.close();
+        end
+    };
+    let end = tokio::select! {
+        end = show => end,
+        // It ends only once `events` is closed.
+        () = &mut link => return Ok(End::Done),
+    };
+    // A server that is slow to say goodbye is left without it.
+    let _ = timeout(limits::WATCH_GOODBYE, link).await;
+    end
+}
