@@ -47,8 +47,6 @@ pub const NOTSENT_LOWAT: u32 = 16 * 1024;
 
 /// A config file, in bytes: ten times a very long one.
 pub const CONFIG_SIZE: usize = 1024 * 1024;
-/// Dots in one line of it: a key of that many parts is a tree that deep, and trees are walked by recursion.
-pub const CONFIG_LINE_DOTS: usize = 1000;
 /// Problems shown of one config: more are of no use to a reader.
 pub const CONFIG_PROBLEMS: usize = 100;
 /// A secret kept in a file of its own (`token_file`), in bytes.

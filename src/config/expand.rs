@@ -177,7 +177,7 @@ mod tests {
         let mut table = DeTable::parse(text).unwrap();
         let big = |_: &str| Some("x".repeat(limits::CONFIG_SIZE / 2));
         expand(table.get_mut(), text, &big, &mut problems);
-        let places: Vec<Span> = problems.into_sorted().into_iter().map(|problem| problem.span).collect();
-        assert_eq!(places, [25..33]);
+        let places: Vec<usize> = problems.into_sorted().iter().map(|problem| problem.span.start).collect();
+        assert_eq!(places, [25]);
     }
 }

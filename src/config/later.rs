@@ -49,6 +49,6 @@ pub(super) fn keys(path: &str) -> &'static [&'static str] {
 
 /// All of them: table and key.
 #[cfg(test)]
-pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     LATER.iter().flat_map(|(table, keys)| keys.iter().map(move |key| (*table, *key)))
 }

@@ -3,7 +3,7 @@
 //! Owns: what keeps one mistake from being told twice: a value that could not be expanded is not judged, and a table
 //! whose keys are wrong is not also said to lack some.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::problem::{Problem, Severity, Span, Wrong};
 
@@ -15,8 +15,8 @@ pub(super) struct Problems {
     poisoned: HashSet<(usize, usize)>,
     /// Tables with a key that was refused.
     flawed: HashSet<(usize, usize)>,
-    /// Parts of the text could not be parsed, so that nothing can be said to be absent.
-    torn: bool,
+    /// Lines that could not be parsed (start, end): what became of them is not judged, and nothing can be said to be absent.
+    torn: BTreeMap<usize, usize>,
 }
 
 impl Problems {
@@ -30,22 +30,22 @@ impl Problems {
 
     /// Something is absent from the table at `span`: said only where what is there was understood.
     pub(super) fn absent(&mut self, span: Span, wrong: Wrong) {
-        if !self.torn && !self.is_flawed(&span) {
+        if self.torn.is_empty() && !self.is_flawed(&span) {
             self.error(span, wrong);
         }
     }
 
     fn push(&mut self, problem: Problem) {
-        self.list.push(problem);
+        let start = problem.span.start;
+        let is_torn = self.torn.range(..=start).next_back().is_some_and(|(_, end)| start < *end);
+        if !is_torn {
+            self.list.push(problem);
+        }
     }
 
-    /// The text could not be parsed wholly.
-    pub(super) fn tear(&mut self) {
-        self.torn = true;
-    }
-
-    pub(super) fn is_torn(&self) -> bool {
-        self.torn
+    /// This line could not be parsed.
+    pub(super) fn tear(&mut self, line: Span) {
+        self.torn.insert(line.start, line.end);
     }
 
     pub(super) fn poison(&mut self, span: &Span) {
@@ -88,7 +88,8 @@ mod tests {
         assert!(!problems.have_errors());
         problems.absent(4..9, Wrong::new("a", "b"));
         assert!(problems.have_errors());
-        problems.tear();
+        problems.tear(20..25);
+        problems.error(21..22, Wrong::new("a", "b"));
         problems.absent(5..9, Wrong::new("a", "b"));
         assert_eq!(problems.into_sorted().len(), 1);
     }

@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::field::Field;
+use super::field::{Field, List};
 use super::file::ConfigFile;
 use super::place::Places;
 use super::problem::{Span, Text, Wrong};
@@ -102,6 +102,17 @@ const POSITIVE: RangeInclusive<Duration> = Duration::from_millis(1)..=limits::DU
 const ANY: RangeInclusive<Duration> = Duration::ZERO..=limits::DURATION_MAX;
 /// How often something is said or read.
 const INTERVAL: RangeInclusive<Duration> = limits::INTERVAL_MIN..=limits::DURATION_MAX;
+
+/// A list of tables, where one that was written as a single table is told its brackets.
+fn tables<T>(name: &str, field: Field<List<T>>, problems: &mut Problems) -> Option<(Span, Vec<Field<T>>)> {
+    let field = match field {
+        Field::Broken(span, wrong) if wrong.what.starts_with("a table") => {
+            Field::Broken(span, Wrong::new(format!("there may be several of `{name}`"), format!("write [[{name}]]")))
+        }
+        field @ (Field::Absent | Field::Given(..) | Field::Broken(..)) => field,
+    };
+    field.read(problems).map(|(span, List(items))| (span, items))
+}
 
 /// Reports that `name` is no feed of this config.
 fn no_such_feed<'a>(name: &str, span: Span, feeds: impl Iterator<Item = &'a str> + Clone, problems: &mut Problems) {

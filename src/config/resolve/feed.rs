@@ -34,7 +34,10 @@ pub(super) fn feeds(file: Field<Named<Table<FeedFile>>>, has_admin: bool, proble
     for (name, file) in file.entries(problems) {
         check_name(name.get_ref(), name.span(), problems);
         let header = file.span().unwrap_or_default();
-        // A feed that is wrong is there all the same: whoever names it is right.
+        // A feed that is wrong is there all the same: whoever names it is right, and nothing of it is absent.
+        if matches!(file, Field::Broken(..)) {
+            problems.flaw(&header);
+        }
         let file = file.keys(problems);
         feeds.push(feed(name.into_inner(), &header, file, has_admin, problems));
     }

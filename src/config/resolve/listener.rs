@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::tables;
 use crate::admin;
 use crate::config::field::{Field, List, Table};
 use crate::config::file::{CertificateFile, ListenerFile, TlsFile};
@@ -29,9 +30,9 @@ pub(super) fn listeners(
     problems: &mut Problems,
 ) -> Listeners {
     let list_place = file.span();
-    let was_read = matches!(file, Field::Absent | Field::Given(..));
-    let files = file.items(problems);
-    if files.is_empty() && was_read {
+    let is_broken = matches!(file, Field::Broken(..));
+    let files = tables("listener", file, problems).map(|(_, files)| files).unwrap_or_default();
+    if files.is_empty() && !is_broken {
         let instead = "add one: [[listener]] with address = \"127.0.0.1:8080\"";
         problems.absent(list_place.unwrap_or_default(), Wrong::new("nothing is listened on", instead));
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
 use super::feed::{Feed, flag, interval};
-use super::{no_such_feed, whole};
+use super::{no_such_feed, tables, whole};
 use crate::config::field::{Field, List, Table};
 use crate::config::file::{RespondFile, RouteFile};
 use crate::config::problem::{Span, Text, Wrong};
@@ -23,14 +23,15 @@ pub(super) fn routes(
     problems: &mut Problems,
 ) -> Vec<Options> {
     let is_absent = file.is_absent();
-    let files = file.values(problems);
+    let files = tables("route", file, problems).map(|(_, files)| files).unwrap_or_default();
     if is_absent {
         let instead = "add one: [[route]] with a `path` and one of `feed`, `page` and `respond`";
         problems.absent(0..0, Wrong::new("no path is served", instead));
     }
     let mut seen = HashMap::new();
     let mut routes = Vec::new();
-    for (header, Table(file)) in files {
+    for file in files {
+        let Some((header, Table(file))) = file.read(problems) else { continue };
         let path_place = file.path.span();
         let Some(route) = route(&header, file, feeds, problems) else { continue };
         let span = path_place.unwrap_or(header);
