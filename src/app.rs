@@ -121,11 +121,12 @@ impl App {
         self.stages.clone()
     }
 
-    /// Serves until `stop` completes, then drains and returns. The calling thread becomes the control thread.
+    /// Serves until `stop` completes, then drains and returns, at once where it completes a second time. The calling
+    /// thread becomes the control thread.
     ///
     /// # Errors
     /// If a thread or a runtime cannot be had.
-    pub fn run<F: Future<Output = ()>>(self, stop: impl FnOnce() -> F) -> io::Result<()> {
+    pub fn run<F: Future<Output = ()>>(self, stop: impl Fn() -> F) -> io::Result<()> {
         let work = Work {
             shared: Arc::clone(&self.shared),
             hub: Arc::clone(&self.hub),
@@ -144,7 +145,7 @@ impl App {
         Ok(())
     }
 
-    async fn control<F: Future<Output = ()>>(self, workers: Rc<Workers>, stop: impl FnOnce() -> F) {
+    async fn control<F: Future<Output = ()>>(self, workers: Rc<Workers>, stop: impl Fn() -> F) {
         let tasks = Tasks::new(self.stages.clone());
         let admin_limits = Arc::new(self.config.limits.clone());
         for (feed, source) in self.sources {
@@ -176,9 +177,11 @@ impl App {
             () = self.stages.draining() => {}
         }
         tracing::info!("draining: no new connections; open ones are closed over {:?}", self.config.drain.spread);
-        let drained = timeout(self.config.drain.timeout, workers.finished()).await;
-        if drained.is_err() {
-            tracing::warn!("the drain's time is over; what is left is ended");
+        tokio::select! {
+            drained = timeout(self.config.drain.timeout, workers.finished()) => if drained.is_err() {
+                tracing::warn!("the drain's time is over; what is left is ended");
+            },
+            () = stop() => tracing::warn!("told to stop again: what is left is ended"),
         }
         self.stages.end();
     }

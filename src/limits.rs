@@ -77,6 +77,31 @@ pub const CERT_NAMES: usize = 64;
 /// Life of a development CA: ten years, so that it is trusted once a machine.
 pub const DEV_CA_LIFE: Duration = Duration::from_secs(3650 * 86_400);
 
+// --- the config file ---
+
+/// A config file, in bytes: ten times a very long one.
+pub const CONFIG_SIZE: usize = 1024 * 1024;
+/// Problems shown of one config: more are of no use to a reader.
+pub const CONFIG_PROBLEMS: usize = 100;
+/// A secret kept in a file of its own (`token_file`), in bytes.
+pub const SECRET_SIZE: usize = 64 * 1024;
+/// The longest duration: a year is for ever, and still far from overflowing a clock.
+pub const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The most workers: a thread a core, of machines there are.
+pub const WORKERS_MAX: usize = 1024;
+/// File descriptors ever counted on, whatever the system allows.
+pub const DESCRIPTORS_MAX: usize = 1024 * 1024;
+/// The smallest `header_size`, in bytes: hyper reads in pieces of this size.
+pub const HEADER_SIZE_MIN: usize = 8 * 1024;
+/// The largest `header_size`, in bytes: it is held for each connection that is sending one.
+pub const HEADER_SIZE_MAX: usize = 1024 * 1024;
+/// The most (type, key) pairs of one feed.
+pub const KEYS_MAX: usize = 1_000_000;
+/// The longest history of one (type, key).
+pub const HISTORY_MAX: usize = 100_000;
+/// The shortest keepalive, ping and interval of the statistics: faster is a flood, not a sign of life.
+pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
 // --- draining ([drain] of the config) ---
 
 /// Over how long sockets are closed, at random, so that they do not all come back at once.

@@ -1,8 +1,139 @@
-//! Placeholder of `steadfeed run`.
+//! `steadfeed run`: serves until told to stop.
+//!
+//! Owns: what start-up prints, and the signals. Never: exits while a drain is under way, unless told a second time.
 
 use std::path::Path;
 use std::process::ExitCode;
 
-pub fn run(_config: Option<&Path>) -> ExitCode {
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{complain, print};
+use crate::app::{Address, App, BindError};
+use crate::config::{self, Chosen, Config, Loaded, Problem, Surroundings, TlsPart, Wrong};
+use crate::net::tls::TlsError;
+use crate::net::tls::error::Part;
+use crate::route::{Action, HostPattern, PathPattern};
+use crate::telemetry;
+
+/// Serves; 0 after a drain, 1 where it can not start.
+#[must_use]
+pub fn run(config: Option<&Path>) -> ExitCode {
+    let surroundings = Surroundings::real();
+    let loaded = match config::load(&Chosen::choose(config, surroundings.variable), &surroundings) {
+        Ok(loaded) => loaded,
+        Err(refused) => return refuse(&refused.to_string()),
+    };
+    if !loaded.warnings.is_empty() {
+        complain(loaded.render(&loaded.warnings, false).trim_end());
+    }
+    telemetry::log::start(loaded.config.log);
+    let app = match App::bind(loaded.config.clone()) {
+        Ok(app) => app,
+        Err(error) => return refuse(&explain(&loaded, &error)),
+    };
+    let _ = print(&greeting(&loaded.config, &app));
+    match app.run(stop) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&format!("cannot start serving: {error}")),
+    }
+}
+
+fn refuse(text: &str) -> ExitCode {
+    complain(text.trim_end());
     ExitCode::FAILURE
+}
+
+/// The error at its place in the config, where it has one.
+fn explain(loaded: &Loaded, error: &BindError) -> String {
+    match problem(loaded, error) {
+        Some(problem) => loaded.render(&[problem], false),
+        None => error.to_string(),
+    }
+}
+
+/// What could not be bound, as a problem of the config.
+#[must_use]
+pub fn problem(loaded: &Loaded, error: &BindError) -> Option<Problem> {
+    let elsewhere = "stop what serves it, or choose another port";
+    Some(match error {
+        BindError::Listener { listener, .. } => {
+            loaded.places.at_address(*listener, Wrong::new(error.to_string(), elsewhere))
+        }
+        BindError::Admin { .. } => loaded.places.at_admin(Wrong::new(error.to_string(), elsewhere)),
+        BindError::Tls { listener, error } => loaded.places.at_tls(*listener, tls_part(error), tls_wrong(error)),
+        BindError::TlsStart(_) | BindError::Source { .. } | BindError::Pointer { .. } | BindError::Log(_) => {
+            return None;
+        }
+    })
+}
+
+fn tls_part(error: &TlsError) -> TlsPart {
+    match error.place() {
+        Some((index, Part::Cert)) => TlsPart::Cert(index),
+        Some((index, Part::Key)) => TlsPart::Key(index),
+        None => TlsPart::Whole,
+    }
+}
+
+fn tls_wrong(error: &TlsError) -> Wrong {
+    Wrong::new(error.wrong(), error.remedy())
+}
+
+/// One line a listener, feed and page.
+fn greeting(config: &Config, app: &App) -> String {
+    let addresses = app.addresses();
+    let mut lines = vec![format!("steadfeed {}", env!("CARGO_PKG_VERSION"))];
+    lines.extend(addresses.iter().map(|at| format!("  listening  {}", url(at, "http", ""))));
+    lines.extend(app.admin_address().map(|at| format!("  admin      http://{at}")));
+    for route in &config.routes {
+        let PathPattern::Exact(path) = &route.path else { continue };
+        let path = match &route.host {
+            HostPattern::Any => path.clone(),
+            named @ (HostPattern::Exact(_) | HostPattern::Suffix(_)) => format!("{path}  (for {named})"),
+        };
+        // The best address to try: TLS where there is any.
+        let Some(at) = addresses.iter().find(|at| at.tls).or(addresses.first()) else { continue };
+        match &route.action {
+            Action::Feed { feed, .. } => lines.push(format!("  feed       {feed} at {}", url(at, "ws", &path))),
+            Action::Page { feed } => lines.push(format!("  page       {feed} at {}", url(at, "http", &path))),
+            Action::Respond(_) => {}
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// With a name that a certificate of our own has, where the address is this host's.
+fn url(at: &Address, scheme: &str, path: &str) -> String {
+    let secure = if at.tls { "s" } else { "" };
+    let ip = at.address.ip();
+    let port = at.address.port();
+    if ip.is_loopback() || ip.is_unspecified() {
+        return format!("{scheme}{secure}://localhost:{port}{path}");
+    }
+    format!("{scheme}{secure}://{}{path}", at.address)
+}
+
+/// Completes on a SIGTERM or SIGINT.
+async fn stop() {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
+        tracing::error!("signals cannot be heard: end the process with SIGKILL");
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::select! {
+            () = heard(&mut terminate) => return,
+            () = heard(&mut interrupt) => return,
+            () = heard(&mut hangup) => {
+                tracing::warn!("SIGHUP: this version does not read its config again; restart it for a new one. \
+                                Certificates are re-read when their files change");
+            }
+        }
+    }
+}
+
+async fn heard(signal: &mut Signal) {
+    if signal.recv().await.is_none() {
+        std::future::pending().await
+    }
 }

@@ -147,7 +147,7 @@ impl Metrics {
     pub fn route(&self, route: &str) -> RouteMeters {
         let label = RouteLabels { route: route.to_owned() };
         RouteMeters {
-            seconds: self.request_seconds.get_or_create(&label).clone(),
+            seconds: self.request_seconds.get_or_create_owned(&label),
             sockets: self
                 .websocket_open
                 .get_or_create(&ModeLabels { route: label.route.clone(), mode: "feed" })
@@ -166,18 +166,18 @@ impl Metrics {
         let labels = |direction| FeedDirectionLabels { feed: feed.to_owned(), direction };
         let named = FeedLabels { feed: feed.to_owned() };
         FeedMeters {
-            messages_in: self.messages.get_or_create(&labels("in")).clone(),
-            messages_out: self.messages.get_or_create(&labels("out")).clone(),
-            bytes_out: self.message_bytes.get_or_create(&labels("out")).clone(),
-            viewers: self.feed_viewers.get_or_create(&named).clone(),
-            conflated: self.feed_conflated.get_or_create(&named).clone(),
+            messages_in: self.messages.get_or_create_owned(&labels("in")),
+            messages_out: self.messages.get_or_create_owned(&labels("out")),
+            bytes_out: self.message_bytes.get_or_create_owned(&labels("out")),
+            viewers: self.feed_viewers.get_or_create_owned(&named),
+            conflated: self.feed_conflated.get_or_create_owned(&named),
         }
     }
 
     /// Whether the source `source` of `feed` delivers: 1 or 0.
     #[must_use]
     pub fn source(&self, feed: &str, source: &str) -> Gauge {
-        self.feed_up.get_or_create(&SourceLabels { feed: feed.to_owned(), source: source.to_owned() }).clone()
+        self.feed_up.get_or_create_owned(&SourceLabels { feed: feed.to_owned(), source: source.to_owned() })
     }
 
     /// All of them, as `/metrics` gives them.
@@ -221,7 +221,7 @@ impl RouteMeters {
     }
 
     fn count(&self, status: u16) {
-        let make = || self.requests.get_or_create(&RequestLabels { route: self.route.clone(), status }).clone();
+        let make = || self.requests.get_or_create_owned(&RequestLabels { route: self.route.clone(), status });
         match self.statuses.get(usize::from(status.saturating_sub(100))) {
             Some(counter) => counter.get_or_init(make).inc(),
             None => make().inc(),

@@ -1,0 +1,125 @@
+//! Which keys there are: a walk over a parsed config beside the JSON Schema of its mirror.
+//!
+//! Owns: keys that are unknown (the nearest is named) or not served yet (refused by name), and where secrets stand.
+//! Never: looks at values; the mirror's types do.
+
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Span, Wrong, quoted};
+use super::problems::Problems;
+use super::{later, nearest};
+
+/// Reports every key of `table` that `schema` doesn't have. Gives the places of secrets.
+pub(super) fn check(table: &DeTable<'_>, schema: &Value, problems: &mut Problems) -> Vec<Span> {
+    let mut walk = Walk { problems, secrets: Vec::new() };
+    walk.table(table, &(0..0), schema, "");
+    walk.secrets
+}
+
+struct Walk<'a> {
+    problems: &'a mut Problems,
+    secrets: Vec<Span>,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &Value, path: &str) {
+        if schema.get("writeOnly").is_some() {
+            self.secrets.push(value.span());
+        }
+        match value.get_ref() {
+            DeValue::Table(table) => self.table(table, &value.span(), schema, path),
+            DeValue::Array(items) => {
+                if let Some(schema) = schema.get("items") {
+                    for item in items.iter() {
+                        self.value(item, schema, path);
+                    }
+                }
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {}
+        }
+    }
+
+    fn table(&mut self, table: &DeTable<'_>, span: &Span, schema: &Value, path: &str) {
+        if let Some(known) = schema.get("properties").and_then(Value::as_object) {
+            for (key, value) in table {
+                match known.get(key.get_ref().as_ref()) {
+                    Some(schema) => self.value(value, schema, &joined(path, key.get_ref())),
+                    None => self.unknown(key, span, known, path),
+                }
+            }
+        } else if let Some(schema) = schema.get("additionalProperties") {
+            for (_, value) in table {
+                self.value(value, schema, &joined(path, "*"));
+            }
+        }
+    }
+
+    fn unknown(
+        &mut self,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        table: &Span,
+        known: &Map<String, Value>,
+        path: &str,
+    ) {
+        let name: &str = key.get_ref();
+        let later = later::keys(path);
+        let wrong = if later.contains(&name) {
+            Wrong::new(format!("`{name}` is not served by this version yet"), "remove it")
+        } else {
+            let what = format!("{} is not a key of {}", quoted(name), shown(path));
+            let names = known.keys().map(String::as_str);
+            let near = nearest::nearest(name, names.clone().chain(later.iter().copied()));
+            match near {
+                Some(near) if later.contains(&near) => {
+                    Wrong::new(what, format!("remove it ({} is not served by this version yet)", quoted(near)))
+                }
+                _ => Wrong::new(what, nearest::write_one_of(name, names)),
+            }
+        };
+        self.problems.error(key.span(), wrong);
+        self.problems.flaw(table);
+    }
+}
+
+fn joined(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// A table's path as it is written in a file.
+fn shown(path: &str) -> String {
+    match path {
+        "" => "the top level".to_owned(),
+        "listener" | "route" => format!("[[{path}]]"),
+        path => format!("[{}]", path.replace(".*", ".NAME")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file;
+
+    /// Whether the mirror has `key` in the table at `path`.
+    fn served(path: &str, key: &str) -> Option<bool> {
+        let mut schema = &file::schema();
+        for part in path.split('.').filter(|part| !part.is_empty()) {
+            schema =
+                if part == "*" { schema.get("additionalProperties") } else { schema.get("properties")?.get(part) }?;
+            schema = schema.get("items").unwrap_or(schema);
+        }
+        Some(schema.get("properties")?.get(key).is_some())
+    }
+
+    #[test]
+    fn no_key_is_both_served_and_promised() {
+        for (path, key) in later::all() {
+            assert_eq!(served(path, key), Some(false), "{path}: {key}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What concerns the whole process: `[log]`, `[admin]`, `[drain]`, `[limits]`.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use super::{ANY, POSITIVE, duration, whole, within};
+use crate::admin;
+use crate::config::field::{Field, Table};
+use crate::config::file::{AdminFile, DrainFile, LimitsFile, LogFile};
+use crate::config::problem::{Span, Wrong, quoted};
+use crate::config::problems::Problems;
+use crate::config::surroundings;
+use crate::config::texts::AdminListen;
+use crate::config::values::{Flag, Hidden, Parsed, Size};
+use crate::limits;
+use crate::net::Limits;
+use crate::secret::Secret;
+use crate::shutdown::DrainOptions;
+use crate::telemetry::{LogFormat, LogOptions};
+
+/// The port of the admin listener where none is set.
+const ADMIN_PORT: u16 = 9090;
+
+/// `[admin]`, and where its address stands.
+pub(super) struct Admin {
+    pub(super) options: Option<admin::Options>,
+    pub(super) place: Span,
+}
+
+pub(super) fn log(file: Field<Table<LogFile>>, problems: &mut Problems) -> LogOptions {
+    let file = file.keys(problems);
+    LogOptions {
+        format: file.format.value(problems).map_or(LogFormat::default(), |word| word.0),
+        level: file.level.value(problems).map_or(tracing::Level::INFO, |word| word.0),
+        access: file.access.value(problems).is_none_or(|Flag(access)| access),
+    }
+}
+
+pub(super) fn admin(file: Field<Table<AdminFile>>, problems: &mut Problems) -> Admin {
+    let header = file.span();
+    let file = file.keys(problems);
+    let place = file.listen.span().or(header.clone()).unwrap_or_default();
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT));
+    let listen = file.listen.value(problems).map_or(AdminListen::At(default), |Parsed(listen)| listen);
+    let has_token = !file.token.is_absent() || !file.token_file.is_absent();
+    let token = secret("token", file.token, file.token_file, problems);
+    let options = match listen {
+        AdminListen::Off => None,
+        AdminListen::At(listen) => Some(admin::Options { listen, token }),
+    };
+    if let Some(admin::Options { listen, .. }) = &options
+        && !listen.ip().to_canonical().is_loopback()
+        && !has_token
+    {
+        let what = format!("the admin listener would be open to all who reach {listen}");
+        let instead = format!("add a `token` or `token_file`, or listen on \"127.0.0.1:{}\"", listen.port());
+        // Of the header, because a key there that was refused may be a token misspelt.
+        if header.is_none_or(|header| !problems.is_flawed(&header)) {
+            problems.absent(place.clone(), Wrong::new(what, instead));
+        }
+    }
+    Admin { options, place }
+}
+
+/// A secret: itself, or the file it is in.
+fn secret(name: &str, text: Field<Hidden>, file: Field<Parsed<String>>, problems: &mut Problems) -> Option<Secret> {
+    let (text, file) = (text.read(problems), file.read(problems));
+    if let (Some(_), Some((span, _))) = (&text, &file) {
+        let what = format!("`{name}_file` stands beside `{name}`");
+        problems.error(span.clone(), Wrong::new(what, "keep one of them"));
+        return None;
+    }
+    let (span, text) = match (text, file) {
+        (Some((span, Hidden(text))), _) => (span, text),
+        (None, Some((span, Parsed(path)))) => match read_secret(&path) {
+            Ok(text) => (span, text),
+            Err(error) => {
+                let what = format!("the file {} can not be read: {error}", quoted(&path));
+                problems.error(span, Wrong::new(what, "name a file that this user can read"));
+                return None;
+            }
+        },
+        (None, None) => return None,
+    };
+    // What a browser or curl can send as `Authorization: Bearer`.
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let what = if text.is_empty() { "this secret is empty" } else { "this secret can't be sent in a header" };
+        let instead = "use letters, digits and punctuation of ASCII, as `openssl rand -hex 32` prints";
+        problems.error(span, Wrong::new(what, instead));
+        return None;
+    }
+    Some(Secret::new(text))
+}
+
+/// The text of a secret's file, less one newline at its end.
+fn read_secret(path: &str) -> io::Result<String> {
+    let mut text = String::new();
+    let most = limits::SECRET_SIZE as u64 + 1;
+    File::open(path)?.take(most).read_to_string(&mut text)?;
+    if text.len() > limits::SECRET_SIZE {
+        return Err(io::Error::other(format!("it is larger than {} bytes", limits::SECRET_SIZE)));
+    }
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+pub(super) fn drain(file: Field<Table<DrainFile>>, problems: &mut Problems) -> DrainOptions {
+    let file = file.keys(problems);
+    let spread_place = file.spread.span();
+    let drain = DrainOptions {
+        spread: duration(file.spread, ANY, limits::DRAIN_SPREAD, problems),
+        timeout: duration(file.timeout, ANY, limits::DRAIN_TIMEOUT, problems),
+    };
+    if let Some(span) = spread_place
+        && drain.spread > drain.timeout
+    {
+        let what = "`spread` is longer than `timeout`, which ends all that is left at once";
+        problems.warning(span, Wrong::new(what, "make `timeout` the longer of the two"));
+    }
+    drain
+}
+
+pub(super) fn limits(file: Field<Table<LimitsFile>>, descriptors: usize, problems: &mut Problems) -> Limits {
+    let file = file.keys(problems);
+    let allowed = surroundings::connections(descriptors);
+    let connections_place = file.connections.span();
+    let connections = match whole(file.connections, 0..=limits::DESCRIPTORS_MAX, 0, problems) {
+        0 => allowed,
+        connections => connections,
+    };
+    if let Some(span) = connections_place
+        && (allowed + 1..=limits::DESCRIPTORS_MAX).contains(&connections)
+    {
+        let what = format!("this process may open {descriptors} files, enough for {allowed} connections");
+        problems.warning(span, Wrong::new(what, "raise its limit of open files (ulimit -n), or write 0"));
+    }
+    Limits {
+        connections,
+        header_timeout: duration(file.header_timeout, POSITIVE, limits::HEADER_TIMEOUT, problems),
+        header_size: size(
+            file.header_size,
+            limits::HEADER_SIZE_MIN..=limits::HEADER_SIZE_MAX,
+            limits::HEADER_SIZE,
+            problems,
+        ),
+        body_size: size(file.body_size, 0..=usize::MAX, limits::BODY_SIZE, problems),
+        body_timeout: duration(file.body_timeout, POSITIVE, limits::BODY_TIMEOUT, problems),
+        send_timeout: duration(file.send_timeout, POSITIVE, limits::SEND_TIMEOUT, problems),
+        keepalive_timeout: duration(file.keepalive_timeout, POSITIVE, limits::KEEPALIVE_TIMEOUT, problems),
+    }
+}
+
+/// A size within `range`.
+fn size(field: Field<Size>, range: RangeInclusive<usize>, default: usize, problems: &mut Problems) -> usize {
+    let Some((span, Size(value))) = field.read(problems) else { return default };
+    within(value, &range, shown_size, span, problems);
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// A size as the config writes it.
+fn shown_size(bytes: u64) -> String {
+    for (unit, scale) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if bytes >= scale && bytes.is_multiple_of(scale) {
+            return format!("\"{}{unit}\"", bytes / scale);
+        }
+    }
+    bytes.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_file_loses_one_newline_and_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let path = path.to_str().unwrap();
+        for (text, expected) in [("abc", "abc"), ("abc\n", "abc"), ("abc\r\n", "abc"), ("abc\n\n", "abc\n")] {
+            std::fs::write(path, text).unwrap();
+            assert_eq!(read_secret(path).unwrap(), expected);
+        }
+        std::fs::write(path, "x".repeat(limits::SECRET_SIZE)).unwrap();
+        assert_eq!(read_secret(path).unwrap().len(), limits::SECRET_SIZE);
+        std::fs::write(path, "x".repeat(limits::SECRET_SIZE + 1)).unwrap();
+        assert!(read_secret(path).is_err());
+        assert!(read_secret("/dev/zero").is_err());
+    }
+
+    #[test]
+    fn sizes_are_shown_as_they_are_written() {
+        for (bytes, expected) in [(0, "0"), (1025, "1025"), (8192, "\"8KiB\""), (1 << 20, "\"1MiB\"")] {
+            assert_eq!(shown_size(bytes), expected);
+        }
+    }
+}
