@@ -23,7 +23,7 @@ export class Series {
 		if (this.points.length === 0) return null;
 		const values = this.points.map((point) => point.value);
 		const seconds = Math.round((this.points.at(-1).time - this.points[0].time) / 1000);
-		const over = seconds < 120 ? `last ${seconds}\u00a0s` : `last ${Math.round(seconds / 60)}\u00a0min`;
+		const over = seconds < 1 ? "now" : seconds < 120 ? `last ${seconds}\u00a0s` : `last ${Math.round(seconds / 60)}\u00a0min`;
 		return { low: Math.min(...values), high: Math.max(...values), over };
 	}
 }
