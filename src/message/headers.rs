@@ -21,7 +21,7 @@ pub fn accepts(headers: &HeaderMap, type_: &str) -> bool {
         |range| {
             let mut parts = range.split(';').map(str::trim);
             let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(type_));
-            named && !parts.any(|parameter| refuses(parameter))
+            named && !parts.any(refuses)
         },
     )
 }

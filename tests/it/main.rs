@@ -1,0 +1,17 @@
+//! The integration tests: a real steadfeed, started from a config text, on port 0, with real TLS.
+//!
+//! One named guarantee a test. No sleeps: each waits for an event, with a deadline.
+
+#![expect(unreachable_pub, reason = "a test crate has no outside to be public to")]
+#![allow(clippy::disallowed_methods, reason = "tests run what they like beside the proxy")]
+
+mod support;
+
+mod admin;
+mod bad_input;
+mod doors;
+mod drain;
+mod feed;
+mod listeners;
+mod slow;
+mod tidy;

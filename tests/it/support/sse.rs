@@ -1,0 +1,46 @@
+//! An event stream over plain HTTP/1.1, by hand.
+
+use std::net::SocketAddr;
+
+use super::RawHttp;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    pub id: Option<String>,
+    pub event: Option<String>,
+    pub data: String,
+}
+
+pub struct SseClient {
+    raw: RawHttp,
+    pub head: String,
+}
+
+impl SseClient {
+    pub async fn connect(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> SseClient {
+        let mut raw = RawHttp::connect(address).await;
+        let mut text = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n");
+        for (name, value) in headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        raw.send(format!("{text}\r\n").as_bytes()).await;
+        let head = raw.head().await;
+        SseClient { raw, head }
+    }
+
+    /// The next event; comments and `retry` are passed over. Chunk sizes are lines of their own, and skipped.
+    pub async fn event(&mut self) -> Event {
+        let mut event = Event::default();
+        loop {
+            let line = self.raw.until(b"\n").await;
+            let line = line.trim_end_matches(['\r', '\n']);
+            match line.split_once(": ") {
+                Some(("id", id)) => event.id = Some(id.to_owned()),
+                Some(("event", type_)) => event.event = Some(type_.to_owned()),
+                Some(("data", data)) => event.data.push_str(data),
+                _ if line.is_empty() && event.event.is_some() => return event,
+                _ => {}
+            }
+        }
+    }
+}

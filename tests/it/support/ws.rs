@@ -1,0 +1,119 @@
+//! A WebSocket client by tungstenite, plain or over TLS, and one by hand for what a client must not do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::{SinkExt, StreamExt};
+use rustls_pki_types::ServerName;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message, http};
+
+use super::within;
+
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+pub struct WsClient {
+    socket: WebSocketStream<Box<dyn Io>>,
+    pub response: http::Response<Option<Vec<u8>>>,
+}
+
+impl WsClient {
+    /// Connects, and fails the test if it is refused.
+    pub async fn connect(address: SocketAddr, path: &str) -> WsClient {
+        WsClient::try_connect(address, path, &[]).await.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// The refusal's status and problem.
+    pub async fn refused(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+        match WsClient::try_connect(address, path, headers).await {
+            Ok(_) => panic!("{path} was not refused"),
+            Err(Error::Http(response)) => {
+                let body = response.body().as_deref().unwrap_or_default();
+                (response.status().as_u16(), serde_json::from_slice(body).unwrap_or(Value::Null))
+            }
+            Err(error) => panic!("{path}: {error}"),
+        }
+    }
+
+    pub async fn try_connect(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<WsClient, Error> {
+        let stream = TcpStream::connect(address).await?;
+        WsClient::over(Box::new(stream), &format!("ws://{address}{path}"), headers).await
+    }
+
+    /// Over TLS, whatever the certificate.
+    pub async fn connect_tls(address: SocketAddr, path: &str) -> WsClient {
+        let config = steadfeed::cli::client::tls_client_config(steadfeed::cli::client::Trust::Anything).expect("TLS");
+        let stream = TcpStream::connect(address).await.expect("the listener accepts");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let stream = tokio_rustls::TlsConnector::from(Arc::clone(&config)).connect(name, stream).await.expect("TLS");
+        let url = format!("ws://localhost:{}{path}", address.port());
+        WsClient::over(Box::new(stream), &url, &[]).await.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    async fn over(stream: Box<dyn Io>, url: &str, headers: &[(&str, &str)]) -> Result<WsClient, Error> {
+        let mut request = url.into_client_request()?;
+        for (name, value) in headers {
+            let name = http::HeaderName::try_from(*name).expect("a header name");
+            request.headers_mut().append(name, value.parse().expect("a header value"));
+        }
+        let (socket, response) = tokio_tungstenite::client_async(request, stream).await?;
+        Ok(WsClient { socket, response })
+    }
+
+    /// The next frame of any kind; `None` once the socket has ended.
+    pub async fn frame(&mut self) -> Option<Result<Message, Error>> {
+        within("a frame", self.socket.next()).await
+    }
+
+    /// The next text; pings are passed over.
+    pub async fn text(&mut self) -> String {
+        loop {
+            match self.frame().await {
+                Some(Ok(Message::Text(text))) => return text.to_string(),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("a text was expected, not {other:?}"),
+            }
+        }
+    }
+
+    /// The next message, as JSON.
+    pub async fn json(&mut self) -> Value {
+        let text = self.text().await;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// The next message that is not one of steadfeed's own.
+    pub async fn data(&mut self) -> Value {
+        loop {
+            let message = self.json().await;
+            if !matches!(message["type"].as_str(), Some("connected" | "keepalive")) {
+                return message;
+            }
+        }
+    }
+
+    pub async fn send(&mut self, text: &str) {
+        self.frame_out(Message::text(text)).await;
+    }
+
+    pub async fn frame_out(&mut self, message: Message) {
+        within("the peer to take a frame", self.socket.send(message)).await.expect("the socket is open");
+    }
+
+    /// The close that ends the socket; messages before it are passed over.
+    pub async fn closed(&mut self) -> Option<CloseFrame> {
+        loop {
+            match self.frame().await {
+                Some(Ok(Message::Close(frame))) => return frame,
+                Some(Ok(_)) => {}
+                other => panic!("a close was expected, not {other:?}"),
+            }
+        }
+    }
+}
