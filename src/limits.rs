@@ -83,6 +83,12 @@ pub const DEV_CA_LIFE: Duration = Duration::from_secs(3650 * 86_400);
 pub const CONFIG_SIZE: usize = 1024 * 1024;
 /// Problems shown of one config: more are of no use to a reader.
 pub const CONFIG_PROBLEMS: usize = 100;
+/// Listeners of one config.
+pub const LISTENERS: usize = 256;
+/// Feeds of one config: each keeps a log on every worker.
+pub const FEEDS: usize = 1024;
+/// Routes of one config.
+pub const ROUTES: usize = 4096;
 /// A secret kept in a file of its own (`token_file`), in bytes.
 pub const SECRET_SIZE: usize = 64 * 1024;
 /// The longest duration: a year is for ever, and still far from overflowing a clock.

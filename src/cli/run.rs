@@ -7,11 +7,10 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::check::{bind_fault, tls_fault};
 use super::{complain, print};
 use crate::app::{Address, App, BindError};
-use crate::config::{self, Chosen, Config, Loaded, Problem, Surroundings, TlsPart, Wrong};
-use crate::net::tls::TlsError;
-use crate::net::tls::error::Part;
+use crate::config::{self, Chosen, Config, Loaded, Problem, Surroundings};
 use crate::route::{Action, HostPattern, PathPattern};
 use crate::telemetry;
 
@@ -52,31 +51,20 @@ fn explain(loaded: &Loaded, error: &BindError) -> String {
 }
 
 /// What could not be bound, as a problem of the config.
-#[must_use]
-pub fn problem(loaded: &Loaded, error: &BindError) -> Option<Problem> {
-    let elsewhere = "stop what serves it, or choose another port";
+fn problem(loaded: &Loaded, error: &BindError) -> Option<Problem> {
     Some(match error {
-        BindError::Listener { listener, .. } => {
-            loaded.places.at_address(*listener, Wrong::new(error.to_string(), elsewhere))
+        BindError::Listener { listener, address, error } => {
+            loaded.places.at_address(*listener, bind_fault(*address, error))
         }
-        BindError::Admin { .. } => loaded.places.at_admin(Wrong::new(error.to_string(), elsewhere)),
-        BindError::Tls { listener, error } => loaded.places.at_tls(*listener, tls_part(error), tls_wrong(error)),
+        BindError::Admin { address, error } => loaded.places.at_admin(bind_fault(*address, error)),
+        BindError::Tls { listener, error } => {
+            let (part, wrong) = tls_fault(error.place().map_or(0, |(index, _)| index), error);
+            loaded.places.at_tls(*listener, part, wrong)
+        }
         BindError::TlsStart(_) | BindError::Source { .. } | BindError::Pointer { .. } | BindError::Log(_) => {
             return None;
         }
     })
-}
-
-fn tls_part(error: &TlsError) -> TlsPart {
-    match error.place() {
-        Some((index, Part::Cert)) => TlsPart::Cert(index),
-        Some((index, Part::Key)) => TlsPart::Key(index),
-        None => TlsPart::Whole,
-    }
-}
-
-fn tls_wrong(error: &TlsError) -> Wrong {
-    Wrong::new(error.wrong(), error.remedy())
 }
 
 /// One line a listener, feed and page.

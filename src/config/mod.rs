@@ -18,6 +18,7 @@ pub mod place;
 pub mod problem;
 mod problems;
 mod resolve;
+mod summary;
 pub mod surroundings;
 mod texts;
 mod values;
@@ -33,6 +34,7 @@ pub use expand::Lookup;
 pub use file::schema;
 pub use place::{Places, TlsPart};
 pub use problem::{Problem, Severity, Text, Wrong};
+pub use summary::Summary;
 pub use surroundings::Surroundings;
 
 use crate::{admin, feed, limits, net, route, shutdown, source, telemetry};

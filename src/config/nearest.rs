@@ -4,6 +4,9 @@ use std::cmp::Reverse;
 
 use super::problem::quoted;
 
+/// How many names are listed where none is near.
+const SHOWN: usize = 24;
+
 /// The name of `known` that `name` was probably meant to be: at most a third of its letters differ.
 #[must_use]
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -33,6 +36,10 @@ pub(super) fn write_one_of<'a>(name: &str, known: impl IntoIterator<Item = &'a s
     match all.as_slice() {
         [] => "remove it".to_owned(),
         [only] => format!("write {only}"),
+        [first @ .., _, _] if all.len() > SHOWN => {
+            let shown = first.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+            format!("write one of {shown}, … ({} in all)", all.len())
+        }
         [most @ .., last] => format!("write one of {} or {last}", most.join(", ")),
     }
 }
@@ -97,5 +104,7 @@ mod tests {
     fn without_a_near_one_all_are_named() {
         assert_eq!(write_one_of("q", ["on", "off", "auto"]), "write one of `on`, `off` or `auto`");
         assert_eq!(write_one_of("of", ["on", "off"]), "write `off`");
+        let many = write_one_of("q", ["aaa"; 1000]);
+        assert!(many.len() < 200 && many.ends_with("`aaa`, … (1000 in all)"), "{many}");
     }
 }

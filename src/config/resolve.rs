@@ -114,6 +114,16 @@ fn tables<T>(name: &str, field: Field<List<T>>, problems: &mut Problems) -> Opti
     field.read(problems).map(|(span, List(items))| (span, items))
 }
 
+/// Cuts what there is too much of down to `most`, and says so at the first that is one too many.
+fn cut<T>(items: &mut Vec<T>, most: usize, what: &str, place: impl Fn(&T) -> Span, problems: &mut Problems) {
+    let count = items.len();
+    if let Some(first) = items.get(most) {
+        let wrong = Wrong::new(format!("these are {count} {what}, and {most} are served"), "remove some");
+        problems.error(place(first), wrong);
+    }
+    items.truncate(most);
+}
+
 /// Reports that `name` is no feed of this config.
 fn no_such_feed<'a>(name: &str, span: Span, feeds: impl Iterator<Item = &'a str> + Clone, problems: &mut Problems) {
     let what = format!("there is no feed {}", super::problem::quoted(name));

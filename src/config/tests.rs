@@ -432,6 +432,21 @@ fn alert_rules_are_bounded() {
     assert!(first_lines(&config(limits::ALERT_RULES + 1))[0].contains("these are 257 rules, and 256 are allowed"));
 }
 
+#[test]
+fn listeners_feeds_and_routes_are_bounded() {
+    let of = |most: usize, each: &dyn Fn(usize) -> String| -> String { (0..most).map(each).collect() };
+    let base = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
+    for (most, what, each) in [
+        (limits::LISTENERS - 1, "listeners", &(|_| base.to_owned()) as &dyn Fn(usize) -> String),
+        (limits::FEEDS, "feeds", &|index| format!("[feed.f{index}]\nsource = {{ publish = {{}} }}\n")),
+        (limits::ROUTES - 1, "routes", &|index| format!("[[route]]\npath = \"/{index}\"\nrespond = {{}}\n")),
+    ] {
+        assert_eq!(first_lines(&(SMALLEST.to_owned() + &of(most, each))), [""; 0]);
+        let lines = first_lines(&(SMALLEST.to_owned() + &of(most + 1, each)));
+        assert!(lines.len() == 1 && lines[0].contains(&format!(" {what}, and ")), "{lines:?}");
+    }
+}
+
 /// Each bad config beside the exact text that is told of it; `UPDATE_FIXTURES=1` writes those texts anew.
 #[test]
 fn bad_configs_are_told_everything_at_once() {

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::{ANY, INTERVAL, POSITIVE, bounded_duration, duration, source, whole};
+use super::{ANY, INTERVAL, POSITIVE, bounded_duration, cut, duration, source, whole};
 use crate::config::FeedConfig;
 use crate::config::field::{Field, List, Named, Table};
 use crate::config::file::{FeedFile, SkipFile};
@@ -31,7 +31,9 @@ impl Feed {
 
 pub(super) fn feeds(file: Field<Named<Table<FeedFile>>>, has_admin: bool, problems: &mut Problems) -> Vec<Feed> {
     let mut feeds = Vec::new();
-    for (name, file) in file.entries(problems) {
+    let mut files = file.entries(problems);
+    cut(&mut files, limits::FEEDS, "feeds", |(name, _)| name.span(), problems);
+    for (name, file) in files {
         check_name(name.get_ref(), name.span(), problems);
         let header = file.span().unwrap_or_default();
         // A feed that is wrong is there all the same: whoever names it is right, and nothing of it is absent.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::tables;
+use super::{cut, tables};
 use crate::admin;
 use crate::config::field::{Field, List, Table};
 use crate::config::file::{CertificateFile, ListenerFile, TlsFile};
@@ -12,6 +12,7 @@ use crate::config::problem::{Span, Wrong, quoted};
 use crate::config::problems::Problems;
 use crate::config::texts::is_host_name;
 use crate::config::values::{Flag, Parsed};
+use crate::limits;
 use crate::net::ListenerOptions;
 use crate::net::tls::{self, Identity, MinVersion, PairFiles};
 
@@ -31,7 +32,8 @@ pub(super) fn listeners(
 ) -> Listeners {
     let list_place = file.span();
     let is_broken = matches!(file, Field::Broken(..));
-    let files = tables("listener", file, problems).map(|(_, files)| files).unwrap_or_default();
+    let mut files = tables("listener", file, problems).map(|(_, files)| files).unwrap_or_default();
+    cut(&mut files, limits::LISTENERS, "listeners", |file| file.span().unwrap_or_default(), problems);
     if files.is_empty() && !is_broken {
         let instead = "add one: [[listener]] with address = \"127.0.0.1:8080\"";
         problems.absent(list_place.unwrap_or_default(), Wrong::new("nothing is listened on", instead));

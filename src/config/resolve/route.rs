@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
 use super::feed::{Feed, flag, interval};
-use super::{no_such_feed, tables, whole};
+use super::{cut, no_such_feed, tables, whole};
 use crate::config::field::{Field, List, Table};
 use crate::config::file::{RespondFile, RouteFile};
 use crate::config::problem::{Span, Text, Wrong};
@@ -14,6 +14,7 @@ use crate::config::problems::Problems;
 use crate::config::values::Parsed;
 use crate::feed::Delivery;
 use crate::guard::OriginRule;
+use crate::limits;
 use crate::route::{Action, HostPattern, Options, PathPattern, Respond};
 
 pub(super) fn routes(
@@ -23,7 +24,8 @@ pub(super) fn routes(
     problems: &mut Problems,
 ) -> Vec<Options> {
     let is_absent = file.is_absent();
-    let files = tables("route", file, problems).map(|(_, files)| files).unwrap_or_default();
+    let mut files = tables("route", file, problems).map(|(_, files)| files).unwrap_or_default();
+    cut(&mut files, limits::ROUTES, "routes", |file| file.span().unwrap_or_default(), problems);
     if is_absent {
         let instead = "add one: [[route]] with a `path` and one of `feed`, `page` and `respond`";
         problems.absent(0..0, Wrong::new("no path is served", instead));

@@ -1,6 +1,6 @@
 //! `source` and `sources` of a feed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -141,14 +141,15 @@ fn rule(item: Field<Table<RuleFile>>, problems: &mut Problems) -> Option<AlertRu
 /// Reports alerts of feeds that don't exist, and those that would end up watching themselves.
 pub(super) fn check_watches(feeds: &[Feed], problems: &mut Problems) {
     let names = feeds.iter().map(Feed::name);
+    let by_name: HashMap<&str, &Feed> = feeds.iter().map(|feed| (feed.name(), feed)).collect();
     for feed in feeds {
         for (of, span) in &feed.watches {
-            if !feeds.iter().any(|other| other.name() == of) {
+            if !by_name.contains_key(of.as_str()) {
                 no_such_feed(of, span.clone(), names.clone().filter(|name| *name != feed.name()), problems);
             } else if of == feed.name() {
                 let what = format!("feed {} would watch itself", quoted(of));
                 problems.error(span.clone(), Wrong::new(what, "name another feed"));
-            } else if watches(feeds, of, feed.name()) {
+            } else if watches(&by_name, of, feed.name()) {
                 let what = format!("feeds {} and {} would watch each other", quoted(feed.name()), quoted(of));
                 problems.error(span.clone(), Wrong::new(what, "name a feed that does not watch this one"));
             }
@@ -157,16 +158,17 @@ pub(super) fn check_watches(feeds: &[Feed], problems: &mut Problems) {
 }
 
 /// Whether `from` watches `to`, directly or through others.
-fn watches(feeds: &[Feed], from: &str, to: &str) -> bool {
+fn watches(feeds: &HashMap<&str, &Feed>, from: &str, to: &str) -> bool {
     let mut seen = HashSet::new();
     let mut pending = vec![from];
     while let Some(name) = pending.pop() {
         if name == to {
             return true;
         }
-        if seen.insert(name) {
-            let of = feeds.iter().filter(|feed| feed.name() == name).flat_map(|feed| &feed.watches);
-            pending.extend(of.map(|(of, _)| of.as_str()));
+        if let Some(feed) = feeds.get(name)
+            && seen.insert(name)
+        {
+            pending.extend(feed.watches.iter().map(|(of, _)| of.as_str()));
         }
     }
     false
