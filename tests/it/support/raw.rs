@@ -14,7 +14,10 @@ pub struct RawHttp {
 
 impl RawHttp {
     pub async fn connect(address: SocketAddr) -> RawHttp {
-        let stream = TcpStream::connect(address).await.expect("the listener accepts");
+        RawHttp::over(TcpStream::connect(address).await.expect("the listener accepts"))
+    }
+
+    pub fn over(stream: TcpStream) -> RawHttp {
         stream.set_nodelay(true).expect("nodelay");
         RawHttp { stream, seen: Vec::new() }
     }
