@@ -9,9 +9,11 @@ mod support;
 
 mod admin;
 mod bad_input;
+mod commands;
 mod doors;
 mod drain;
 mod feed;
 mod listeners;
+mod pulse;
 mod slow;
 mod tidy;

@@ -43,4 +43,14 @@ impl SseClient {
             }
         }
     }
+    /// The next comment; a pause between events has nothing else.
+    pub async fn comment(&mut self) -> String {
+        loop {
+            let line = self.raw.until(b"\n").await;
+            if line.starts_with(':') {
+                return line.trim_end().to_owned();
+            }
+            assert!(!line.starts_with("data:"), "{line}");
+        }
+    }
 }
