@@ -15,5 +15,6 @@ mod drain;
 mod feed;
 mod listeners;
 mod pulse;
+mod selection;
 mod slow;
 mod tidy;
