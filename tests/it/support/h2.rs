@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -12,11 +11,10 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
-use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::ws::Io;
+use super::ws::{Io, tls};
 use super::{WsClient, within};
 
 pub struct H2Client {
@@ -37,12 +35,7 @@ impl H2Client {
 
     /// By ALPN, whatever the certificate.
     pub async fn connect_tls(address: SocketAddr) -> H2Client {
-        let config = steadfeed::cli::client::tls_client_config(steadfeed::cli::client::Trust::Anything).expect("TLS");
-        let mut config = Arc::unwrap_or_clone(config);
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let stream = TcpStream::connect(address).await.expect("the listener accepts");
-        let name = ServerName::try_from("localhost").expect("a name");
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS");
+        let stream = tls(address, &["h2"]).await;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         H2Client::over(Box::new(stream), format!("localhost:{}", address.port())).await
     }

@@ -8,6 +8,7 @@ use rustls_pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
@@ -15,8 +16,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, http};
 
 use super::{DEADLINE, within};
 
-pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
 
 pub struct WsClient {
     socket: WebSocketStream<Box<dyn Io>>,
@@ -48,10 +49,7 @@ impl WsClient {
 
     /// Over TLS, whatever the certificate.
     pub async fn connect_tls(address: SocketAddr, path: &str) -> WsClient {
-        let config = steadfeed::cli::client::tls_client_config(steadfeed::cli::client::Trust::Anything).expect("TLS");
-        let stream = TcpStream::connect(address).await.expect("the listener accepts");
-        let name = ServerName::try_from("localhost").expect("a name");
-        let stream = tokio_rustls::TlsConnector::from(Arc::clone(&config)).connect(name, stream).await.expect("TLS");
+        let stream = tls(address, &[]).await;
         let url = format!("ws://localhost:{}{path}", address.port());
         WsClient::over(Box::new(stream), &url, &[]).await.unwrap_or_else(|error| panic!("{path}: {error}"))
     }
@@ -172,4 +170,14 @@ pub async fn small_socket(address: SocketAddr) -> TcpStream {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     tokio::time::timeout(DEADLINE, socket.connect(address)).await.expect("in time").expect("the listener accepts")
+}
+
+/// A TLS connection, whatever the certificate, that offers these protocols.
+pub async fn tls(address: SocketAddr, alpn: &[&str]) -> TlsStream<TcpStream> {
+    let config = steadfeed::cli::client::tls_client_config(steadfeed::cli::client::Trust::Anything).expect("TLS");
+    let mut config = Arc::unwrap_or_clone(config);
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    let stream = TcpStream::connect(address).await.expect("the listener accepts");
+    let name = ServerName::try_from("localhost").expect("a name");
+    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS")
 }
