@@ -22,6 +22,7 @@ use crate::feed::socket::Socket;
 use crate::feed::viewer::{self, Viewer};
 use crate::limits;
 use crate::message::{Body, respond};
+use crate::net::clock::InFlight;
 use crate::net::stream::{Io, Stream};
 use crate::telemetry::SocketRecord;
 use crate::ws::{Decoder, handshake};
@@ -44,20 +45,19 @@ pub fn open(
     let http2 = (parts.version == Version::HTTP_2).then(|| call.in_flight.clone());
     call.tasks.spawn_small(async move {
         // Boxed: what it takes to get here is not kept for as long as the socket is open.
-        let upgraded = Box::pin(upgrade).await;
-        let (farewell, tally) = match upgraded {
-            Err(error) => (Farewell::dropped(format!("the upgrade failed: {error}")), Tally::default()),
-            Ok(upgraded) => {
-                let decoder = Decoder::new(limits::MESSAGE_SIZE, wish.deflate);
-                let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
-                drop(wish);
-                match http2 {
-                    None => attend_raw(upgraded, roster, seat, decoder).await,
-                    Some(_in_flight) => Box::pin(pull::attend(TokioIo::new(upgraded), roster, seat, decoder)).await,
-                }
+        let upgraded = match Box::pin(upgrade).await {
+            Ok(upgraded) => upgraded,
+            Err(error) => {
+                return note(record, &(Farewell::dropped(format!("the upgrade failed: {error}")), Tally::default()));
             }
         };
-        record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
+        let decoder = Decoder::new(limits::MESSAGE_SIZE, wish.deflate);
+        let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
+        drop(wish);
+        match http2 {
+            None => note(record, &attend_raw(upgraded, roster, seat, decoder).await),
+            Some(in_flight) => Box::pin(attend_stream(upgraded, roster, seat, decoder, record, in_flight)).await,
+        }
     });
     (answer, true)
 }
@@ -72,6 +72,26 @@ async fn attend_raw(upgraded: Upgraded, roster: Rc<Roster>, seat: Seat, decoder:
     };
     let subscription = roster.subscribe(Viewer::new(seat, socket));
     viewer::attend(subscription, decoder, early).await
+}
+
+async fn attend_stream(
+    upgraded: Upgraded,
+    roster: Rc<Roster>,
+    seat: Seat,
+    decoder: Decoder,
+    record: SocketRecord,
+    in_flight: InFlight,
+) {
+    let mut io = TokioIo::new(upgraded);
+    let ended = pull::attend(&mut io, Rc::clone(&roster), seat, decoder).await;
+    note(record, &ended);
+    // What is left of the stream keeps the connection no longer than an idle one.
+    drop(in_flight);
+    pull::let_go(io, &roster).await;
+}
+
+fn note(record: SocketRecord, (farewell, tally): &(Farewell, Tally)) {
+    record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
 }
 
 fn socket(io: Io) -> Socket {

@@ -13,6 +13,8 @@ mod commands;
 mod doors;
 mod drain;
 mod feed;
+mod http2;
+mod interop;
 mod listeners;
 mod pulse;
 mod selection;

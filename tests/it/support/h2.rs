@@ -41,8 +41,12 @@ impl H2Client {
     }
 
     async fn over(stream: Box<dyn Io>, authority: String) -> H2Client {
-        let (requests, mut connection) =
-            h2::client::Builder::new().handshake::<_, Bytes>(stream).await.expect("HTTP/2");
+        // As browsers do: a stream that is not read leaves the others room.
+        let (requests, mut connection) = h2::client::Builder::new()
+            .initial_connection_window_size(4 << 20)
+            .handshake::<_, Bytes>(stream)
+            .await
+            .expect("HTTP/2");
         // The server's SETTINGS are its first frame: whoever has its pong has them.
         let mut pings = connection.ping_pong().expect("the first to ask");
         let mut pong = Box::pin(pings.ping(h2::Ping::opaque()));
