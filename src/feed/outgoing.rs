@@ -1,7 +1,8 @@
 //! What waits to be written to one viewer: the frame it is in the middle of, and answers to what it said.
 //!
-//! Owns: their order (the frame in progress, then answers, then the feed) and their bounds. Never: more than
-//! [`limits::OUTBOX_FRAMES`] answers; whoever reads the viewer stops at [`Outgoing::is_full`].
+//! Owns: their order (the frame in progress, then answers, then the feed) and their bounds. Never: many more than
+//! [`limits::OUTBOX_FRAMES`] answers or [`limits::OUTBOX_BYTES`]; whoever reads the viewer stops at
+//! [`Outgoing::is_full`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,6 +16,8 @@ use crate::limits;
 pub struct Outgoing {
     partial: Option<Partial>,
     answers: VecDeque<Bytes>,
+    /// Of all `answers`.
+    bytes: usize,
 }
 
 /// A frame of which some bytes went out, or none yet.
@@ -52,13 +55,14 @@ impl Outgoing {
     /// Adds an answer behind those that wait.
     pub fn answer(&mut self, frame: Bytes) {
         debug_assert!(self.answers.len() <= limits::OUTBOX_FRAMES + 2, "the reader stops when it is full");
+        self.bytes += frame.len();
         self.answers.push_back(frame);
     }
 
     /// Whether the viewer must read before it is heard again.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.answers.len() >= limits::OUTBOX_FRAMES
+        self.answers.len() >= limits::OUTBOX_FRAMES || self.bytes >= limits::OUTBOX_BYTES
     }
 
     #[must_use]
@@ -75,6 +79,7 @@ impl Outgoing {
     /// Forgets the answers that have not begun to go out.
     pub fn drop_answers(&mut self) {
         self.answers = VecDeque::new();
+        self.bytes = 0;
     }
 
     /// Writes what waits.
@@ -95,6 +100,7 @@ impl Outgoing {
                 self.answers = VecDeque::new();
                 return Ok(Flow::Done);
             };
+            self.bytes -= frame.len();
             self.partial = Some(Partial { frame, written: 0, seq: 0 });
         }
     }
@@ -182,5 +188,14 @@ mod tests {
             out.answer(Bytes::from_static(b"x"));
         }
         assert!(out.is_full());
+        assert_eq!(out.flush(&mut |_: &[u8]| Ok(0)).unwrap(), Flow::Blocked);
+        assert!(!out.is_full(), "one of them is on its way");
+        let mut out = Outgoing::default();
+        out.answer(Bytes::from(vec![0; crate::limits::OUTBOX_BYTES - 1]));
+        assert!(!out.is_full());
+        out.answer(Bytes::from_static(b"x"));
+        assert!(out.is_full());
+        assert_eq!(out.flush(&mut |bytes: &[u8]| Ok(bytes.len())).unwrap(), Flow::Done);
+        assert!(!out.is_full());
     }
 }
