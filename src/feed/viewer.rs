@@ -97,6 +97,9 @@ impl Viewer {
 
     /// Does what has fallen due.
     pub fn on_time(&self, now: Instant) {
+        if self.over.get() {
+            return;
+        }
         let mut inner = self.inner.borrow_mut();
         if let Some(farewell) = inner.seat.on_time(now) {
             inner.cut = Some(farewell);
@@ -116,9 +119,10 @@ impl Viewer {
         }
     }
 
+    /// When [`on_time`](Viewer::on_time) has something to do next.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.inner.borrow().seat.next_due()
+        if self.over.get() { None } else { self.inner.borrow().seat.next_due() }
     }
 
     /// Ends it without a close, from outside of its task.
