@@ -29,6 +29,17 @@ struct Partial {
     seq: u64,
 }
 
+/// How far a frame has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stuck {
+    /// The message it carries; 0 for an answer.
+    pub seq: u64,
+    /// Bytes of the frame.
+    pub size: usize,
+    /// Bytes of it that went out.
+    pub written: usize,
+}
+
 /// How far writing came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
@@ -70,10 +81,11 @@ impl Outgoing {
         self.partial.is_none() && self.answers.is_empty()
     }
 
-    /// The message whose frame is stuck half-way, and that frame's size.
+    /// The frame that is half-way out.
     #[must_use]
-    pub fn stuck(&self) -> Option<(u64, usize)> {
-        self.partial.as_ref().map(|partial| (partial.seq, partial.frame.len()))
+    pub fn stuck(&self) -> Option<Stuck> {
+        let stuck = |partial: &Partial| Stuck { seq: partial.seq, size: partial.frame.len(), written: partial.written };
+        self.partial.as_ref().map(stuck)
     }
 
     /// Forgets the answers that have not begun to go out.
@@ -138,7 +150,7 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::{Flow, Outgoing};
+    use super::{Flow, Outgoing, Stuck};
 
     /// Takes `room` bytes, then blocks.
     fn sink(room: &mut usize, taken: &mut Vec<u8>) -> impl FnMut(&[u8]) -> io::Result<usize> {
@@ -156,7 +168,7 @@ mod tests {
         let mut taken = Vec::new();
         let flow = out.send(7, &Bytes::from_static(b"message"), &mut sink(&mut 3, &mut taken)).unwrap();
         assert_eq!(flow, Flow::Blocked);
-        assert_eq!(out.stuck(), Some((7, 7)));
+        assert_eq!(out.stuck(), Some(Stuck { seq: 7, size: 7, written: 3 }));
         out.answer(Bytes::from_static(b"pong"));
         assert_eq!(out.flush(&mut sink(&mut 5, &mut taken)).unwrap(), Flow::Blocked);
         assert_eq!(out.flush(&mut sink(&mut 99, &mut taken)).unwrap(), Flow::Done);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::options::Delivery;
+use super::outgoing::Stuck;
 use crate::limits;
 
 /// One viewer's deadlines.
@@ -20,8 +21,8 @@ pub struct Pulse {
     tick: Option<(Instant, Duration)>,
     /// When the closing handshake began.
     closing: Option<Instant>,
-    /// Since when a large frame is stuck.
-    stuck: Option<Instant>,
+    /// Where a large frame is stuck, and since when.
+    stuck: Option<(Stuck, Instant)>,
 }
 
 /// What is to be done now.
@@ -53,9 +54,11 @@ impl Pulse {
         self.closing.get_or_insert(now);
     }
 
-    /// A large frame that nobody else needs is stuck, or no longer.
-    pub fn stuck(&mut self, now: Option<Instant>) {
-        self.stuck = now;
+    /// A large frame that nobody else needs is stuck, or no longer. One that has moved has its time again.
+    pub fn stuck(&mut self, at: Option<Stuck>, now: Instant) {
+        if at != self.stuck.map(|(at, _)| at) {
+            self.stuck = at.map(|at| (at, now));
+        }
     }
 
     /// Sets or ends paced delivery; the first tick is one interval from now.
@@ -76,7 +79,7 @@ impl Pulse {
         }
         let ping = delivery.ping.map(|ping| self.pinged.map_or(self.heard + ping, |at| at + delivery.pong_timeout));
         let keepalive = delivery.keepalive.map(|keepalive| self.spoken + keepalive);
-        let stuck = self.stuck.map(|since| since + limits::LARGE_FRAME_STALL);
+        let stuck = self.stuck.map(|(_, since)| since + limits::LARGE_FRAME_STALL);
         [ping, keepalive, self.tick.map(|(at, _)| at), stuck].into_iter().flatten().min()
     }
 
@@ -86,7 +89,7 @@ impl Pulse {
             return (since + limits::CLOSE_TIMEOUT <= now)
                 .then_some(Due::Dead("the closing handshake was not finished"));
         }
-        if self.stuck.is_some_and(|since| since + limits::LARGE_FRAME_STALL <= now) {
+        if self.stuck.is_some_and(|(_, since)| since + limits::LARGE_FRAME_STALL <= now) {
             return Some(Due::Dead("a large message made no progress"));
         }
         if let Some(at) = self.pinged {
@@ -120,6 +123,7 @@ mod tests {
 
     use super::{Due, Pulse};
     use crate::feed::Delivery;
+    use crate::feed::outgoing::Stuck;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -167,6 +171,22 @@ mod tests {
         assert_eq!(pulse.next(&quiet), Some(start + 35 * SECOND));
         assert_eq!(pulse.take(&quiet, start + 35 * SECOND), Some(Due::Tick));
         assert_eq!(pulse.next(&quiet), Some(start + 45 * SECOND));
+    }
+
+    #[test]
+    fn a_large_frame_that_does_not_move_ends_it() {
+        let start = Instant::now();
+        let quiet = Delivery { keepalive: None, ping: None, ..delivery() };
+        let mut pulse = Pulse::new(start);
+        let at = |written| Some(Stuck { seq: 7, size: 900_000, written });
+        pulse.stuck(at(10), start);
+        pulse.stuck(at(10), start + 4 * SECOND);
+        assert_eq!(pulse.next(&quiet), Some(start + 5 * SECOND));
+        pulse.stuck(at(11), start + 4 * SECOND);
+        assert_eq!(pulse.take(&quiet, start + 8 * SECOND), None);
+        assert!(matches!(pulse.take(&quiet, start + 9 * SECOND), Some(Due::Dead(_))));
+        pulse.stuck(None, start + 9 * SECOND);
+        assert_eq!((pulse.next(&quiet), pulse.take(&quiet, start + 99 * SECOND)), (None, None));
     }
 
     #[test]
