@@ -139,6 +139,8 @@ impl Roster {
             while self.follower.borrow_mut().pull() > 0 {
                 self.changed.notify_waiters();
                 self.walk().await;
+                // Those who pull read this much before more can push it out.
+                tokio::task::yield_now().await;
             }
         }
     }

@@ -19,4 +19,5 @@ mod listeners;
 mod pulse;
 mod selection;
 mod slow;
+mod stress;
 mod tidy;
