@@ -19,5 +19,6 @@ mod listeners;
 mod pulse;
 mod selection;
 mod slow;
+mod statistics;
 mod stress;
 mod tidy;
