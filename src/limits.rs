@@ -61,6 +61,8 @@ pub const NOTSENT_LOWAT: u32 = 16 * 1024;
 
 /// A PEM file, in bytes: a chain of four RSA-4096 certificates is 10 KiB.
 pub const PEM_SIZE: usize = 256 * 1024;
+/// Plain bytes of one TLS record (RFC 8446, section 5.1): what is encrypted for a viewer before it has taken it.
+pub const TLS_RECORD: usize = 16 * 1024;
 /// Session tickets sent after a TLS 1.3 handshake: a viewer that reconnects spends one and is given one.
 pub const TLS_TICKETS: usize = 1;
 /// Quiet in the folders of the certificates before they are re-read: a renewal writes several files.

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use rustls::ServerConnection;
 use tokio::net::TcpStream;
 
+use crate::limits;
+
 /// An upgraded connection, taken back out of hyper.
 #[derive(Debug)]
 pub enum Socket {
@@ -107,7 +109,9 @@ impl TlsSocket {
     fn offer(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut taken = 0;
         while taken < bytes.len() && self.flush()? {
-            taken += self.tls.writer().write(&bytes[taken..])?;
+            // A record at a time: rustls would encrypt 64 KiB ahead of a peer that takes none of it.
+            let record = bytes.len().min(taken + limits::TLS_RECORD);
+            taken += self.tls.writer().write(&bytes[taken..record])?;
         }
         self.flush()?;
         Ok(taken)

@@ -263,3 +263,24 @@ async fn a_stalled_viewer_over_http2_is_given_up() {
     .await;
     assert_eq!(client.get("/nothing").await.status(), 404, "a small answer fits beside it");
 }
+
+#[tokio::test]
+async fn one_that_holds_a_large_message_alone_over_http2_is_given_up() {
+    let proxy = over_h2("history = 1");
+    let client = H2Client::connect(proxy.address()).await;
+    let (response, _send) = client.connect_websocket("/f", &[]).await;
+    let _unread = response.into_body();
+    proxy.until_metric("steadfeed_feed_viewers{feed=\"f\"}", 1.0).await;
+    proxy.say(&format!(r#"{{"type":"n","data":"{}"}}"#, "x".repeat(900_000))).await;
+    let start = tokio::time::Instant::now();
+    until("the viewer to be dropped", || async {
+        // What is said to others is no progress of this one.
+        proxy.say(&n(1)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        (proxy.metric("steadfeed_feed_viewers{feed=\"f\"}").await == 0.0).then_some(())
+    })
+    .await;
+    let took = start.elapsed();
+    assert!(took >= steadfeed::limits::LARGE_FRAME_STALL && took < Duration::from_secs(9), "{took:?}");
+    assert_eq!(client.get("/f").await.status(), 200);
+}
