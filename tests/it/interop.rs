@@ -93,6 +93,7 @@ async fn tungstenite_reads_the_same_over_tls() {
     proxy.say_all(&[&long(1)]).await;
     let mut plain = WsClient::connect(proxy.listener(0), "/f").await;
     let mut other = WsClient::connect_tls(proxy.listener(1), "/f").await;
+    assert!(!other.response.headers().contains_key("sec-websocket-extensions"), "what is not offered is not agreed on");
     plain.json().await;
     assert_eq!(other.json().await["type"], "connected");
     assert_eq!(other.text().await, plain.text().await);

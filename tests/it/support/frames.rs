@@ -20,8 +20,6 @@ pub struct Frame {
 }
 
 pub const TEXT: u8 = 0x81;
-pub const BINARY: u8 = 0x82;
-pub const CLOSE: u8 = 0x88;
 pub const PING: u8 = 0x89;
 /// RSV1: deflated.
 pub const DEFLATED: u8 = 0x40;
