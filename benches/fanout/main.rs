@@ -7,6 +7,7 @@
 //! second to each viewer; CPU time is the server's whole process, from `/proc/PID/task/*/schedstat`. The floor is a
 //! bare loop in a process of the same kind: one `send` a viewer, or one rustls write and `send`, and nothing else.
 
+#![allow(clippy::disallowed_types, reason = "a bench measures real time, and its floor has no runtime")]
 #![allow(unreachable_pub, reason = "a bench has no outside to be public to")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on says so by ending")]
 #![allow(clippy::disallowed_methods, reason = "load is spawned where it is made")]

@@ -34,7 +34,7 @@ pub struct Seat {
     open: u64,
     out: Outgoing,
     pulse: Pulse,
-    ending: Option<Farewell>,
+    ending: Option<Box<Farewell>>,
     /// The peer's close has come, or it may be gone without one.
     heard_close: bool,
     tally: Tally,
@@ -170,7 +170,7 @@ impl Seat {
     pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) {
         if self.ending.is_none() {
             self.out.answer(frame::close(code, reason));
-            self.ending = Some(Farewell { code: code.get(), reason: reason.to_owned() });
+            self.ending = Some(Box::new(Farewell { code: code.get(), reason: reason.to_owned() }));
             self.pulse.close(now);
         }
     }
@@ -190,7 +190,7 @@ impl Seat {
                     self.cursor.conflate(&log);
                 }
                 Due::Dead(reason) => {
-                    return Some(self.ending.take().unwrap_or_else(|| Farewell::dropped(reason)));
+                    return Some(self.ending.take().map_or_else(|| Farewell::dropped(reason), |ending| *ending));
                 }
             }
         }
@@ -212,7 +212,7 @@ impl Seat {
     /// The peer says no more, or is gone.
     pub fn hear_end(&mut self) {
         self.heard_close = true;
-        self.ending.get_or_insert_with(|| Farewell::dropped("the viewer left without a close"));
+        self.ending.get_or_insert_with(|| Box::new(Farewell::dropped("the viewer left without a close")));
         self.out.drop_answers();
     }
 
@@ -224,7 +224,7 @@ impl Seat {
 
     #[must_use]
     pub fn farewell(&self) -> Option<&Farewell> {
-        self.ending.as_ref()
+        self.ending.as_deref()
     }
 
     #[must_use]
@@ -240,7 +240,7 @@ impl Seat {
         let (code, reason) = frame.map_or((CloseCode::NO_STATUS, String::new()), |frame| (frame.code, frame.reason));
         // The code is echoed (RFC 6455, section 5.5.1); none is answered with none.
         self.out.answer(frame::close(code, ""));
-        self.ending = Some(Farewell { code: code.get(), reason });
+        self.ending = Some(Box::new(Farewell { code: code.get(), reason }));
         self.pulse.close(now);
     }
 

@@ -5,10 +5,10 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
-use std::future::poll_fn;
+use std::future::Future;
 use std::io;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::Instant;
 use tokio_util::time::delay_queue;
@@ -35,7 +35,7 @@ struct Inner {
     seat: Seat,
     socket: Socket,
     /// How it ended, where the seat does not know.
-    cut: Option<Farewell>,
+    cut: Option<Box<Farewell>>,
 }
 
 enum Event {
@@ -44,7 +44,16 @@ enum Event {
     Over,
 }
 
+/// Hears one viewer until it ends. A future by hand, since there is one a viewer and its size counts.
+#[derive(Debug)]
+pub struct Attendance {
+    subscription: Subscription,
+    ear: Ear,
+    begun: bool,
+}
+
 /// What one viewer has said that is not understood yet.
+#[derive(Debug)]
 struct Ear {
     decoder: Decoder,
     /// The viewer broke the protocol: what it says after that has no meaning.
@@ -98,7 +107,7 @@ impl Viewer {
     pub fn on_time(&self, now: Instant) {
         let mut inner = self.inner.borrow_mut();
         if let Some(farewell) = inner.seat.on_time(now) {
-            inner.cut = Some(farewell);
+            inner.cut = Some(Box::new(farewell));
             drop(inner);
             return self.end();
         }
@@ -124,9 +133,23 @@ impl Viewer {
     pub fn cut(&self, reason: &str) {
         // A panic may have come from within: what it borrowed is free again by now.
         if let Ok(mut inner) = self.inner.try_borrow_mut() {
-            inner.cut.get_or_insert_with(|| Farewell { code: CloseCode::INTERNAL.get(), reason: reason.to_owned() });
+            inner.cut.get_or_insert_with(|| {
+                Box::new(Farewell { code: CloseCode::INTERNAL.get(), reason: reason.to_owned() })
+            });
         }
         self.end();
+    }
+
+    fn is_deaf(&self) -> bool {
+        self.inner.borrow().seat.is_deaf()
+    }
+
+    /// Says goodbye, as far as the peer still listens.
+    fn farewell(&self) -> (Farewell, Tally) {
+        let mut inner = self.inner.borrow_mut();
+        inner.socket.finish();
+        let farewell = inner.cut.take().map(|cut| *cut).or_else(|| inner.seat.farewell().cloned());
+        (farewell.unwrap_or_else(|| Farewell::dropped("unknown")), inner.seat.tally())
     }
 
     fn settle(&self, mut inner: RefMut<'_, Inner>, flow: io::Result<Flow>) {
@@ -135,7 +158,8 @@ impl Viewer {
             Ok(_) => inner.seat.is_over(),
             Err(error) => {
                 let farewell = inner.seat.farewell().cloned();
-                inner.cut = Some(farewell.unwrap_or_else(|| Farewell::dropped(format!("the socket failed: {error}"))));
+                let farewell = farewell.unwrap_or_else(|| Farewell::dropped(format!("the socket failed: {error}")));
+                inner.cut = Some(Box::new(farewell));
                 true
             }
         };
@@ -212,7 +236,8 @@ impl Viewer {
                 self.end();
             }
             Err(error) => {
-                self.inner.borrow_mut().cut = Some(Farewell::dropped(format!("the socket failed: {error}")));
+                let farewell = Farewell::dropped(format!("the socket failed: {error}"));
+                self.inner.borrow_mut().cut = Some(Box::new(farewell));
                 self.end();
             }
         }
@@ -227,29 +252,56 @@ impl Viewer {
     }
 }
 
-/// Hears one viewer until it ends. `early` is what it said before it was seated.
-pub async fn attend(subscription: Subscription, decoder: Decoder, early: Vec<u8>) -> (Farewell, Tally) {
-    let viewer = Rc::clone(subscription.viewer());
-    let mut ear = Ear { decoder, deaf: false, held: early };
-    viewer.advance(Instant::now());
-    loop {
-        if !ear.held.is_empty() && !viewer.inner.borrow().seat.is_deaf() && !viewer.over.get() {
-            let mut held = std::mem::take(&mut ear.held);
-            viewer.take_in(&mut ear, &mut held, Instant::now());
-            subscription.rearm();
-            continue;
-        }
-        match poll_fn(|cx| viewer.poll(cx)).await {
-            Event::Over => break,
-            Event::Writable => drop(viewer.advance(Instant::now())),
-            Event::Readable => {
-                subscription.with_scratch(limits::READ_SIZE, |scratch| viewer.read(&mut ear, scratch, Instant::now()));
-            }
-        }
-        subscription.rearm();
+impl Attendance {
+    /// Seats the viewer in its roster; `early` is what it said before that.
+    #[must_use]
+    pub fn new(subscription: Subscription, decoder: Decoder, early: Vec<u8>) -> Attendance {
+        Attendance { subscription, ear: Ear { decoder, deaf: false, held: early }, begun: false }
     }
-    let mut inner = viewer.inner.borrow_mut();
-    inner.socket.finish();
-    let farewell = inner.cut.take().or_else(|| inner.seat.farewell().cloned());
-    (farewell.unwrap_or_else(|| Farewell::dropped("unknown")), inner.seat.tally())
+
+    fn viewer(&self) -> &Viewer {
+        self.subscription.viewer()
+    }
+
+    /// Hears what was held back, once the viewer reads its answers again.
+    fn hear_held(&mut self) -> bool {
+        if self.ear.held.is_empty() || self.viewer().is_deaf() || self.viewer().over.get() {
+            return false;
+        }
+        let mut held = std::mem::take(&mut self.ear.held);
+        self.subscription.viewer().take_in(&mut self.ear, &mut held, Instant::now());
+        true
+    }
+
+    fn take(&mut self, event: Event) -> Option<(Farewell, Tally)> {
+        let Attendance { subscription, ear, .. } = self;
+        match event {
+            Event::Over => return Some(subscription.viewer().farewell()),
+            Event::Writable => drop(subscription.viewer().advance(Instant::now())),
+            Event::Readable => subscription.with_scratch(limits::READ_SIZE, |scratch| {
+                subscription.viewer().read(ear, scratch, Instant::now());
+            }),
+        }
+        None
+    }
+}
+
+/// Completes when the viewer has ended, with how it ended and what it was sent.
+impl Future for Attendance {
+    type Output = (Farewell, Tally);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Farewell, Tally)> {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.viewer().advance(Instant::now());
+        }
+        loop {
+            if !self.hear_held() {
+                let event = ready!(self.viewer().poll(cx));
+                if let Some(ended) = self.take(event) {
+                    return Poll::Ready(ended);
+                }
+            }
+            self.subscription.rearm();
+        }
+    }
 }
