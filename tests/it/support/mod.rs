@@ -3,6 +3,7 @@
 pub mod http;
 pub mod proxy;
 pub mod raw;
+pub mod sources;
 pub mod sse;
 pub mod ws;
 
