@@ -1,5 +1,6 @@
 //! What the tests share: a proxy, clients that speak the wire, and waiting.
 
+pub mod browser;
 pub mod http;
 pub mod proxy;
 pub mod raw;
