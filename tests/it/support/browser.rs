@@ -23,7 +23,7 @@ pub struct Browser {
     session: String,
     sent: u64,
     events: Vec<Value>,
-    process: Process,
+    _process: Process,
 }
 
 /// Ended and waited for on drop, and then its profile goes.
@@ -77,7 +77,7 @@ impl Browser {
         })
         .await;
         let (devtools, _) = tokio_tungstenite::connect_async(url).await.expect("chromium takes orders");
-        let mut browser = Browser { devtools, session: String::new(), sent: 0, events: Vec::new(), process };
+        let mut browser = Browser { devtools, session: String::new(), sent: 0, events: Vec::new(), _process: process };
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" })).await;
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = browser.call("Target.attachToTarget", attach).await;
