@@ -123,6 +123,8 @@ pub const MESSAGE_SIZE: usize = 64 * 1024;
 pub const READ_SIZE: usize = 4 * 1024;
 /// Answers that wait for a viewer who does not read; at this many we stop reading from it.
 pub const OUTBOX_FRAMES: usize = 16;
+/// Ciphertext that may wait for a viewer over TLS, in bytes: one full record.
+pub const TLS_BUFFER: usize = 17 * 1024;
 /// How long a closing handshake may take before the socket is dropped.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The deflate window, in bits: 4 KiB holds a dashboard's message, and inflating needs no more.

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use rustls::ServerConnection;
 use tokio::net::TcpStream;
 
+use crate::limits;
+
 /// An upgraded connection, taken back out of hyper.
 #[derive(Debug)]
 pub enum Socket {
@@ -33,7 +35,9 @@ pub enum Received {
 
 impl Socket {
     #[must_use]
-    pub fn tls(stream: TcpStream, tls: ServerConnection) -> Socket {
+    pub fn tls(stream: TcpStream, mut tls: ServerConnection) -> Socket {
+        // What waits encrypted for a peer that does not read; a frame is taken in pieces of this.
+        tls.set_buffer_limit(Some(limits::TLS_BUFFER));
         Socket::Tls(Box::new(TlsSocket { stream, tls }))
     }
 

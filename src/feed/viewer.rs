@@ -10,7 +10,6 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::time::delay_queue;
 
@@ -229,9 +228,9 @@ impl Viewer {
 }
 
 /// Hears one viewer until it ends. `early` is what it said before it was seated.
-pub async fn attend(subscription: Subscription, decoder: Decoder, early: Bytes) -> (Farewell, Tally) {
+pub async fn attend(subscription: Subscription, decoder: Decoder, early: Vec<u8>) -> (Farewell, Tally) {
     let viewer = Rc::clone(subscription.viewer());
-    let mut ear = Ear { decoder, deaf: false, held: early.to_vec() };
+    let mut ear = Ear { decoder, deaf: false, held: early };
     viewer.advance(Instant::now());
     loop {
         if !ear.held.is_empty() && !viewer.inner.borrow().seat.is_deaf() && !viewer.over.get() {

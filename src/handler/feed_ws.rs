@@ -84,9 +84,9 @@ fn socket(io: Io) -> Socket {
     }
 }
 
-/// What hyper read ahead, then what was never given to it.
-fn join(read: Bytes, unread: Bytes) -> Bytes {
-    if unread.is_empty() { read } else { [read, unread].concat().into() }
+/// What hyper read ahead, then what was never given to it. A copy: hyper's buffer would be kept whole for it.
+fn join(read: Bytes, unread: Bytes) -> Vec<u8> {
+    [read, unread].concat()
 }
 
 /// The answer that opens the socket and what the viewer asked for, or the answer that refuses it.
