@@ -1,8 +1,10 @@
 //! What the tests share: a proxy, clients that speak the wire, and waiting.
 
+pub mod browser;
 pub mod http;
 pub mod proxy;
 pub mod raw;
+pub mod sources;
 pub mod sse;
 pub mod ws;
 
