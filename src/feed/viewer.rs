@@ -18,6 +18,7 @@ use super::roster::Subscription;
 use super::seat::{Farewell, Seat, Tally};
 use super::socket::{Received, Socket};
 use crate::limits;
+use crate::telemetry::SocketRecord;
 use crate::ws::{CloseCode, Decoder};
 
 /// One viewer. The roster and the viewer's own task share it, on one thread.
@@ -44,12 +45,14 @@ enum Event {
     Over,
 }
 
-/// Hears one viewer until it ends. A future by hand, since there is one a viewer and its size counts.
+/// Hears one viewer until it ends, then gives its connection's place (`P`) back. A future by hand, since there is one a
+/// viewer and its size counts: with what the runtime adds it fits 256 bytes.
 #[derive(Debug)]
-pub struct Attendance {
+pub struct Attendance<P> {
     subscription: Subscription,
     ear: Ear,
-    begun: bool,
+    record: Option<SocketRecord>,
+    _place: P,
 }
 
 /// What one viewer has said that is not understood yet.
@@ -57,9 +60,10 @@ pub struct Attendance {
 struct Ear {
     decoder: Decoder,
     /// The viewer broke the protocol: what it says after that has no meaning.
-    deaf: bool,
     /// Bytes that wait while the viewer does not read its answers; at most one read.
-    held: Vec<u8>,
+    held: Box<[u8]>,
+    deaf: bool,
+    begun: bool,
 }
 
 impl fmt::Debug for Viewer {
@@ -245,18 +249,19 @@ impl Viewer {
 
     fn take_in(&self, ear: &mut Ear, bytes: &mut [u8], now: Instant) {
         let taken = self.hear(ear, bytes, now);
-        ear.held = bytes[taken..].to_vec();
+        ear.held = bytes[taken..].into();
         if !self.blocked.get() {
             self.advance(now);
         }
     }
 }
 
-impl Attendance {
-    /// Seats the viewer in its roster; `early` is what it said before that.
+impl<P> Attendance<P> {
+    /// `early` is what the viewer said before it was seated.
     #[must_use]
-    pub fn new(subscription: Subscription, decoder: Decoder, early: Vec<u8>) -> Attendance {
-        Attendance { subscription, ear: Ear { decoder, deaf: false, held: early }, begun: false }
+    pub fn new(subscription: Subscription, decoder: Decoder, early: Box<[u8]>, record: SocketRecord, place: P) -> Self {
+        let ear = Ear { decoder, held: early, deaf: false, begun: false };
+        Attendance { subscription, ear, record: Some(record), _place: place }
     }
 
     fn viewer(&self) -> &Viewer {
@@ -273,35 +278,59 @@ impl Attendance {
         true
     }
 
-    fn take(&mut self, event: Event) -> Option<(Farewell, Tally)> {
+    /// Gives whether the viewer has ended.
+    fn take(&mut self, event: Event) -> bool {
         let Attendance { subscription, ear, .. } = self;
         match event {
-            Event::Over => return Some(subscription.viewer().farewell()),
+            Event::Over => return true,
             Event::Writable => drop(subscription.viewer().advance(Instant::now())),
             Event::Readable => subscription.with_scratch(limits::READ_SIZE, |scratch| {
                 subscription.viewer().read(ear, scratch, Instant::now());
             }),
         }
-        None
+        false
+    }
+
+    fn end(&mut self) {
+        let (farewell, tally) = self.viewer().farewell();
+        if let Some(record) = self.record.take() {
+            record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
+        }
     }
 }
 
-/// Completes when the viewer has ended, with how it ended and what it was sent.
-impl Future for Attendance {
-    type Output = (Farewell, Tally);
+/// Completes when the viewer has ended and that is on record.
+impl<P: Unpin> Future for Attendance<P> {
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Farewell, Tally)> {
-        if !std::mem::replace(&mut self.begun, true) {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !std::mem::replace(&mut self.ear.begun, true) {
             self.viewer().advance(Instant::now());
         }
         loop {
             if !self.hear_held() {
                 let event = ready!(self.viewer().poll(cx));
-                if let Some(ended) = self.take(event) {
-                    return Poll::Ready(ended);
+                if self.take(event) {
+                    self.end();
+                    return Poll::Ready(());
                 }
             }
             self.subscription.rearm();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Attendance;
+
+    #[test]
+    fn what_is_kept_of_each_viewer_is_small() {
+        // Two shared counters are a connection's place.
+        let attendance = size_of::<Attendance<(Arc<()>, Arc<()>)>>();
+        assert!(attendance <= 144, "{attendance}");
+        assert!(size_of::<super::Viewer>() <= 256, "{}", size_of::<super::Viewer>());
     }
 }

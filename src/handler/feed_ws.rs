@@ -78,12 +78,8 @@ fn attend_raw(
     };
     let (io, unread, permit) = parts.io.into_inner().into_parts();
     let subscription = roster.subscribe(Viewer::new(seat, socket(io)));
-    let attendance = Attendance::new(subscription, decoder, join(parts.read_buf, unread));
-    tasks.spawn_small(async move {
-        let _permit = permit;
-        let (farewell, tally) = attendance.await;
-        end(record, &farewell, tally);
-    });
+    let early = join(parts.read_buf, unread);
+    tasks.spawn_small(Attendance::new(subscription, decoder, early, record, permit));
 }
 
 fn end(record: SocketRecord, farewell: &Farewell, tally: Tally) {
@@ -101,8 +97,8 @@ fn socket(io: Io) -> Socket {
 }
 
 /// What hyper read ahead, then what was never given to it. A copy: hyper's buffer would be kept whole for it.
-fn join(read: Bytes, unread: Bytes) -> Vec<u8> {
-    [read, unread].concat()
+fn join(read: Bytes, unread: Bytes) -> Box<[u8]> {
+    [read, unread].concat().into()
 }
 
 /// The answer that opens the socket and what the viewer asked for, or the answer that refuses it.

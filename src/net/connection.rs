@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::clock::{Clock, Expired, InFlight};
 use super::listener::Accepted;
-use super::permit::ConnectionPermit;
+use super::permit::Place;
 use super::stream::{Io, Stream};
 use super::{Limits, Peer};
 use crate::limits;
@@ -65,8 +65,9 @@ enum Protocol {
 }
 
 /// Serves one connection until it ends, is upgraded, or everything drains.
-pub async fn serve<A: Answer>(accepted: Accepted, permit: ConnectionPermit, edge: Edge, tasks: Tasks, answer: Rc<A>) {
-    let peer = Peer::new(accepted.addr, edge.tls.is_some(), permit.is_over_cap());
+pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, tasks: Tasks, answer: Rc<A>) {
+    let Place { permit, over_cap } = place;
+    let peer = Peer::new(accepted.addr, edge.tls.is_some(), over_cap);
     let deadline = accepted.at + edge.limits.header_timeout;
     let opened = timeout_at(deadline, open(accepted.socket, &edge)).await;
     let (io, early, protocol) = match opened {
