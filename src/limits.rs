@@ -49,6 +49,11 @@ pub const H1_BUFFER: usize = 16 * 1024;
 pub const H2_STREAM_WINDOW: u32 = 256 * 1024;
 /// What a client may send ahead on one HTTP/2 connection, in bytes.
 pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// One write to a WebSocket over HTTP/2, in bytes: hyper copies it, and holds up to four of them.
+pub const H2_PIECE: usize = 16 * 1024;
+/// What a viewer over HTTP/2 may say ahead of reading its answers, in bytes: unread, it would count against all streams
+/// of its connection.
+pub const H2_UNHEARD: usize = 64 * 1024;
 /// Unsent bytes the kernel takes for one socket (`TCP_NOTSENT_LOWAT`): without it 4 MiB go before a stall is seen.
 pub const NOTSENT_LOWAT: u32 = 16 * 1024;
 

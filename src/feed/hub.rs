@@ -197,11 +197,12 @@ impl Feed {
         format!("{}-{seq}", self.boot)
     }
 
-    /// The sequence number in `id`, where this process gave it.
+    /// The sequence number in `id`, where this process gave it. A worker's log may not have come to it yet.
     #[must_use]
     pub fn seq_of(&self, id: &str) -> Option<u64> {
         let (boot, seq) = id.trim().split_once('-')?;
-        if boot == self.boot { seq.parse().ok() } else { None }
+        let seq = seq.parse().ok().filter(|_| boot == self.boot)?;
+        (seq <= self.lock().log.head()).then_some(seq)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

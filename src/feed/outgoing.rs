@@ -95,7 +95,7 @@ impl Outgoing {
         let Some(waiting) = &mut self.waiting else { return Ok(Flow::Done) };
         loop {
             if let Some(partial) = &mut waiting.partial {
-                partial.written += sink.offer(&partial.frame[partial.written..])?;
+                partial.written += offer_all(&partial.frame[partial.written..], sink)?;
                 if partial.written < partial.frame.len() {
                     return Ok(Flow::Blocked);
                 }
@@ -114,13 +114,25 @@ impl Outgoing {
     /// What the sink says.
     pub fn send(&mut self, seq: u64, frame: &Bytes, sink: &mut impl Sink) -> io::Result<Flow> {
         debug_assert!(self.is_empty(), "what waits goes first");
-        let written = sink.offer(frame)?;
+        let written = offer_all(frame, sink)?;
         if written == frame.len() {
             return Ok(Flow::Done);
         }
         self.waiting.get_or_insert_default().partial = Some(Partial { frame: frame.clone(), written, seq });
         Ok(Flow::Blocked)
     }
+}
+
+/// Offers `bytes` until the sink takes none, and so knows that there is more; gives how many it took.
+fn offer_all(bytes: &[u8], sink: &mut impl Sink) -> io::Result<usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match sink.offer(&bytes[written..])? {
+            0 => break,
+            some => written += some,
+        }
+    }
+    Ok(written)
 }
 
 #[cfg(test)]
@@ -153,6 +165,22 @@ mod tests {
         assert_eq!(out.flush(&mut sink(&mut 99, &mut taken)).unwrap(), Flow::Done);
         assert_eq!(taken, b"messagepong");
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_sink_that_takes_pieces_is_offered_the_rest_until_it_takes_none() {
+        let mut out = Outgoing::default();
+        let (mut taken, mut refusals) = (Vec::new(), 0);
+        let mut pieces = |bytes: &[u8]| {
+            let some = bytes.len().min(2).min(6 - taken.len());
+            taken.extend_from_slice(&bytes[..some]);
+            refusals += usize::from(some == 0);
+            Ok(some)
+        };
+        assert_eq!(out.send(7, &Bytes::from_static(b"mess"), &mut pieces).unwrap(), Flow::Done);
+        assert_eq!(out.send(8, &Bytes::from_static(b"ages"), &mut pieces).unwrap(), Flow::Blocked);
+        assert_eq!(out.flush(&mut pieces).unwrap(), Flow::Blocked);
+        assert_eq!((taken.as_slice(), refusals), (&b"messag"[..], 2));
     }
 
     #[test]

@@ -115,6 +115,11 @@ impl Roster {
         shutdown::random_wait(self.spread.get()).await;
     }
 
+    /// Completes when the drain begins.
+    pub async fn draining(&self) {
+        self.draining.cancelled().await;
+    }
+
     /// Seats a viewer on a raw socket.
     #[must_use]
     pub fn subscribe(self: &Rc<Self>, viewer: Viewer) -> Subscription {

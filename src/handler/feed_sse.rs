@@ -82,7 +82,7 @@ pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Bod
 /// After the event that the client saw last, where this process sent it.
 fn resume(roster: &Roster, parts: &Parts) -> Option<Cursor> {
     let id = parts.headers.get("last-event-id")?.to_str().ok()?;
-    Cursor::after(&roster.log(), roster.feed().seq_of(id)?)
+    Some(Cursor::after(&roster.log(), roster.feed().seq_of(id)?))
 }
 
 impl Events {

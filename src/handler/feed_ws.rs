@@ -22,6 +22,7 @@ use crate::feed::socket::Socket;
 use crate::feed::viewer::{Attendance, Viewer};
 use crate::limits;
 use crate::message::{Body, respond};
+use crate::net::clock::InFlight;
 use crate::net::stream::{Io, Stream};
 use crate::shutdown::Tasks;
 use crate::telemetry::SocketRecord;
@@ -55,10 +56,7 @@ pub fn open(
         let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
         match http2 {
             None => attend_raw(upgraded, &roster, seat, decoder, record, &tasks),
-            Some(_in_flight) => {
-                let (farewell, tally) = pull::attend(TokioIo::new(upgraded), roster, seat, decoder).await;
-                end(record, &farewell, tally);
-            }
+            Some(in_flight) => attend_stream(upgraded, roster, seat, decoder, record, in_flight).await,
         }
     });
     (answer, true)
@@ -84,6 +82,22 @@ fn attend_raw(
 
 fn end(record: SocketRecord, farewell: &Farewell, tally: Tally) {
     record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
+}
+
+async fn attend_stream(
+    upgraded: Upgraded,
+    roster: Rc<Roster>,
+    seat: Seat,
+    decoder: Decoder,
+    record: SocketRecord,
+    in_flight: InFlight,
+) {
+    let mut io = TokioIo::new(upgraded);
+    let (farewell, tally) = pull::attend(&mut io, Rc::clone(&roster), seat, decoder).await;
+    end(record, &farewell, tally);
+    // What is left of the stream keeps the connection no longer than an idle one.
+    drop(in_flight);
+    pull::let_go(io, &roster).await;
 }
 
 fn socket(io: Io) -> Socket {

@@ -1,14 +1,22 @@
 //! What the tests share: a proxy, clients that speak the wire, and waiting.
 
 pub mod browser;
+pub mod cert;
+pub mod frames;
+pub mod h2;
 pub mod http;
+pub mod keep;
 pub mod proxy;
 pub mod raw;
 pub mod sources;
 pub mod sse;
 pub mod ws;
 
+pub use cert::Identity;
+pub use frames::RawWs;
+pub use h2::H2Client;
 pub use http::{Reply, get, post_json};
+pub use keep::KeepAlive;
 pub use proxy::Proxy;
 pub use raw::RawHttp;
 pub use sse::{Event, SseClient};
