@@ -1,12 +1,18 @@
 //! What the tests share: a proxy, clients that speak the wire, and waiting.
 
+pub mod frames;
+pub mod h2;
 pub mod http;
+pub mod instance;
 pub mod proxy;
 pub mod raw;
 pub mod sse;
+pub mod tls;
 pub mod ws;
 
-pub use http::{Reply, get, post_json};
+pub use frames::RawSocket;
+pub use http::{Reply, get, post_json, request};
+pub use instance::Instance;
 pub use proxy::Proxy;
 pub use raw::RawHttp;
 pub use sse::{Event, SseClient};
