@@ -37,6 +37,8 @@ pub struct Seat {
     ending: Option<Box<Farewell>>,
     /// The peer's close has come, or it may be gone without one.
     heard_close: bool,
+    /// The peer broke the protocol: it is told so, and what it says after that has no meaning.
+    rejected: bool,
     tally: Tally,
 }
 
@@ -83,6 +85,7 @@ impl Seat {
             pulse: Pulse::new(now),
             ending: None,
             heard_close: false,
+            rejected: false,
             tally: Tally::default(),
             roster,
             delivery,
@@ -163,6 +166,7 @@ impl Seat {
 
     /// The peer broke a rule of RFC 6455: it is told which, and not heard again.
     pub fn reject(&mut self, violation: &Violation, now: Instant) {
+        self.rejected = true;
         self.close(violation.code, violation.reason, now);
     }
 
@@ -207,6 +211,12 @@ impl Seat {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.ending.is_some() && self.heard_close && self.out.is_empty()
+    }
+
+    /// We have said our last word, and no answer to it is waited for (RFC 6455, section 7.1.7): the peer may end it.
+    #[must_use]
+    pub fn has_hung_up(&self) -> bool {
+        self.rejected && self.out.is_empty()
     }
 
     /// The peer says no more, or is gone.

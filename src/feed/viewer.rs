@@ -72,6 +72,15 @@ impl fmt::Debug for Viewer {
     }
 }
 
+impl Inner {
+    /// The socket is gone; a close that was under way is how it ended.
+    fn lose(&mut self, error: &io::Error) {
+        let farewell = self.seat.farewell().cloned();
+        let farewell = farewell.unwrap_or_else(|| Farewell::dropped(format!("the socket failed: {error}")));
+        self.cut = Some(Box::new(farewell));
+    }
+}
+
 impl Viewer {
     #[must_use]
     pub fn new(seat: Seat, socket: Socket) -> Viewer {
@@ -128,9 +137,10 @@ impl Viewer {
         }
     }
 
+    /// When it must be looked at next; never again once it is over.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.inner.borrow().seat.next_due()
+        if self.over.get() { None } else { self.inner.borrow().seat.next_due() }
     }
 
     /// Ends it without a close, from outside of its task.
@@ -161,12 +171,13 @@ impl Viewer {
         let over = match flow {
             Ok(_) => inner.seat.is_over(),
             Err(error) => {
-                let farewell = inner.seat.farewell().cloned();
-                let farewell = farewell.unwrap_or_else(|| Farewell::dropped(format!("the socket failed: {error}")));
-                inner.cut = Some(Box::new(farewell));
+                inner.lose(&error);
                 true
             }
         };
+        if inner.seat.has_hung_up() {
+            inner.socket.finish();
+        }
         drop(inner);
         if self.blocked.replace(blocked) != blocked && blocked {
             self.wake();
@@ -240,8 +251,7 @@ impl Viewer {
                 self.end();
             }
             Err(error) => {
-                let farewell = Farewell::dropped(format!("the socket failed: {error}"));
-                self.inner.borrow_mut().cut = Some(Box::new(farewell));
+                self.inner.borrow_mut().lose(&error);
                 self.end();
             }
         }

@@ -21,6 +21,12 @@ pub struct Clock {
     idle: AtomicBool,
     /// When the head or the idling began, in milliseconds after `born`.
     since: AtomicU64,
+    /// Bytes that come are no sign of a head: frames of HTTP/2 come between requests, too.
+    multiplexed: bool,
+    /// Nothing that the peer sent or may be sending is unread: there is nothing to linger for.
+    settled: AtomicBool,
+    /// Our side is closed: nothing is expected any more.
+    finished: AtomicBool,
     /// When the peer stopped taking bytes, in milliseconds after `born` plus one; 0 while it takes them.
     stalled: AtomicU64,
 }
@@ -41,11 +47,14 @@ pub enum Expired {
 }
 
 impl Clock {
-    /// A connection accepted at `accepted`.
+    /// A connection accepted at `accepted`; `multiplexed` for HTTP/2.
     #[must_use]
-    pub fn new(accepted: Instant) -> Clock {
+    pub fn new(accepted: Instant, multiplexed: bool) -> Clock {
         Clock {
             born: accepted,
+            multiplexed,
+            settled: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: AtomicBool::new(false),
             since: AtomicU64::new(0),
@@ -62,10 +71,23 @@ impl Clock {
 
     /// Bytes arrived: on an idle HTTP/1.1 connection, the next head has begun.
     pub fn received(&self) {
-        if self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
+        if !self.multiplexed && self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
             self.idle.store(false, Relaxed);
             self.since.store(self.now(), Relaxed);
         }
+    }
+
+    /// The connection is about to be ended by us; an idle one without lingering.
+    pub fn settle(&self) {
+        if self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
+            self.settled.store(true, Relaxed);
+        }
+    }
+
+    /// Our side is closed, and no deadline is left but that of lingering; whether to linger at all.
+    pub fn finish(&self) -> bool {
+        self.finished.store(true, Relaxed);
+        !self.settled.load(Relaxed)
     }
 
     /// The peer takes bytes, or does not.
@@ -81,16 +103,22 @@ impl Clock {
     #[must_use]
     pub fn next(&self, limits: &Limits) -> Instant {
         let now = Instant::now();
-        let stalled = self.stalled_at().map(|at| at + limits.send_timeout);
-        let waiting = (self.in_flight.load(Relaxed) == 0).then(|| self.since() + self.allowance(limits));
         // While a response goes out there is nothing to expire but progress, which is looked at now and then.
         let later = now + limits.send_timeout;
+        if self.finished.load(Relaxed) {
+            return later;
+        }
+        let stalled = self.stalled_at().map(|at| at + limits.send_timeout);
+        let waiting = (self.in_flight.load(Relaxed) == 0).then(|| self.since() + self.allowance(limits));
         [stalled, waiting].into_iter().flatten().min().unwrap_or(later)
     }
 
     /// What expired by now.
     #[must_use]
     pub fn check(&self, limits: &Limits) -> Option<Expired> {
+        if self.finished.load(Relaxed) {
+            return None;
+        }
         let now = Instant::now();
         if self.stalled_at().is_some_and(|at| at + limits.send_timeout <= now) {
             return Some(Expired::Send);
@@ -162,7 +190,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_that_trickles_does_not_put_its_deadline_off() {
-        let clock = Arc::new(Clock::new(Instant::now()));
+        let clock = Arc::new(Clock::new(Instant::now(), false));
         pass(9).await;
         clock.received();
         assert_eq!(clock.check(&limits()), None);
@@ -172,7 +200,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_has_its_own_time_and_the_next_head_its_own_again() {
-        let clock = Arc::new(Clock::new(Instant::now()));
+        let clock = Arc::new(Clock::new(Instant::now(), false));
         drop(clock.begin());
         pass(74).await;
         assert_eq!(clock.check(&limits()), None);
@@ -187,8 +215,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn frames_of_http2_between_requests_are_no_head() {
+        let clock = Arc::new(Clock::new(Instant::now(), true));
+        drop(clock.begin());
+        clock.received();
+        pass(74).await;
+        assert_eq!(clock.check(&limits()), None);
+        pass(1).await;
+        assert_eq!(clock.check(&limits()), Some(Expired::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_we_closed_lingers_unless_it_was_idle() {
+        let busy = Arc::new(Clock::new(Instant::now(), false));
+        busy.settle();
+        assert!(busy.finish());
+        pass(1000).await;
+        assert_eq!(busy.check(&limits()), None);
+        let idle = Arc::new(Clock::new(Instant::now(), false));
+        drop(idle.begin());
+        idle.settle();
+        assert!(!idle.finish());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_long_answer_is_given_time_as_long_as_it_moves() {
-        let clock = Arc::new(Clock::new(Instant::now()));
+        let clock = Arc::new(Clock::new(Instant::now(), false));
         let answering = clock.begin();
         pass(1000).await;
         assert_eq!(clock.check(&limits()), None);

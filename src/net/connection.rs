@@ -27,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use super::clock::{Clock, Expired, InFlight};
 use super::listener::Accepted;
 use super::permit::Place;
-use super::stream::{Io, Stream};
+use super::stream::{self, Io, Stream};
 use super::{Limits, Peer};
 use crate::limits;
 use crate::shutdown::Tasks;
@@ -76,7 +76,7 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         Ok(Err(error)) => return complain(peer, &error.to_string()),
         Err(_elapsed) => return complain(peer, "no complete request head in time"),
     };
-    let clock = Arc::new(Clock::new(accepted.at));
+    let clock = Arc::new(Clock::new(accepted.at, matches!(protocol, Protocol::Http2)));
     let stream = TokioIo::new(Stream::new(io, early, Arc::clone(&clock), permit));
     let service = service_fn(|request| {
         let (in_flight, answer) = (clock.begin(), Rc::clone(&answer));
@@ -115,12 +115,10 @@ async fn open_tls(mut socket: TcpStream, config: &Arc<ServerConfig>) -> io::Resu
         return Ok(None);
     }
     if first[0] != TLS_HANDSHAKE {
-        socket.write_all(PLAIN_ON_TLS).await?;
-        socket.shutdown().await?;
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "plain text on a TLS port: the client must use https or wss",
-        ));
+        socket.write_all(plain_on_tls().as_bytes()).await?;
+        stream::close(socket).await;
+        let reason = "plain text on a TLS port: the client must use https or wss";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
     let stream = TlsAcceptor::from(Arc::clone(config)).accept(socket).await?;
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -128,8 +126,15 @@ async fn open_tls(mut socket: TcpStream, config: &Arc<ServerConfig>) -> io::Resu
     Ok(Some((Io::Tls(Box::new(stream)), Bytes::new(), protocol)))
 }
 
-const PLAIN_ON_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 54\r\nConnection: close\r\n\r\nThis port speaks TLS: use https:// (or wss://) for it.";
+/// The answer to HTTP without TLS, written by hand: there is no TLS for hyper to write it into.
+fn plain_on_tls() -> String {
+    const BODY: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"this port speaks TLS: use https:// (or wss://) for it"}"#;
+    let length = BODY.len();
+    format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nserver: steadfeed\r\n\
+         connection: close\r\ncontent-length: {length}\r\n\r\n{BODY}"
+    )
+}
 
 async fn open_plain(mut socket: TcpStream) -> io::Result<Option<(Io, Bytes, Protocol)>> {
     let mut early = BytesMut::with_capacity(H2_PREFACE.len());
@@ -200,6 +205,7 @@ where
                     None => alarm.as_mut().reset(clock.next(limits)),
                     Some(Expired::Idle) => {
                         // Nothing is in flight: a GOAWAY or a FIN is all there is to say.
+                        clock.settle();
                         shut(connection.as_mut());
                         let _ = tokio::time::timeout(limits::CLOSE_TIMEOUT, connection.as_mut()).await;
                         return Ok(());
@@ -209,6 +215,7 @@ where
                 },
             },
             () = tasks.stages().draining(), if !draining => {
+                clock.settle();
                 shut(connection.as_mut());
                 draining = true;
             }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::header::HOST;
-use http::{Request, Response};
+use http::uri::Authority;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -126,15 +127,20 @@ impl Answered {
     }
 }
 
-/// The host that the request names, if it names exactly one (RFC 9112, section 3.2).
+/// The host that the request names, if it names exactly one and well (RFC 9112, section 3.2); before HTTP/1.1 it may
+/// name none.
 fn one_host(request: &Request<Incoming>) -> Option<String> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
         return None;
     }
-    match request.uri().authority() {
-        Some(authority) => Some(authority.as_str().to_owned()),
-        None => Some(host?.to_str().ok()?.to_owned()),
-    }
+    let authority = match (request.uri().authority(), host) {
+        (Some(authority), _) => authority.clone(),
+        (None, Some(host)) => Authority::try_from(host.as_bytes()).ok()?,
+        (None, None) if request.version() < Version::HTTP_11 => return Some(String::new()),
+        (None, None) => return None,
+    };
+    // What stands before an `@` is no part of a host, and has no place in a request.
+    (!authority.as_str().contains('@')).then(|| authority.as_str().to_owned())
 }
