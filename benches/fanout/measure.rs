@@ -25,13 +25,15 @@ pub fn rss(pid: u32) -> f64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// What the kernel holds for sockets that are to be sent from `port`, in KiB, as `ss` tells it.
-pub fn unsent(port: u16) -> f64 {
+/// What the kernel holds unsent or unread of the sockets that listen on `port`, in KiB, as `ss` tells it: the bytes queued
+/// to be sent (`w`) and those received (`r`).
+pub fn kernel(port: u16) -> f64 {
     let filter = format!("sport = :{port}");
     let out = std::process::Command::new("ss").args(["-tmnH", "state", "established", &filter]).output().unwrap();
     let text = String::from_utf8(out.stdout).unwrap();
-    let queued = |line: &str| line.split(['(', ',']).find_map(|part| part.strip_prefix('t')?.parse::<f64>().ok());
-    text.lines().filter_map(queued).sum::<f64>() / 1024.0
+    let number = |part: &str, name: char| part.trim_start_matches("skmem:(").strip_prefix(name)?.parse::<f64>().ok();
+    let parts = text.split([',', '\t', '\n', ')']).map(|part| part.trim());
+    parts.filter_map(|part| number(part, 'w').or(number(part, 'r'))).sum::<f64>() / 1024.0
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {
