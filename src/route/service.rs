@@ -54,6 +54,9 @@ impl Service {
     }
 
     fn route(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>, table: &Table) -> Answered {
+        if peer.over_cap {
+            return self.fail(&Failure::Denied(&self.shared.unrouted, Denied::OverCap));
+        }
         let Some(authority) = one_host(&request) else { return self.fail(&Failure::NoHost) };
         let Some(route) = table.find(headers::without_port(&authority), request.uri().path()) else {
             return self.fail(&Failure::NoRoute);
@@ -62,8 +65,7 @@ impl Service {
         let lasting = handler::is_lasting(&route.handler, &parts);
         let draining = self.tasks.stages().is_draining();
         let visit = Visit { request: &parts, authority: &authority, secure: peer.secure, lasting, draining };
-        let admitted = if peer.over_cap { Err(Denied::OverCap) } else { guard::admit(&visit, &route.origins) };
-        if let Err(denied) = admitted {
+        if let Err(denied) = guard::admit(&visit, &route.origins) {
             return Answered::plain(Failure::Denied(&route.meters, denied).answer(), &route.meters);
         }
         self.handle(peer, in_flight, Request::from_parts(parts, body), route)
