@@ -10,7 +10,6 @@ pub mod sse;
 pub mod tls;
 pub mod ws;
 
-pub use frames::RawSocket;
 pub use http::{Reply, get, post_json, request};
 pub use instance::Instance;
 pub use proxy::Proxy;
