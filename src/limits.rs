@@ -18,6 +18,8 @@ pub const PLACEMENTS: usize = 1024;
 pub const BLOCKING_THREADS: usize = 4;
 /// How long an acceptor that is out of descriptors waits before it tries again.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// How often it says so.
+pub const ACCEPT_COMPLAINT: Duration = Duration::from_secs(10);
 /// Connections to the admin listener.
 pub const ADMIN_CONNECTIONS: usize = 64;
 /// The kernel's queue of connections not yet accepted.

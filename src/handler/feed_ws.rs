@@ -41,11 +41,11 @@ pub fn open(
         Ok(agreed) => agreed,
         Err(refusal) => return (*refusal, false),
     };
-    let record = SocketRecord::open(call.access, call.meters, call.peer.client, parts.uri.path());
+    let record = SocketRecord::open(call.access, call.meters, call.asked.peer.client, parts.uri.path());
     let (roster, delivery) = (Rc::clone(roster), door.delivery.clone());
-    let http2 = (parts.version == Version::HTTP_2).then(|| call.in_flight.clone());
+    let http2 = (parts.version == Version::HTTP_2).then(|| call.asked.in_flight.clone());
     let tasks = call.tasks.clone();
-    call.tasks.spawn_small(async move {
+    let work = async move {
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => {
@@ -58,7 +58,11 @@ pub fn open(
             None => attend_raw(upgraded, &roster, seat, decoder, record, &tasks),
             Some(in_flight) => attend_stream(upgraded, roster, seat, decoder, record, in_flight).await,
         }
-    });
+    };
+    match parts.version {
+        Version::HTTP_2 => call.tasks.spawn_small(work),
+        _ => call.asked.after.set(work),
+    }
     (answer, true)
 }
 

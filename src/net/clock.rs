@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::Waker;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::Limits;
@@ -23,6 +25,9 @@ pub struct Clock {
     since: AtomicU64,
     /// Bytes that come are no sign of a head: frames of HTTP/2 come between requests, too.
     multiplexed: bool,
+    /// The peer may have closed its side and still wait for an answer.
+    awaited: AtomicBool,
+    reader: AtomicWaker,
     /// Nothing that the peer sent or may be sending is unread: there is nothing to linger for.
     settled: AtomicBool,
     /// Our side is closed: nothing is expected any more.
@@ -53,6 +58,8 @@ impl Clock {
         Clock {
             born: accepted,
             multiplexed,
+            awaited: AtomicBool::new(false),
+            reader: AtomicWaker::new(),
             settled: AtomicBool::new(false),
             finished: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
@@ -75,6 +82,23 @@ impl Clock {
             self.idle.store(false, Relaxed);
             self.since.store(self.now(), Relaxed);
         }
+    }
+
+    /// Whether the end of what the peer says is to be kept from hyper for now, which would drop the answer; the reader
+    /// is woken when it may be told.
+    #[must_use]
+    pub fn holds_end(&self, reader: &Waker) -> bool {
+        let held = self.awaited.load(Relaxed) && self.in_flight.load(Relaxed) > 0;
+        if held {
+            self.reader.register(reader);
+        }
+        held
+    }
+
+    /// Whether a request head is under way, or the first one still to come.
+    #[must_use]
+    pub fn awaits_head(&self) -> bool {
+        self.in_flight.load(Relaxed) == 0 && !self.idle.load(Relaxed)
     }
 
     /// The connection is about to be ended by us; an idle one without lingering.
@@ -147,6 +171,14 @@ impl Clock {
     }
 }
 
+impl InFlight {
+    /// Whether the answer under way is a short one to a whole request: then a peer that has closed its side gets it.
+    pub fn expect_answer(&self, short: bool) {
+        self.0.awaited.store(short && !self.0.multiplexed, Relaxed);
+        self.0.reader.wake();
+    }
+}
+
 impl Clone for InFlight {
     fn clone(&self) -> InFlight {
         self.0.begin()
@@ -158,6 +190,7 @@ impl Drop for InFlight {
         if self.0.in_flight.fetch_sub(1, Relaxed) == 1 {
             self.0.idle.store(true, Relaxed);
             self.0.since.store(self.0.now(), Relaxed);
+            self.0.reader.wake();
         }
     }
 }

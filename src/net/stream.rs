@@ -84,10 +84,15 @@ impl AsyncRead for Stream {
             stream.early.advance(count);
             return Poll::Ready(Ok(()));
         }
+        let before = buf.filled().len();
         let outcome = match &mut stream.io {
             Io::Plain(io) => Pin::new(io).poll_read(cx, buf),
             Io::Tls(io) => Pin::new(io).poll_read(cx, buf),
         };
+        let ended = matches!(outcome, Poll::Ready(Ok(()))) && buf.filled().len() == before;
+        if ended && stream.clock.holds_end(cx.waker()) {
+            return Poll::Pending;
+        }
         if outcome.is_ready() {
             stream.clock.received();
         }

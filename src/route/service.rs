@@ -16,9 +16,7 @@ use super::table::{Route, Table};
 use crate::guard::{self, Denied, Visit};
 use crate::handler::{self, Call, Rosters};
 use crate::message::{Body, headers};
-use crate::net::Peer;
-use crate::net::clock::InFlight;
-use crate::net::connection::Answer;
+use crate::net::connection::{Answer, Asked};
 use crate::shutdown::Tasks;
 use crate::telemetry::access::{Entry, Outcome};
 use crate::telemetry::{AccessLog, Metrics, RouteMeters};
@@ -53,7 +51,10 @@ impl Service {
         Service { shared, rosters, tasks }
     }
 
-    fn route(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>, table: &Table) -> Answered {
+    fn route(&self, asked: &Asked<'_>, request: Request<Incoming>, table: &Table) -> Answered {
+        if asked.peer.over_cap {
+            return self.fail(&Failure::Denied(&self.shared.unrouted, Denied::OverCap));
+        }
         let Some(authority) = one_host(&request) else { return self.fail(&Failure::NoHost) };
         let Some(route) = table.find(headers::without_port(&authority), request.uri().path()) else {
             return self.fail(&Failure::NoRoute);
@@ -61,18 +62,16 @@ impl Service {
         let (parts, body) = request.into_parts();
         let lasting = handler::is_lasting(&route.handler, &parts);
         let draining = self.tasks.stages().is_draining();
-        let visit = Visit { request: &parts, authority: &authority, secure: peer.secure, lasting, draining };
-        let admitted = if peer.over_cap { Err(Denied::OverCap) } else { guard::admit(&visit, &route.origins) };
-        if let Err(denied) = admitted {
+        let visit = Visit { request: &parts, authority: &authority, secure: asked.peer.secure, lasting, draining };
+        if let Err(denied) = guard::admit(&visit, &route.origins) {
             return Answered::plain(Failure::Denied(&route.meters, denied).answer(), &route.meters);
         }
-        self.handle(peer, in_flight, Request::from_parts(parts, body), route)
+        self.handle(asked, Request::from_parts(parts, body), route)
     }
 
-    fn handle(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>, route: &Route) -> Answered {
+    fn handle(&self, asked: &Asked<'_>, request: Request<Incoming>, route: &Route) -> Answered {
         let call = Call {
-            peer,
-            in_flight,
+            asked,
             rosters: &self.rosters,
             tasks: &self.tasks,
             access: &self.shared.access,
@@ -90,10 +89,10 @@ impl Service {
 impl Answer for Service {
     type Body = Body;
 
-    async fn answer(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
         let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let mut answered = self.route(peer, in_flight, request, &self.shared.table.load());
+        let mut answered = self.route(asked, request, &self.shared.table.load());
         headers::finish(answered.response.headers_mut());
         let (status, took) = (answered.response.status().as_u16(), began.elapsed());
         if answered.upgraded {
@@ -102,7 +101,7 @@ impl Answer for Service {
         }
         answered.meters.answered(status, took.as_secs_f64());
         self.shared.access.write(&Entry {
-            client: peer.client,
+            client: asked.peer.client,
             method: method.as_str(),
             path: &path,
             route: answered.meters.route(),

@@ -41,11 +41,11 @@ impl Instance {
         let mut command = binary();
         std::fs::write(folder.path().join("steadfeed.toml"), toml).expect("the folder can be written");
         command.arg("run").current_dir(folder.path());
-        Instance::spawn(folder, command).await
+        Instance::spawn(folder, &mut command).await
     }
 
     /// Runs `command`, which must serve, and waits until it says that it does.
-    pub async fn spawn(folder: Arc<TempDir>, mut command: Command) -> Instance {
+    pub async fn spawn(folder: Arc<TempDir>, command: &mut Command) -> Instance {
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().expect("the binary runs");
         let (out, errors) = (Lines::default(), Lines::default());

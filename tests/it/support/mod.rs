@@ -24,7 +24,6 @@ pub use instance::Instance;
 pub use keep::KeepAlive;
 pub use proxy::Proxy;
 pub use raw::RawHttp;
-pub use raw_ws::RawSocket;
 pub use sse::{Event, SseClient};
 pub use ws::WsClient;
 

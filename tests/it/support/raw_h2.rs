@@ -63,10 +63,10 @@ impl Client {
         (status, String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// A response whose body is not read, and whose window so is never widened.
+    /// A response whose body is not read.
     pub async fn unread(&self, path: &str, fields: &[(&str, &str)]) -> RecvStream {
-        let request =
-            fields.iter().fold(self.request(Method::GET, path), |request, (name, value)| request.header(*name, *value));
+        let get = self.request(Method::GET, path);
+        let request = fields.iter().fold(get, |request, (name, value)| request.header(*name, *value));
         let (response, _) = self.send(request.body(()).expect("a request"), true);
         within("a response", response).await.expect("a response").into_body()
     }
