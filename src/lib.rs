@@ -39,8 +39,8 @@
 //!
 //! # Who may import whom
 //!
-//! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed}`; `route -> {guard, handler, message}`; `handler -> {message, feed, ws, page}`; `admin -> {message, feed}`; `source -> feed`; `feed -> ws`.
-//! `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
+//! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed}`; `route -> {guard, handler, message}`;
+//! `handler -> {message, feed, ws, page}`; `admin -> {message, feed}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
 //! other; `feed` and `ws` import no hyper and no listener; `limits`, `secret` and `message` import nothing of ours; else
 //! `anyone -> {limits, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
 //!
@@ -50,8 +50,8 @@
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
 //!   what the listeners use.
 //! - `route -> {feed::Delivery, page}`: a route may override how its feed is delivered, and lays out a page's files.
-//! - `{route, admin} -> net::connection`, `admin -> net::Limits`: what a connection asks
-//!   of whoever answers its requests, within which bounds.
+//! - `{route, admin} -> net::connection`, `admin -> net::Limits`: what a connection asks of whoever answers its requests,
+//!   within which bounds.
 //! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
 //!   what becomes of it then.
 //! - `handler -> net::stream`: an upgraded connection is taken back out of hyper as the type it went in as.
