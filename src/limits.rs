@@ -130,6 +130,8 @@ pub const MESSAGE_SIZE: usize = 64 * 1024;
 pub const READ_SIZE: usize = 4 * 1024;
 /// Answers that wait for a viewer who does not read; at this many we stop reading from it.
 pub const OUTBOX_FRAMES: usize = 16;
+/// Bytes of such answers at which we stop reading from it too: one that says a long selection back has up to 64 KiB.
+pub const OUTBOX_BYTES: usize = 16 * 1024;
 /// Ciphertext that may wait for a viewer over TLS, in bytes: one full record.
 pub const TLS_BUFFER: usize = 17 * 1024;
 /// How long a closing handshake may take before the socket is dropped.

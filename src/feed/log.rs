@@ -122,7 +122,7 @@ impl Log {
         if cursor.at >= self.head {
             return Next::Nothing;
         }
-        if cursor.at.max(cursor.until) < self.floor {
+        if self.is_past(cursor) {
             return Next::Behind;
         }
         if cursor.depth == 1 && cursor.at < cursor.until {
@@ -131,6 +131,12 @@ impl Log {
         let within = |seq: u64, message: &Message| seq > cursor.until || self.rank(seq, message) <= cursor.depth;
         let mut after = self.messages.range(cursor.at + 1..);
         after.find(|(seq, message)| within(**seq, message)).map_or(Next::Nothing, |(_, message)| Next::Message(message))
+    }
+
+    /// Whether messages after `cursor` were pushed out before they were read.
+    #[must_use]
+    pub fn is_past(&self, cursor: &Cursor) -> bool {
+        cursor.at.max(cursor.until) < self.floor
     }
 
     /// The newest message of each (type, key), in sequence order.

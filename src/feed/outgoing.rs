@@ -1,7 +1,8 @@
 //! What waits to be written to one viewer: the frame it is in the middle of, and answers to what it said.
 //!
-//! Owns: their order (the frame in progress, then answers, then the feed) and their bounds. Never: more than
-//! [`limits::OUTBOX_FRAMES`] answers; whoever reads the viewer stops at [`Outgoing::is_full`].
+//! Owns: their order (the frame in progress, then answers, then the feed) and their bounds. Never: many more than
+//! [`limits::OUTBOX_FRAMES`] answers or [`limits::OUTBOX_BYTES`]; whoever reads the viewer stops at
+//! [`Outgoing::is_full`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,6 +21,8 @@ pub struct Outgoing {
 struct Waiting {
     partial: Option<Partial>,
     answers: VecDeque<Bytes>,
+    /// Of all `answers`.
+    bytes: usize,
 }
 
 /// A frame of which some bytes went out, or none yet.
@@ -29,6 +32,17 @@ struct Partial {
     written: usize,
     /// The message it carries; 0 for an answer.
     seq: u64,
+}
+
+/// How far a frame has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stuck {
+    /// The message it carries; 0 for an answer.
+    pub seq: u64,
+    /// Bytes of the frame.
+    pub size: usize,
+    /// Bytes of it that went out.
+    pub written: usize,
 }
 
 /// How far writing came.
@@ -56,15 +70,18 @@ impl<F: FnMut(&[u8]) -> io::Result<usize>> Sink for F {
 impl Outgoing {
     /// Adds an answer behind those that wait.
     pub fn answer(&mut self, frame: Bytes) {
-        let answers = &mut self.waiting.get_or_insert_default().answers;
-        debug_assert!(answers.len() <= limits::OUTBOX_FRAMES + 2, "the reader stops when it is full");
-        answers.push_back(frame);
+        let waiting = self.waiting.get_or_insert_default();
+        debug_assert!(waiting.answers.len() <= limits::OUTBOX_FRAMES + 2, "the reader stops when it is full");
+        waiting.bytes += frame.len();
+        waiting.answers.push_back(frame);
     }
 
     /// Whether the viewer must read before it is heard again.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| waiting.answers.len() >= limits::OUTBOX_FRAMES)
+        let full =
+            |waiting: &Waiting| waiting.answers.len() >= limits::OUTBOX_FRAMES || waiting.bytes >= limits::OUTBOX_BYTES;
+        self.waiting.as_deref().is_some_and(full)
     }
 
     #[must_use]
@@ -72,11 +89,11 @@ impl Outgoing {
         self.waiting.is_none()
     }
 
-    /// The message whose frame is stuck half-way, and that frame's size.
+    /// The frame that is half-way out.
     #[must_use]
-    pub fn stuck(&self) -> Option<(u64, usize)> {
+    pub fn stuck(&self) -> Option<Stuck> {
         let partial = self.waiting.as_ref()?.partial.as_ref()?;
-        Some((partial.seq, partial.frame.len()))
+        Some(Stuck { seq: partial.seq, size: partial.frame.len(), written: partial.written })
     }
 
     /// Forgets the answers that have not begun to go out.
@@ -84,6 +101,7 @@ impl Outgoing {
         self.waiting = self.waiting.take().filter(|waiting| waiting.partial.is_some());
         if let Some(waiting) = &mut self.waiting {
             waiting.answers.clear();
+            waiting.bytes = 0;
         }
     }
 
@@ -102,6 +120,7 @@ impl Outgoing {
                 waiting.partial = None;
             }
             let Some(frame) = waiting.answers.pop_front() else { break };
+            waiting.bytes -= frame.len();
             waiting.partial = Some(Partial { frame, written: 0, seq: 0 });
         }
         self.waiting = None;
@@ -141,7 +160,7 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::{Flow, Outgoing};
+    use super::{Flow, Outgoing, Stuck};
 
     /// Takes `room` bytes, then blocks.
     fn sink(room: &mut usize, taken: &mut Vec<u8>) -> impl FnMut(&[u8]) -> io::Result<usize> {
@@ -159,7 +178,7 @@ mod tests {
         let mut taken = Vec::new();
         let flow = out.send(7, &Bytes::from_static(b"message"), &mut sink(&mut 3, &mut taken)).unwrap();
         assert_eq!(flow, Flow::Blocked);
-        assert_eq!(out.stuck(), Some((7, 7)));
+        assert_eq!(out.stuck(), Some(Stuck { seq: 7, size: 7, written: 3 }));
         out.answer(Bytes::from_static(b"pong"));
         assert_eq!(out.flush(&mut sink(&mut 5, &mut taken)).unwrap(), Flow::Blocked);
         assert_eq!(out.flush(&mut sink(&mut 99, &mut taken)).unwrap(), Flow::Done);
@@ -191,5 +210,14 @@ mod tests {
             out.answer(Bytes::from_static(b"x"));
         }
         assert!(out.is_full());
+        assert_eq!(out.flush(&mut |_: &[u8]| Ok(0)).unwrap(), Flow::Blocked);
+        assert!(!out.is_full(), "one of them is on its way");
+        let mut out = Outgoing::default();
+        out.answer(Bytes::from(vec![0; crate::limits::OUTBOX_BYTES - 1]));
+        assert!(!out.is_full());
+        out.answer(Bytes::from_static(b"x"));
+        assert!(out.is_full());
+        assert_eq!(out.flush(&mut |bytes: &[u8]| Ok(bytes.len())).unwrap(), Flow::Done);
+        assert!(!out.is_full());
     }
 }

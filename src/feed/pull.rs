@@ -200,3 +200,55 @@ impl<S: AsyncWrite + Unpin> Pipe<'_, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::time::Instant;
+
+    use super::attend;
+    use crate::feed::hub::Feed;
+    use crate::feed::normalize::Incoming;
+    use crate::feed::roster::Roster;
+    use crate::feed::seat::{Seat, Wish};
+    use crate::feed::{Delivery, Options};
+    use crate::limits;
+    use crate::telemetry::FeedMeters;
+    use crate::ws::Decoder;
+
+    #[tokio::test]
+    async fn a_burst_longer_than_the_history_is_read_whole() {
+        let delivery = Arc::new(Delivery { greet: false, ..Delivery::default() });
+        let options = Options { history: 1, ..Options::named("f") };
+        let feed = Arc::new(Feed::try_new(options, true, FeedMeters::unseen()).unwrap());
+        let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
+        let roster = Roster::new(&feed, scratch);
+        let (mut ours, mut theirs) = duplex(64 * 1024);
+        let seat = Seat::new(Rc::clone(&roster), delivery, &Wish::default(), Instant::now());
+        let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
+        let reading = async {
+            for number in 100..200u64 {
+                let mut frame = [0; 2];
+                theirs.read_exact(&mut frame).await.unwrap();
+                let mut payload = vec![0; usize::from(frame[1])];
+                theirs.read_exact(&mut payload).await.unwrap();
+                let expected = format!(r#"{{"type":"message","data":{number},"#);
+                assert!(payload.starts_with(expected.as_bytes()), "{number}: {}", String::from_utf8_lossy(&payload));
+            }
+        };
+        for number in 100..200 {
+            feed.publish(Incoming::Text(&number.to_string()), Timestamp::UNIX_EPOCH);
+        }
+        tokio::select! {
+            biased;
+            () = Rc::clone(&roster).run() => {}
+            _ = attend(&mut ours, Rc::clone(&roster), seat, decoder) => panic!("the viewer left"),
+            () = reading => {}
+        }
+    }
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::options::Delivery;
+use super::outgoing::Stuck;
 use crate::limits;
 
 /// One viewer's deadlines. A process holds many of these, hence stamps in place of instants.
@@ -23,8 +24,8 @@ pub struct Pulse {
     every: u32,
     /// When the closing handshake began.
     closing: Option<Stamp>,
-    /// Since when a large frame is stuck.
-    stuck: Option<Stamp>,
+    /// Where a large frame is stuck, and since when; rare.
+    stuck: Option<Box<(Stuck, Stamp)>>,
 }
 
 /// Half an instant's size: milliseconds after the first one of the process, and one.
@@ -61,9 +62,11 @@ impl Pulse {
         self.closing.get_or_insert(Stamp::of(now));
     }
 
-    /// A large frame that nobody else needs is stuck, or no longer.
-    pub fn stuck(&mut self, now: Option<Instant>) {
-        self.stuck = now.map(Stamp::of);
+    /// A large frame that nobody else needs is stuck, or no longer. One that has moved has its time again.
+    pub fn stuck(&mut self, at: Option<Stuck>, now: Instant) {
+        if at != self.stuck.as_ref().map(|stuck| stuck.0) {
+            self.stuck = at.map(|at| Box::new((at, Stamp::of(now))));
+        }
     }
 
     /// Sets or ends paced delivery; the first tick is one interval from now.
@@ -86,7 +89,7 @@ impl Pulse {
         let unanswered = self.pinged.map(|at| at.after(delivery.pong_timeout));
         let ping = delivery.ping.map(|ping| unanswered.unwrap_or(self.heard.after(ping)));
         let keepalive = delivery.keepalive.map(|keepalive| self.spoken.after(keepalive));
-        let stuck = self.stuck.map(|since| since.after(limits::LARGE_FRAME_STALL));
+        let stuck = self.stuck.as_ref().map(|stuck| stuck.1.after(limits::LARGE_FRAME_STALL));
         [ping, keepalive, self.tick, stuck].into_iter().flatten().min().map(Stamp::instant)
     }
 
@@ -97,7 +100,7 @@ impl Pulse {
             let late = since.after(limits::CLOSE_TIMEOUT) <= now;
             return late.then_some(Due::Dead("the closing handshake was not finished"));
         }
-        if self.stuck.is_some_and(|since| since.after(limits::LARGE_FRAME_STALL) <= now) {
+        if self.stuck.as_ref().is_some_and(|stuck| stuck.1.after(limits::LARGE_FRAME_STALL) <= now) {
             return Some(Due::Dead("a large message made no progress"));
         }
         if let Some(at) = self.pinged {
@@ -149,6 +152,7 @@ mod tests {
 
     use super::{Due, Pulse};
     use crate::feed::Delivery;
+    use crate::feed::outgoing::Stuck;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -196,6 +200,22 @@ mod tests {
         assert_eq!(pulse.next(&quiet), Some(start + 35 * SECOND));
         assert_eq!(pulse.take(&quiet, start + 35 * SECOND), Some(Due::Tick));
         assert_eq!(pulse.next(&quiet), Some(start + 45 * SECOND));
+    }
+
+    #[test]
+    fn a_large_frame_that_does_not_move_ends_it() {
+        let start = super::Stamp::of(Instant::now()).instant();
+        let quiet = Delivery { keepalive: None, ping: None, ..delivery() };
+        let mut pulse = Pulse::new(start);
+        let at = |written| Some(Stuck { seq: 7, size: 900_000, written });
+        pulse.stuck(at(10), start);
+        pulse.stuck(at(10), start + 4 * SECOND);
+        assert_eq!(pulse.next(&quiet), Some(start + 5 * SECOND));
+        pulse.stuck(at(11), start + 4 * SECOND);
+        assert_eq!(pulse.take(&quiet, start + 8 * SECOND), None);
+        assert!(matches!(pulse.take(&quiet, start + 9 * SECOND), Some(Due::Dead(_))));
+        pulse.stuck(None, start + 9 * SECOND);
+        assert_eq!((pulse.next(&quiet), pulse.take(&quiet, start + 99 * SECOND)), (None, None));
     }
 
     #[test]

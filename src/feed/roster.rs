@@ -139,6 +139,8 @@ impl Roster {
             while self.follower.borrow_mut().pull() > 0 {
                 self.changed.notify_waiters();
                 self.walk().await;
+                // Those who pull read this much before more can push it out.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -225,8 +227,13 @@ impl Roster {
         let end = (*next + limits::FANOUT_SLICE).min(viewers.capacity());
         let mut sum = Tally::default();
         for slot in *next..end {
-            let Some(viewer) = viewers.get(slot).filter(|viewer| !viewer.is_blocked()) else { continue };
-            if let Some(tally) = self.attend_to(viewer, |viewer| viewer.advance(now)) {
+            let Some(viewer) = viewers.get(slot) else { continue };
+            if viewer.is_blocked() {
+                // It is woken when its peer takes more.
+                if self.attend_to(viewer, |viewer| viewer.fall_back(now)) == Some(true) {
+                    self.rearm(slot, viewer);
+                }
+            } else if let Some(tally) = self.attend_to(viewer, |viewer| viewer.advance(now)) {
                 sum.messages += tally.messages;
                 sum.bytes += tally.bytes;
             }

@@ -106,9 +106,27 @@ impl Seat {
         let roster = Rc::clone(&self.roster);
         let log = roster.log();
         let flow = self.write(&log, now, sink)?;
-        let stuck = self.out.stuck().is_some_and(|(seq, size)| size > limits::LARGE_FRAME && !log.contains(seq));
-        self.pulse.stuck(stuck.then_some(now));
+        self.watch_large_frame(&log, now);
         Ok(flow)
+    }
+
+    /// In place of [`advance`](Seat::advance) while the peer takes nothing: judges what it misses meanwhile. Gives whether
+    /// that brought a deadline.
+    pub fn fall_back(&mut self, now: Instant) -> bool {
+        let roster = Rc::clone(&self.roster);
+        let log = roster.log();
+        let before = self.next_due();
+        if roster.feed().options().slow == Slow::Close && log.is_past(&self.cursor) {
+            self.fall_behind(&log, now);
+        }
+        self.watch_large_frame(&log, now);
+        self.next_due() != before
+    }
+
+    /// A large frame that the log has let go of is kept for this viewer alone, for as long as it moves.
+    fn watch_large_frame(&mut self, log: &Log, now: Instant) {
+        let stuck = self.out.stuck().filter(|at| at.size > limits::LARGE_FRAME && !log.contains(at.seq));
+        self.pulse.stuck(stuck, now);
     }
 
     fn write(&mut self, log: &Log, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
@@ -194,7 +212,8 @@ impl Seat {
                     self.cursor.conflate(&log);
                 }
                 Due::Dead(reason) => {
-                    return Some(self.ending.take().map_or_else(|| Farewell::dropped(reason), |ending| *ending));
+                    let ending = self.ending.as_deref().cloned();
+                    return Some(ending.unwrap_or_else(|| Farewell::dropped(reason)));
                 }
             }
         }
@@ -275,7 +294,9 @@ impl Seat {
         let shape = self.audience.shape();
         self.say("subscribed", Some(&selection.to_json()));
         self.audience = self.roster.audiences().join(shape, self.audience.deflate(), &selection);
-        self.cursor = first_cursor(&self.roster, None);
+        if self.roster.feed().options().snapshot != Snapshot::None {
+            self.cursor = first_cursor(&self.roster, None);
+        }
         self.pace(selection.every, now);
     }
 

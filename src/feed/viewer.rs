@@ -116,8 +116,16 @@ impl Viewer {
         self.blocked.get()
     }
 
+    /// The log has gone on while the peer takes nothing. Gives whether that brought a deadline.
+    pub fn fall_back(&self, now: Instant) -> bool {
+        !self.over.get() && self.inner.borrow_mut().seat.fall_back(now)
+    }
+
     /// Does what has fallen due.
     pub fn on_time(&self, now: Instant) {
+        if self.over.get() {
+            return;
+        }
         let mut inner = self.inner.borrow_mut();
         if let Some(farewell) = inner.seat.on_time(now) {
             inner.cut = Some(Box::new(farewell));

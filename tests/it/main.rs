@@ -20,4 +20,6 @@ mod listeners;
 mod pulse;
 mod selection;
 mod slow;
+mod statistics;
+mod stress;
 mod tidy;

@@ -28,6 +28,10 @@ impl SseClient {
         SseClient::over(raw, address, path, &[]).await
     }
 
+    pub async fn on(stream: impl Io, address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> SseClient {
+        SseClient::over(RawHttp::over(stream), address, path, headers).await
+    }
+
     async fn over<S: Io>(mut raw: RawHttp<S>, address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> SseClient {
         let mut text = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n");
         for (name, value) in headers {

@@ -174,10 +174,13 @@ pub async fn small_socket(address: SocketAddr) -> TcpStream {
 
 /// A TLS connection, whatever the certificate, that offers these protocols.
 pub async fn tls(address: SocketAddr, alpn: &[&str]) -> TlsStream<TcpStream> {
+    tls_over(TcpStream::connect(address).await.expect("the listener accepts"), alpn).await
+}
+
+pub async fn tls_over(stream: TcpStream, alpn: &[&str]) -> TlsStream<TcpStream> {
     let config = steadfeed::cli::client::tls_client_config(steadfeed::cli::client::Trust::Anything).expect("TLS");
     let mut config = Arc::unwrap_or_clone(config);
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    let stream = TcpStream::connect(address).await.expect("the listener accepts");
     let name = ServerName::try_from("localhost").expect("a name");
     tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS")
 }
