@@ -18,6 +18,8 @@ pub const PLACEMENTS: usize = 1024;
 pub const BLOCKING_THREADS: usize = 4;
 /// How long an acceptor that is out of descriptors waits before it tries again.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// How often it says so.
+pub const ACCEPT_COMPLAINT: Duration = Duration::from_secs(10);
 /// Connections to the admin listener.
 pub const ADMIN_CONNECTIONS: usize = 64;
 /// The kernel's queue of connections not yet accepted.
@@ -132,6 +134,8 @@ pub const READ_SIZE: usize = 4 * 1024;
 pub const OUTBOX_FRAMES: usize = 16;
 /// Bytes of such answers at which we stop reading from it too: one that says a long selection back has up to 64 KiB.
 pub const OUTBOX_BYTES: usize = 16 * 1024;
+/// Ciphertext that may wait for a viewer over TLS, in bytes: one full record.
+pub const TLS_BUFFER: usize = 17 * 1024;
 /// How long a closing handshake may take before the socket is dropped.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The deflate window, in bits: 4 KiB holds a dashboard's message, and inflating needs no more.

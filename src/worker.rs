@@ -16,10 +16,10 @@ use tokio::sync::mpsc;
 use crate::feed::hub::FeedHub;
 use crate::feed::roster::{Roster, Scratch};
 use crate::limits;
+use crate::net::Connections;
 use crate::net::connection::{self, Edge};
 use crate::net::listener::Accepted;
-use crate::net::permit::Load;
-use crate::net::{ConnectionPermit, Connections};
+use crate::net::permit::{Load, Place};
 use crate::route::service::{Service, Shared};
 use crate::shutdown::{DrainOptions, Stages, Tasks};
 use crate::telemetry::log::client_warning;
@@ -42,7 +42,7 @@ struct Worker {
 #[derive(Debug)]
 struct Placed {
     accepted: Accepted,
-    permit: ConnectionPermit,
+    place: Place,
     edge: Edge,
 }
 
@@ -69,10 +69,10 @@ impl Workers {
     pub fn place(&self, accepted: Accepted, edge: &Edge) {
         let addr = accepted.addr;
         let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else { return };
-        let Some(permit) = self.connections.admit(&worker.load) else {
+        let Some(place) = self.connections.admit(&worker.load) else {
             return drop_connection(addr, "the process holds as many connections as it may");
         };
-        if worker.inbox.try_send(Placed { accepted, permit, edge: edge.clone() }).is_err() {
+        if worker.inbox.try_send(Placed { accepted, place, edge: edge.clone() }).is_err() {
             drop_connection(addr, "its worker is behind with taking up connections");
         }
     }
@@ -132,10 +132,10 @@ async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
     loop {
         tokio::select! {
             connection = placed.recv() => match connection {
-                Some(Placed { accepted, permit, edge }) => {
+                Some(Placed { accepted, place, edge }) => {
                     let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
                     tasks.spawn_small(async move {
-                        connection::serve(accepted, permit, edge, own_tasks, service).await;
+                        connection::serve(accepted, place, edge, own_tasks, service).await;
                     });
                 }
                 None => break,
@@ -155,5 +155,81 @@ async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
 fn drop_connection(addr: SocketAddr, reason: &str) {
     if let Some(unsaid) = client_warning() {
         tracing::warn!(client = %addr.ip(), reason, unsaid, "connection dropped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::net::Limits;
+    use crate::route::Table;
+    use crate::telemetry::{AccessLog, LogFormat, LogOptions, Metrics};
+
+    fn work() -> Work {
+        let log = LogOptions { format: LogFormat::Text, level: tracing::Level::ERROR, access: false };
+        let access = AccessLog::start(log).unwrap();
+        Work {
+            shared: Arc::new(Shared::new(Table::default(), access, &Metrics::new())),
+            hub: Arc::new(FeedHub::new(Vec::new())),
+            stages: Stages::default(),
+            drain: DrainOptions { spread: Duration::ZERO, timeout: Duration::ZERO },
+        }
+    }
+
+    fn edge() -> Edge {
+        let minute = Duration::from_secs(60);
+        let limits = Limits {
+            connections: 100,
+            header_timeout: minute,
+            header_size: limits::HEADER_SIZE,
+            body_size: 0,
+            body_timeout: minute,
+            send_timeout: minute,
+            keepalive_timeout: minute,
+        };
+        Edge { tls: None, websocket_h2: false, limits: Arc::new(limits) }
+    }
+
+    fn loads(workers: &Workers) -> Vec<usize> {
+        workers.workers.iter().map(|worker| worker.load.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Accepts one connection and places it; gives the client's end.
+    fn place(workers: &Workers, listener: &TcpListener) -> TcpStream {
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, addr) = listener.accept().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        workers.place(Accepted { socket, addr, at: Instant::now() }, &edge());
+        client
+    }
+
+    #[test]
+    fn a_socket_goes_to_the_worker_that_holds_fewest() {
+        let work = work();
+        let connections = Arc::new(Connections::new(100, Default::default()));
+        let workers = Workers::start(2, &work, Arc::clone(&connections)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut clients: Vec<_> = (0..10).map(|_| place(&workers, &listener)).collect();
+        assert_eq!(loads(&workers), [5, 5]);
+        // The first and every other one are on the first worker: three of those leave.
+        for index in [4, 2, 0] {
+            drop(clients.remove(index));
+        }
+        let patience = Instant::now() + Duration::from_secs(20);
+        while connections.open() > 7 {
+            assert!(Instant::now() < patience, "{:?}", loads(&workers));
+            std::thread::yield_now();
+        }
+        assert_eq!(loads(&workers), [2, 5]);
+        clients.extend((0..3).map(|_| place(&workers, &listener)));
+        assert_eq!(loads(&workers), [5, 5]);
+        work.stages.end();
+        workers.join();
+        assert_eq!(connections.open(), 0);
     }
 }

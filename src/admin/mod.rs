@@ -15,9 +15,8 @@ use crate::feed::hub::{FeedHub, Published};
 use crate::feed::normalize;
 use crate::limits;
 use crate::message::{Body, headers, respond};
-use crate::net::clock::InFlight;
-use crate::net::connection::Answer;
-use crate::net::{Limits, Peer};
+use crate::net::Limits;
+use crate::net::connection::{Answer, Asked};
 use crate::secret::Secret;
 use crate::shutdown::Stages;
 use crate::telemetry::Metrics;
@@ -101,7 +100,7 @@ impl Admin {
 impl Answer for Admin {
     type Body = Body;
 
-    async fn answer(&self, _peer: Peer, _in_flight: &InFlight, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, _asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
         let mut response = self.route(request).await;
         let headers = response.headers_mut();
         headers::finish(headers);

@@ -71,7 +71,10 @@ fn tls_problems(loaded: &Loaded) -> Vec<Problem> {
             // One at a time: a listener's own loading ends at the first that is wrong.
             let alone = tls::Options { identity: Identity::Files(vec![pair.clone()]), min_version: tls.min_version };
             let loading = tls::Shared::new().and_then(|shared| tls::Tls::load(&alone, &shared));
-            problems.extend(loading.err().map(|error| {
+            problems.extend(loading.err().map(|mut error| {
+                if let TlsError::Pair { index: place, .. } = &mut error {
+                    *place = index;
+                }
                 let (part, wrong) = tls_fault(index, &error);
                 loaded.places.at_tls(listener, part, wrong)
             }));
@@ -247,17 +250,20 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_can_not_be_read_is_told_at_its_place() {
+    fn every_file_that_can_not_be_read_is_told_at_its_place() {
         let loaded = loaded(
             "[[listener]]\naddress = \"127.0.0.1:0\"\n\
-             tls.certificates = [{ cert = \"Cargo.toml\", key = \"/nonexistent.key\" }]",
+             tls.certificates = [{ cert = \"Cargo.toml\", key = \"/nonexistent.key\" },\n\
+             { cert = \"/nonexistent.pem\", key = \"Cargo.toml\" }]",
         );
         let lines = first_lines(&loaded, &tls_problems(&loaded));
-        assert_eq!(lines.len(), 1);
-        assert!(
-            lines[0].starts_with("a.toml:3:50: the file /nonexistent.key can not be read: No such file"),
-            "{lines:?}"
-        );
+        let missing = "it cannot be read: No such file";
+        let expected = [
+            format!("a.toml:3:50: certificates[0].key: /nonexistent.key: {missing}"),
+            format!("a.toml:4:10: certificates[1].cert: /nonexistent.pem: {missing}"),
+        ];
+        assert!(lines.iter().zip(&expected).all(|(line, start)| line.starts_with(start)), "{lines:?}");
+        assert_eq!(lines.len(), expected.len());
     }
 
     #[test]

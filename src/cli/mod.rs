@@ -35,7 +35,6 @@ else the built-in one.";
 const RUN_EXAMPLES: &str = "\
 Signals:
   SIGTERM, SIGINT   drain: sockets are closed over a few seconds; a second one exits at once
-  SIGHUP            read the config again; a bad one changes nothing
 
 Examples:
   steadfeed run --config site.toml
@@ -46,7 +45,7 @@ Exits with 1 where there are problems, with 0 where there are none; warnings are
 
 Examples:
   steadfeed check --config site.toml
-  steadfeed check && systemctl reload steadfeed";
+  steadfeed check && systemctl restart steadfeed";
 
 const HEALTH_EXAMPLES: &str = "\
 Examples:

@@ -11,9 +11,14 @@ use bytes::Bytes;
 
 use crate::limits;
 
-/// Bytes on their way to a viewer.
+/// Bytes on their way to a viewer. While there are none, it owns nothing.
 #[derive(Debug, Default)]
 pub struct Outgoing {
+    waiting: Option<Box<Waiting>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
     partial: Option<Partial>,
     answers: VecDeque<Bytes>,
     /// Of all `answers`.
@@ -65,33 +70,39 @@ impl<F: FnMut(&[u8]) -> io::Result<usize>> Sink for F {
 impl Outgoing {
     /// Adds an answer behind those that wait.
     pub fn answer(&mut self, frame: Bytes) {
-        debug_assert!(self.answers.len() <= limits::OUTBOX_FRAMES + 2, "the reader stops when it is full");
-        self.bytes += frame.len();
-        self.answers.push_back(frame);
+        let waiting = self.waiting.get_or_insert_default();
+        debug_assert!(waiting.answers.len() <= limits::OUTBOX_FRAMES + 2, "the reader stops when it is full");
+        waiting.bytes += frame.len();
+        waiting.answers.push_back(frame);
     }
 
     /// Whether the viewer must read before it is heard again.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.answers.len() >= limits::OUTBOX_FRAMES || self.bytes >= limits::OUTBOX_BYTES
+        let full =
+            |waiting: &Waiting| waiting.answers.len() >= limits::OUTBOX_FRAMES || waiting.bytes >= limits::OUTBOX_BYTES;
+        self.waiting.as_deref().is_some_and(full)
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.partial.is_none() && self.answers.is_empty()
+        self.waiting.is_none()
     }
 
     /// The frame that is half-way out.
     #[must_use]
     pub fn stuck(&self) -> Option<Stuck> {
-        let stuck = |partial: &Partial| Stuck { seq: partial.seq, size: partial.frame.len(), written: partial.written };
-        self.partial.as_ref().map(stuck)
+        let partial = self.waiting.as_ref()?.partial.as_ref()?;
+        Some(Stuck { seq: partial.seq, size: partial.frame.len(), written: partial.written })
     }
 
     /// Forgets the answers that have not begun to go out.
     pub fn drop_answers(&mut self) {
-        self.answers = VecDeque::new();
-        self.bytes = 0;
+        self.waiting = self.waiting.take().filter(|waiting| waiting.partial.is_some());
+        if let Some(waiting) = &mut self.waiting {
+            waiting.answers.clear();
+            waiting.bytes = 0;
+        }
     }
 
     /// Writes what waits.
@@ -99,25 +110,24 @@ impl Outgoing {
     /// # Errors
     /// What the sink says.
     pub fn flush(&mut self, sink: &mut impl Sink) -> io::Result<Flow> {
+        let Some(waiting) = &mut self.waiting else { return Ok(Flow::Done) };
         loop {
-            if let Some(partial) = &mut self.partial {
+            if let Some(partial) = &mut waiting.partial {
                 partial.written += offer_all(&partial.frame[partial.written..], sink)?;
                 if partial.written < partial.frame.len() {
                     return Ok(Flow::Blocked);
                 }
-                self.partial = None;
+                waiting.partial = None;
             }
-            let Some(frame) = self.answers.pop_front() else {
-                // An emptied deque would keep its buffer.
-                self.answers = VecDeque::new();
-                return Ok(Flow::Done);
-            };
-            self.bytes -= frame.len();
-            self.partial = Some(Partial { frame, written: 0, seq: 0 });
+            let Some(frame) = waiting.answers.pop_front() else { break };
+            waiting.bytes -= frame.len();
+            waiting.partial = Some(Partial { frame, written: 0, seq: 0 });
         }
+        self.waiting = None;
+        Ok(Flow::Done)
     }
 
-    /// Writes message `seq` where nothing waits before it. It is copied (by reference) only if the peer blocks.
+    /// Writes message `seq` where nothing waits before it. It is kept (by reference) only if the peer blocks.
     ///
     /// # Errors
     /// What the sink says.
@@ -127,7 +137,7 @@ impl Outgoing {
         if written == frame.len() {
             return Ok(Flow::Done);
         }
-        self.partial = Some(Partial { frame: frame.clone(), written, seq });
+        self.waiting.get_or_insert_default().partial = Some(Partial { frame: frame.clone(), written, seq });
         Ok(Flow::Blocked)
     }
 }

@@ -34,9 +34,11 @@ pub struct Seat {
     open: u64,
     out: Outgoing,
     pulse: Pulse,
-    ending: Option<Farewell>,
+    ending: Option<Box<Farewell>>,
     /// The peer's close has come, or it may be gone without one.
     heard_close: bool,
+    /// The peer broke the protocol: it is told so, and what it says after that has no meaning.
+    rejected: bool,
     tally: Tally,
 }
 
@@ -83,6 +85,7 @@ impl Seat {
             pulse: Pulse::new(now),
             ending: None,
             heard_close: false,
+            rejected: false,
             tally: Tally::default(),
             roster,
             delivery,
@@ -181,6 +184,7 @@ impl Seat {
 
     /// The peer broke a rule of RFC 6455: it is told which, and not heard again.
     pub fn reject(&mut self, violation: &Violation, now: Instant) {
+        self.rejected = true;
         self.close(violation.code, violation.reason, now);
     }
 
@@ -188,7 +192,7 @@ impl Seat {
     pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) {
         if self.ending.is_none() {
             self.out.answer(frame::close(code, reason));
-            self.ending = Some(Farewell { code: code.get(), reason: reason.to_owned() });
+            self.ending = Some(Box::new(Farewell { code: code.get(), reason: reason.to_owned() }));
             self.pulse.close(now);
         }
     }
@@ -208,7 +212,8 @@ impl Seat {
                     self.cursor.conflate(&log);
                 }
                 Due::Dead(reason) => {
-                    return Some(self.ending.clone().unwrap_or_else(|| Farewell::dropped(reason)));
+                    let ending = self.ending.as_deref().cloned();
+                    return Some(ending.unwrap_or_else(|| Farewell::dropped(reason)));
                 }
             }
         }
@@ -227,10 +232,16 @@ impl Seat {
         self.ending.is_some() && self.heard_close && self.out.is_empty()
     }
 
+    /// We have said our last word, and no answer to it is waited for (RFC 6455, section 7.1.7): the peer may end it.
+    #[must_use]
+    pub fn has_hung_up(&self) -> bool {
+        self.rejected && self.out.is_empty()
+    }
+
     /// The peer says no more, or is gone.
     pub fn hear_end(&mut self) {
         self.heard_close = true;
-        self.ending.get_or_insert_with(|| Farewell::dropped("the viewer left without a close"));
+        self.ending.get_or_insert_with(|| Box::new(Farewell::dropped("the viewer left without a close")));
         self.out.drop_answers();
     }
 
@@ -242,7 +253,7 @@ impl Seat {
 
     #[must_use]
     pub fn farewell(&self) -> Option<&Farewell> {
-        self.ending.as_ref()
+        self.ending.as_deref()
     }
 
     #[must_use]
@@ -258,7 +269,7 @@ impl Seat {
         let (code, reason) = frame.map_or((CloseCode::NO_STATUS, String::new()), |frame| (frame.code, frame.reason));
         // The code is echoed (RFC 6455, section 5.5.1); none is answered with none.
         self.out.answer(frame::close(code, ""));
-        self.ending = Some(Farewell { code: code.get(), reason });
+        self.ending = Some(Box::new(Farewell { code: code.get(), reason }));
         self.pulse.close(now);
     }
 

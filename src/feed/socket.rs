@@ -4,9 +4,11 @@
 //! task to write, or encrypts more while earlier ciphertext waits for the peer.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::task::{Context, Poll};
 
 use rustls::ServerConnection;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::limits;
@@ -35,7 +37,9 @@ pub enum Received {
 
 impl Socket {
     #[must_use]
-    pub fn tls(stream: TcpStream, tls: ServerConnection) -> Socket {
+    pub fn tls(stream: TcpStream, mut tls: ServerConnection) -> Socket {
+        // What waits encrypted for a peer that does not read; a frame is taken in pieces of this.
+        tls.set_buffer_limit(Some(limits::TLS_BUFFER));
         Socket::Tls(Box::new(TlsSocket { stream, tls }))
     }
 
@@ -78,13 +82,16 @@ impl Socket {
         }
     }
 
-    /// Says that no more will be written: a TLS `close_notify`, so that the end cannot be mistaken for a cut.
+    /// Says that no more will be written: a TLS `close_notify`, so that the end cannot be mistaken for a cut, and a FIN.
+    /// Reading goes on: what the peer still sends would otherwise be answered with a reset, which destroys what it has
+    /// yet to read of us.
     pub fn finish(&mut self) {
+        // Best effort: the peer may be gone, and then there is nobody to tell.
         if let Socket::Tls(socket) = self {
             socket.tls.send_close_notify();
-            // Best effort: the peer may be gone, and then there is nobody to tell.
             let _ = socket.flush();
         }
+        let _ = SockRef::from(self.stream()).shutdown(Shutdown::Write);
     }
 
     /// Completes when a read may give something.

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::Waker;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::Limits;
@@ -21,6 +23,15 @@ pub struct Clock {
     idle: AtomicBool,
     /// When the head or the idling began, in milliseconds after `born`.
     since: AtomicU64,
+    /// Bytes that come are no sign of a head: frames of HTTP/2 come between requests, too.
+    multiplexed: bool,
+    /// The peer may have closed its side and still wait for an answer.
+    awaited: AtomicBool,
+    reader: AtomicWaker,
+    /// Nothing that the peer sent or may be sending is unread: there is nothing to linger for.
+    settled: AtomicBool,
+    /// Our side is closed: nothing is expected any more.
+    finished: AtomicBool,
     /// When the peer stopped taking bytes, in milliseconds after `born` plus one; 0 while it takes them.
     stalled: AtomicU64,
 }
@@ -41,11 +52,16 @@ pub enum Expired {
 }
 
 impl Clock {
-    /// A connection accepted at `accepted`.
+    /// A connection accepted at `accepted`; `multiplexed` for HTTP/2.
     #[must_use]
-    pub fn new(accepted: Instant) -> Clock {
+    pub fn new(accepted: Instant, multiplexed: bool) -> Clock {
         Clock {
             born: accepted,
+            multiplexed,
+            awaited: AtomicBool::new(false),
+            reader: AtomicWaker::new(),
+            settled: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: AtomicBool::new(false),
             since: AtomicU64::new(0),
@@ -62,10 +78,40 @@ impl Clock {
 
     /// Bytes arrived: on an idle HTTP/1.1 connection, the next head has begun.
     pub fn received(&self) {
-        if self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
+        if !self.multiplexed && self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
             self.idle.store(false, Relaxed);
             self.since.store(self.now(), Relaxed);
         }
+    }
+
+    /// Whether the end of what the peer says is to be kept from hyper for now, which would drop the answer; the reader
+    /// is woken when it may be told.
+    #[must_use]
+    pub fn holds_end(&self, reader: &Waker) -> bool {
+        let held = self.awaited.load(Relaxed) && self.in_flight.load(Relaxed) > 0;
+        if held {
+            self.reader.register(reader);
+        }
+        held
+    }
+
+    /// Whether a request head is under way, or the first one still to come.
+    #[must_use]
+    pub fn awaits_head(&self) -> bool {
+        self.in_flight.load(Relaxed) == 0 && !self.idle.load(Relaxed)
+    }
+
+    /// The connection is about to be ended by us; an idle one without lingering.
+    pub fn settle(&self) {
+        if self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
+            self.settled.store(true, Relaxed);
+        }
+    }
+
+    /// Our side is closed, and no deadline is left but that of lingering; whether to linger at all.
+    pub fn finish(&self) -> bool {
+        self.finished.store(true, Relaxed);
+        !self.settled.load(Relaxed)
     }
 
     /// The peer takes bytes, or does not.
@@ -81,16 +127,22 @@ impl Clock {
     #[must_use]
     pub fn next(&self, limits: &Limits) -> Instant {
         let now = Instant::now();
-        let stalled = self.stalled_at().map(|at| at + limits.send_timeout);
-        let waiting = (self.in_flight.load(Relaxed) == 0).then(|| self.since() + self.allowance(limits));
         // While a response goes out there is nothing to expire but progress, which is looked at now and then.
         let later = now + limits.send_timeout;
+        if self.finished.load(Relaxed) {
+            return later;
+        }
+        let stalled = self.stalled_at().map(|at| at + limits.send_timeout);
+        let waiting = (self.in_flight.load(Relaxed) == 0).then(|| self.since() + self.allowance(limits));
         [stalled, waiting].into_iter().flatten().min().unwrap_or(later)
     }
 
     /// What expired by now.
     #[must_use]
     pub fn check(&self, limits: &Limits) -> Option<Expired> {
+        if self.finished.load(Relaxed) {
+            return None;
+        }
         let now = Instant::now();
         if self.stalled_at().is_some_and(|at| at + limits.send_timeout <= now) {
             return Some(Expired::Send);
@@ -119,6 +171,14 @@ impl Clock {
     }
 }
 
+impl InFlight {
+    /// Whether the answer under way is a short one to a whole request: then a peer that has closed its side gets it.
+    pub fn expect_answer(&self, short: bool) {
+        self.0.awaited.store(short && !self.0.multiplexed, Relaxed);
+        self.0.reader.wake();
+    }
+}
+
 impl Clone for InFlight {
     fn clone(&self) -> InFlight {
         self.0.begin()
@@ -130,6 +190,7 @@ impl Drop for InFlight {
         if self.0.in_flight.fetch_sub(1, Relaxed) == 1 {
             self.0.idle.store(true, Relaxed);
             self.0.since.store(self.0.now(), Relaxed);
+            self.0.reader.wake();
         }
     }
 }
@@ -162,7 +223,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_that_trickles_does_not_put_its_deadline_off() {
-        let clock = Arc::new(Clock::new(Instant::now()));
+        let clock = Arc::new(Clock::new(Instant::now(), false));
         pass(9).await;
         clock.received();
         assert_eq!(clock.check(&limits()), None);
@@ -172,7 +233,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_has_its_own_time_and_the_next_head_its_own_again() {
-        let clock = Arc::new(Clock::new(Instant::now()));
+        let clock = Arc::new(Clock::new(Instant::now(), false));
         drop(clock.begin());
         pass(74).await;
         assert_eq!(clock.check(&limits()), None);
@@ -187,8 +248,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn frames_of_http2_between_requests_are_no_head() {
+        let clock = Arc::new(Clock::new(Instant::now(), true));
+        drop(clock.begin());
+        clock.received();
+        pass(74).await;
+        assert_eq!(clock.check(&limits()), None);
+        pass(1).await;
+        assert_eq!(clock.check(&limits()), Some(Expired::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_we_closed_lingers_unless_it_was_idle() {
+        let busy = Arc::new(Clock::new(Instant::now(), false));
+        busy.settle();
+        assert!(busy.finish());
+        pass(1000).await;
+        assert_eq!(busy.check(&limits()), None);
+        let idle = Arc::new(Clock::new(Instant::now(), false));
+        drop(idle.begin());
+        idle.settle();
+        assert!(!idle.finish());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_long_answer_is_given_time_as_long_as_it_moves() {
-        let clock = Arc::new(Clock::new(Instant::now()));
+        let clock = Arc::new(Clock::new(Instant::now(), false));
         let answering = clock.begin();
         pass(1000).await;
         assert_eq!(clock.check(&limits()), None);

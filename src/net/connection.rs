@@ -24,10 +24,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::after::After;
 use super::clock::{Clock, Expired, InFlight};
 use super::listener::Accepted;
-use super::permit::ConnectionPermit;
-use super::stream::{Io, Stream};
+use super::permit::Place;
+use super::stream::{self, Io, Stream};
 use super::{Limits, Peer};
 use crate::limits;
 use crate::shutdown::Tasks;
@@ -41,17 +42,22 @@ pub struct Edge {
     pub limits: Arc<Limits>,
 }
 
+/// A request's connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub peer: Peer,
+    /// Counts the request; what becomes a stream of its own keeps a clone.
+    pub in_flight: &'a InFlight,
+    /// Run when an HTTP/1.1 connection was upgraded, or has ended.
+    pub after: &'a After,
+}
+
 /// Answers requests.
 pub trait Answer: 'static {
     type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
 
-    /// Answers one request. `in_flight` counts it; one that becomes a stream of its own keeps a clone.
-    fn answer(
-        &self,
-        peer: Peer,
-        in_flight: &InFlight,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Response<Self::Body>>;
+    /// Answers one request.
+    fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>>;
 }
 
 /// The connection's first bytes.
@@ -65,8 +71,9 @@ enum Protocol {
 }
 
 /// Serves one connection until it ends, is upgraded, or everything drains.
-pub async fn serve<A: Answer>(accepted: Accepted, permit: ConnectionPermit, edge: Edge, tasks: Tasks, answer: Rc<A>) {
-    let peer = Peer::new(accepted.addr, edge.tls.is_some(), permit.is_over_cap());
+pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, tasks: Tasks, answer: Rc<A>) {
+    let Place { permit, over_cap } = place;
+    let peer = Peer::new(accepted.addr, edge.tls.is_some(), over_cap);
     let deadline = accepted.at + edge.limits.header_timeout;
     let opened = timeout_at(deadline, open(accepted.socket, &edge)).await;
     let (io, early, protocol) = match opened {
@@ -75,25 +82,36 @@ pub async fn serve<A: Answer>(accepted: Accepted, permit: ConnectionPermit, edge
         Ok(Err(error)) => return complain(peer, &error.to_string()),
         Err(_elapsed) => return complain(peer, "no complete request head in time"),
     };
-    let clock = Arc::new(Clock::new(accepted.at));
+    let clock = Arc::new(Clock::new(accepted.at, matches!(protocol, Protocol::Http2)));
     let stream = TokioIo::new(Stream::new(io, early, Arc::clone(&clock), permit));
-    let service = service_fn(|request| {
-        let (in_flight, answer) = (clock.begin(), Rc::clone(&answer));
+    let after = Rc::new(After::default());
+    let service = service_fn(|request: Request<Incoming>| {
+        let (in_flight, answer, after) = (clock.begin(), Rc::clone(&answer), Rc::clone(&after));
+        in_flight.expect_answer(request.body().is_end_stream());
         async move {
-            let response = answer.answer(peer, &in_flight, request).await;
+            let response = answer.answer(&Asked { peer, in_flight: &in_flight, after: &after }, request).await;
+            if response.body().size_hint().exact().is_none() {
+                in_flight.expect_answer(false);
+            }
             Ok::<_, Infallible>(response.map(|body| Counted { body, _in_flight: in_flight }))
         }
     });
     let outcome = match protocol {
         Protocol::Http1 => {
-            let connection = http1_builder(&edge.limits).serve_connection(stream, service).with_upgrades();
+            let mut builder = http1_builder(&edge.limits);
+            builder.keep_alive(!peer.over_cap);
+            let connection = builder.serve_connection(stream, service).with_upgrades();
             drive(pin!(connection), |c| c.graceful_shutdown(), &clock, &edge.limits, &tasks).await
         }
         Protocol::Http2 => {
-            let connection = http2_builder(&edge, tasks.clone()).serve_connection(stream, service);
-            drive(pin!(connection), |c| c.graceful_shutdown(), &clock, &edge.limits, &tasks).await
+            let mut connection = pin!(http2_builder(&edge, tasks.clone()).serve_connection(stream, service));
+            if peer.over_cap {
+                connection.as_mut().graceful_shutdown();
+            }
+            drive(connection, |c| c.graceful_shutdown(), &clock, &edge.limits, &tasks).await
         }
     };
+    after.run().await;
     if let Err(reason) = outcome {
         complain(peer, &reason);
     }
@@ -114,12 +132,10 @@ async fn open_tls(mut socket: TcpStream, config: &Arc<ServerConfig>) -> io::Resu
         return Ok(None);
     }
     if first[0] != TLS_HANDSHAKE {
-        socket.write_all(PLAIN_ON_TLS).await?;
-        socket.shutdown().await?;
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "plain text on a TLS port: the client must use https or wss",
-        ));
+        socket.write_all(plain_on_tls().as_bytes()).await?;
+        stream::close(socket).await;
+        let reason = "plain text on a TLS port: the client must use https or wss";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
     let stream = TlsAcceptor::from(Arc::clone(config)).accept(socket).await?;
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -127,8 +143,15 @@ async fn open_tls(mut socket: TcpStream, config: &Arc<ServerConfig>) -> io::Resu
     Ok(Some((Io::Tls(Box::new(stream)), Bytes::new(), protocol)))
 }
 
-const PLAIN_ON_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 54\r\nConnection: close\r\n\r\nThis port speaks TLS: use https:// (or wss://) for it.";
+/// The answer to HTTP without TLS, written by hand: there is no TLS for hyper to write it into.
+fn plain_on_tls() -> String {
+    const BODY: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"this port speaks TLS: use https:// (or wss://) for it"}"#;
+    let length = BODY.len();
+    format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nserver: steadfeed\r\n\
+         connection: close\r\ncontent-length: {length}\r\n\r\n{BODY}"
+    )
+}
 
 async fn open_plain(mut socket: TcpStream) -> io::Result<Option<(Io, Bytes, Protocol)>> {
     let mut early = BytesMut::with_capacity(H2_PREFACE.len());
@@ -152,7 +175,6 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
         // The clock does this: hyper's own would also end idle connections.
         .header_read_timeout(None)
         .half_close(false)
-        .keep_alive(true)
         .max_headers(limits::HEADER_FIELDS)
         .max_header_size(limits.header_size)
         // Reads at least a head, and holds as much of a response that the peer does not take.
@@ -194,11 +216,13 @@ where
         tokio::select! {
             biased;
             outcome = under_clock(connection.as_mut(), alarm.as_mut(), clock, limits) => match outcome {
+                Some(Err(error)) if !clock.awaits_head() && has_left(&error) => return Ok(()),
                 Some(outcome) => return outcome.map_err(|error| describe(&error)),
                 None => match clock.check(limits) {
                     None => alarm.as_mut().reset(clock.next(limits)),
                     Some(Expired::Idle) => {
                         // Nothing is in flight: a GOAWAY or a FIN is all there is to say.
+                        clock.settle();
                         shut(connection.as_mut());
                         let _ = tokio::time::timeout(limits::CLOSE_TIMEOUT, connection.as_mut()).await;
                         return Ok(());
@@ -208,6 +232,7 @@ where
                 },
             },
             () = tasks.stages().draining(), if !draining => {
+                clock.settle();
                 shut(connection.as_mut());
                 draining = true;
             }
@@ -234,6 +259,13 @@ async fn under_clock<C: Future>(
         alarm.as_mut().poll(cx).map(|()| None)
     })
     .await
+}
+
+/// Whether the peer just went: between requests, or in the middle of a stream that has no other end, it may.
+fn has_left(error: &hyper::Error) -> bool {
+    let gone = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof];
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    error.is_incomplete_message() || cause.is_some_and(|cause| gone.contains(&cause.kind()))
 }
 
 /// What hyper found wrong, with its cause.

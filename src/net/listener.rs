@@ -59,11 +59,12 @@ impl Listener {
         )]
         let socket = AsyncFd::new(self.socket)?;
         let mut in_turn = 0;
+        let mut complained = None;
         loop {
             let mut ready = socket.readable().await?;
             match ready.try_io(|socket| accept(socket.get_ref())) {
                 Ok(Ok(accepted)) => place(accepted),
-                Ok(Err(error)) => recover(&error).await,
+                Ok(Err(error)) => recover(&error, &mut complained).await,
                 Err(_would_block) => {}
             }
             in_turn += 1;
@@ -84,7 +85,8 @@ fn accept(listener: &TcpListener) -> io::Result<Accepted> {
 }
 
 /// What a client did to its own connection passes; anything else may be a lack of descriptors or memory: wait.
-async fn recover(error: &io::Error) {
+/// It is complained of when it begins and now and then while it stays.
+async fn recover(error: &io::Error, complained: &mut Option<Instant>) {
     let clients_own = [
         ErrorKind::ConnectionAborted,
         ErrorKind::ConnectionRefused,
@@ -95,6 +97,10 @@ async fn recover(error: &io::Error) {
     if clients_own.contains(&error.kind()) {
         return;
     }
-    tracing::error!(%error, "cannot accept connections for now; raise the limit of open files (ulimit -n) if this stays");
+    if complained.is_none_or(|at| at.elapsed() >= limits::ACCEPT_COMPLAINT) {
+        *complained = Some(Instant::now());
+        let remedy = "raise the limit of open files (ulimit -n) if this stays";
+        tracing::error!(%error, remedy, "cannot accept connections for now");
+    }
     sleep(limits::ACCEPT_BACKOFF).await;
 }

@@ -1,19 +1,24 @@
 //! A client's byte stream, plain or TLS, as hyper reads and writes it.
 //!
-//! Owns: what was read before the protocol was known, the connection's clock and permit. Never: buffers of its own.
+//! Owns: what was read before the protocol was known, the connection's clock and permit, and how it ends: after our FIN
+//! what the peer still sends is read and dropped for a while, since it would be answered with a reset, which destroys
+//! what the peer has yet to read of us (RFC 9112, section 9.6). Never: buffers of its own.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
 use super::clock::Clock;
 use super::permit::ConnectionPermit;
+use crate::limits;
 
 /// A client's connection.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub struct Stream {
     early: Bytes,
     clock: Arc<Clock>,
     permit: ConnectionPermit,
+    /// Our FIN is out; when to stop waiting for the peer's.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 /// The socket itself.
@@ -35,7 +42,7 @@ pub enum Io {
 impl Stream {
     #[must_use]
     pub fn new(io: Io, early: Bytes, clock: Arc<Clock>, permit: ConnectionPermit) -> Stream {
-        Stream { io, early, clock, permit }
+        Stream { io, early, clock, permit, linger: None }
     }
 
     /// Takes the socket back, once hyper is done with it; the permit goes along.
@@ -49,6 +56,25 @@ impl Stream {
     }
 }
 
+/// Ends a connection so that what was written arrives: FIN, then the peer's, waited for a while.
+pub async fn close(mut socket: TcpStream) {
+    // Best effort: the peer may be gone, and then there is nobody to tell.
+    let _ = socket.shutdown().await;
+    let _ = timeout(limits::CLOSE_TIMEOUT, poll_fn(|cx| poll_discard(&mut socket, cx))).await;
+}
+
+/// Reads and drops what comes; completes when nothing more will.
+fn poll_discard(socket: &mut TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    let mut discarded = [0; 1024];
+    loop {
+        let mut buf = ReadBuf::new(&mut discarded);
+        match ready!(Pin::new(&mut *socket).poll_read(cx, &mut buf)) {
+            Ok(()) if !buf.filled().is_empty() => {}
+            Ok(()) | Err(_) => return Poll::Ready(()),
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let stream = self.get_mut();
@@ -58,10 +84,15 @@ impl AsyncRead for Stream {
             stream.early.advance(count);
             return Poll::Ready(Ok(()));
         }
+        let before = buf.filled().len();
         let outcome = match &mut stream.io {
             Io::Plain(io) => Pin::new(io).poll_read(cx, buf),
             Io::Tls(io) => Pin::new(io).poll_read(cx, buf),
         };
+        let ended = matches!(outcome, Poll::Ready(Ok(()))) && buf.filled().len() == before;
+        if ended && stream.clock.holds_end(cx.waker()) {
+            return Poll::Pending;
+        }
         if outcome.is_ready() {
             stream.clock.received();
         }
@@ -91,10 +122,25 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_shutdown(cx),
-            Io::Tls(io) => Pin::new(io).poll_shutdown(cx),
+        let stream = self.get_mut();
+        if stream.linger.is_none() {
+            ready!(match &mut stream.io {
+                Io::Plain(io) => Pin::new(io).poll_shutdown(cx),
+                Io::Tls(io) => Pin::new(io).poll_shutdown(cx),
+            })?;
+            if !stream.clock.finish() {
+                return Poll::Ready(Ok(()));
+            }
         }
+        let linger = stream.linger.get_or_insert_with(|| Box::pin(sleep(limits::CLOSE_TIMEOUT)));
+        let socket = match &mut stream.io {
+            Io::Plain(io) => io,
+            Io::Tls(io) => io.get_mut().0,
+        };
+        if poll_discard(socket, cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        linger.as_mut().poll(cx).map(Ok)
     }
 
     fn poll_write_vectored(

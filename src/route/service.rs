@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::header::HOST;
-use http::{Request, Response};
+use http::uri::Authority;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -15,9 +16,7 @@ use super::table::{Route, Table};
 use crate::guard::{self, Denied, Visit};
 use crate::handler::{self, Call, Rosters};
 use crate::message::{Body, headers};
-use crate::net::Peer;
-use crate::net::clock::InFlight;
-use crate::net::connection::Answer;
+use crate::net::connection::{Answer, Asked};
 use crate::shutdown::Tasks;
 use crate::telemetry::access::{Entry, Outcome};
 use crate::telemetry::{AccessLog, Metrics, RouteMeters};
@@ -52,7 +51,10 @@ impl Service {
         Service { shared, rosters, tasks }
     }
 
-    fn route(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>, table: &Table) -> Answered {
+    fn route(&self, asked: &Asked<'_>, request: Request<Incoming>, table: &Table) -> Answered {
+        if asked.peer.over_cap {
+            return self.fail(&Failure::Denied(&self.shared.unrouted, Denied::OverCap));
+        }
         let Some(authority) = one_host(&request) else { return self.fail(&Failure::NoHost) };
         let Some(route) = table.find(headers::without_port(&authority), request.uri().path()) else {
             return self.fail(&Failure::NoRoute);
@@ -60,18 +62,16 @@ impl Service {
         let (parts, body) = request.into_parts();
         let lasting = handler::is_lasting(&route.handler, &parts);
         let draining = self.tasks.stages().is_draining();
-        let visit = Visit { request: &parts, authority: &authority, secure: peer.secure, lasting, draining };
-        let admitted = if peer.over_cap { Err(Denied::OverCap) } else { guard::admit(&visit, &route.origins) };
-        if let Err(denied) = admitted {
+        let visit = Visit { request: &parts, authority: &authority, secure: asked.peer.secure, lasting, draining };
+        if let Err(denied) = guard::admit(&visit, &route.origins) {
             return Answered::plain(Failure::Denied(&route.meters, denied).answer(), &route.meters);
         }
-        self.handle(peer, in_flight, Request::from_parts(parts, body), route)
+        self.handle(asked, Request::from_parts(parts, body), route)
     }
 
-    fn handle(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>, route: &Route) -> Answered {
+    fn handle(&self, asked: &Asked<'_>, request: Request<Incoming>, route: &Route) -> Answered {
         let call = Call {
-            peer,
-            in_flight,
+            asked,
             rosters: &self.rosters,
             tasks: &self.tasks,
             access: &self.shared.access,
@@ -89,10 +89,10 @@ impl Service {
 impl Answer for Service {
     type Body = Body;
 
-    async fn answer(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
         let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let mut answered = self.route(peer, in_flight, request, &self.shared.table.load());
+        let mut answered = self.route(asked, request, &self.shared.table.load());
         headers::finish(answered.response.headers_mut());
         let (status, took) = (answered.response.status().as_u16(), began.elapsed());
         if answered.upgraded {
@@ -101,7 +101,7 @@ impl Answer for Service {
         }
         answered.meters.answered(status, took.as_secs_f64());
         self.shared.access.write(&Entry {
-            client: peer.client,
+            client: asked.peer.client,
             method: method.as_str(),
             path: &path,
             route: answered.meters.route(),
@@ -126,15 +126,20 @@ impl Answered {
     }
 }
 
-/// The host that the request names, if it names exactly one (RFC 9112, section 3.2).
+/// The host that the request names, if it names exactly one and well (RFC 9112, section 3.2); before HTTP/1.1 it may
+/// name none.
 fn one_host(request: &Request<Incoming>) -> Option<String> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
         return None;
     }
-    match request.uri().authority() {
-        Some(authority) => Some(authority.as_str().to_owned()),
-        None => Some(host?.to_str().ok()?.to_owned()),
-    }
+    let authority = match (request.uri().authority(), host) {
+        (Some(authority), _) => authority.clone(),
+        (None, Some(host)) => Authority::try_from(host.as_bytes()).ok()?,
+        (None, None) if request.version() < Version::HTTP_11 => return Some(String::new()),
+        (None, None) => return None,
+    };
+    // What stands before an `@` is no part of a host, and has no place in a request.
+    (!authority.as_str().contains('@')).then(|| authority.as_str().to_owned())
 }

@@ -76,4 +76,15 @@ impl<S: Io> RawHttp<S> {
         })
         .await
     }
+
+    /// All that comes until the peer closes. That it goes on taking what was on its way to it is checked, too: else it
+    /// would answer with a reset, which may destroy what was yet to be read of it.
+    pub async fn closed(&mut self) -> Vec<u8> {
+        within("the peer to close", async {
+            while self.stream.read_buf(&mut self.seen).await.expect("a close, not a reset") > 0 {}
+            self.stream.write_all(&vec![b'x'; 8 * 1024 * 1024]).await.expect("the peer takes what was on its way");
+            std::mem::take(&mut self.seen)
+        })
+        .await
+    }
 }
