@@ -78,12 +78,11 @@ pub async fn serve<A: Answer>(accepted: Accepted, permit: ConnectionPermit, edge
     let clock = Arc::new(Clock::new(accepted.at, matches!(protocol, Protocol::Http2)));
     let stream = TokioIo::new(Stream::new(io, early, Arc::clone(&clock), permit));
     let service = service_fn(|request: Request<Incoming>| {
-        let (in_flight, answer) = (clock.begin(), Rc::clone(&answer));
-        in_flight.expect_answer(request.body().is_end_stream());
+        let (in_flight, answer) = (clock.begin(request.body().is_end_stream()), Rc::clone(&answer));
         async move {
             let response = answer.answer(peer, &in_flight, request).await;
             if response.body().size_hint().exact().is_none() {
-                in_flight.expect_answer(false);
+                in_flight.streams();
             }
             Ok::<_, Infallible>(response.map(|body| Counted { body, _in_flight: in_flight }))
         }
@@ -213,7 +212,6 @@ where
                     None => alarm.as_mut().reset(clock.next(limits)),
                     Some(Expired::Idle) => {
                         // Nothing is in flight: a GOAWAY or a FIN is all there is to say.
-                        clock.settle();
                         shut(connection.as_mut());
                         let _ = tokio::time::timeout(limits::CLOSE_TIMEOUT, connection.as_mut()).await;
                         return Ok(());
@@ -223,7 +221,6 @@ where
                 },
             },
             () = tasks.stages().draining(), if !draining => {
-                clock.settle();
                 shut(connection.as_mut());
                 draining = true;
             }
