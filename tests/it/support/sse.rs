@@ -43,4 +43,9 @@ impl SseClient {
             }
         }
     }
+
+    /// All that comes until the stream ends, as it is on the wire.
+    pub async fn rest(&mut self) -> String {
+        String::from_utf8_lossy(&self.raw.rest().await).into_owned()
+    }
 }
