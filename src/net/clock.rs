@@ -28,8 +28,10 @@ pub struct Clock {
     /// The peer may have closed its side and still wait for an answer.
     awaited: AtomicBool,
     reader: AtomicWaker,
-    /// Nothing that the peer sent or may be sending is unread: there is nothing to linger for.
-    settled: AtomicBool,
+    /// The peer has said something.
+    heard: AtomicBool,
+    /// The last request had no body that may be unread.
+    whole: AtomicBool,
     /// Our side is closed: nothing is expected any more.
     finished: AtomicBool,
     /// When the peer stopped taking bytes, in milliseconds after `born` plus one; 0 while it takes them.
@@ -60,7 +62,8 @@ impl Clock {
             multiplexed,
             awaited: AtomicBool::new(false),
             reader: AtomicWaker::new(),
-            settled: AtomicBool::new(false),
+            heard: AtomicBool::new(false),
+            whole: AtomicBool::new(true),
             finished: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: AtomicBool::new(false),
@@ -69,15 +72,18 @@ impl Clock {
         }
     }
 
-    /// A request head is complete.
+    /// A request head is complete, and `whole` where no body follows it.
     #[must_use]
-    pub fn begin(self: &Arc<Self>) -> InFlight {
+    pub fn begin(self: &Arc<Self>, whole: bool) -> InFlight {
+        self.whole.store(whole, Relaxed);
+        self.awaited.store(whole && !self.multiplexed, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
         InFlight(Arc::clone(self))
     }
 
     /// Bytes arrived: on an idle HTTP/1.1 connection, the next head has begun.
     pub fn received(&self) {
+        self.heard.store(true, Relaxed);
         if !self.multiplexed && self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
             self.idle.store(false, Relaxed);
             self.since.store(self.now(), Relaxed);
@@ -101,17 +107,11 @@ impl Clock {
         self.in_flight.load(Relaxed) == 0 && !self.idle.load(Relaxed)
     }
 
-    /// The connection is about to be ended by us; an idle one without lingering.
-    pub fn settle(&self) {
-        if self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
-            self.settled.store(true, Relaxed);
-        }
-    }
-
-    /// Our side is closed, and no deadline is left but that of lingering; whether to linger at all.
+    /// Our side is closed, and no deadline is left but that of lingering; whether to linger at all: only where something
+    /// may be unread that the peer sent or is sending.
     pub fn finish(&self) -> bool {
         self.finished.store(true, Relaxed);
-        !self.settled.load(Relaxed)
+        !self.whole.load(Relaxed) || (self.awaits_head() && self.heard.load(Relaxed))
     }
 
     /// The peer takes bytes, or does not.
@@ -172,16 +172,17 @@ impl Clock {
 }
 
 impl InFlight {
-    /// Whether the answer under way is a short one to a whole request: then a peer that has closed its side gets it.
-    pub fn expect_answer(&self, short: bool) {
-        self.0.awaited.store(short && !self.0.multiplexed, Relaxed);
+    /// The answer is a stream: a peer that has closed its side has left it.
+    pub fn streams(&self) {
+        self.0.awaited.store(false, Relaxed);
         self.0.reader.wake();
     }
 }
 
 impl Clone for InFlight {
     fn clone(&self) -> InFlight {
-        self.0.begin()
+        self.0.in_flight.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(&self.0))
     }
 }
 
@@ -234,7 +235,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_has_its_own_time_and_the_next_head_its_own_again() {
         let clock = Arc::new(Clock::new(Instant::now(), false));
-        drop(clock.begin());
+        drop(clock.begin(true));
         pass(74).await;
         assert_eq!(clock.check(&limits()), None);
         clock.received();
@@ -242,7 +243,7 @@ mod tests {
         assert_eq!(clock.check(&limits()), None);
         pass(1).await;
         assert_eq!(clock.check(&limits()), Some(Expired::Head));
-        drop(clock.begin());
+        drop(clock.begin(true));
         pass(75).await;
         assert_eq!(clock.check(&limits()), Some(Expired::Idle));
     }
@@ -250,7 +251,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn frames_of_http2_between_requests_are_no_head() {
         let clock = Arc::new(Clock::new(Instant::now(), true));
-        drop(clock.begin());
+        drop(clock.begin(true));
         clock.received();
         pass(74).await;
         assert_eq!(clock.check(&limits()), None);
@@ -258,23 +259,34 @@ mod tests {
         assert_eq!(clock.check(&limits()), Some(Expired::Idle));
     }
 
+    #[track_caller]
+    fn check_lingers(live: impl Fn(&Arc<Clock>), expected: bool) {
+        let clock = Arc::new(Clock::new(Instant::now(), false));
+        live(&clock);
+        assert_eq!(clock.finish(), expected);
+    }
+
+    #[test]
+    fn a_connection_lingers_where_something_may_be_unread() {
+        check_lingers(|_| {}, false);
+        check_lingers(|clock| clock.received(), true);
+        check_lingers(|clock| drop((clock.received(), clock.begin(true))), false);
+        check_lingers(|clock| drop((clock.received(), clock.begin(false))), true);
+        check_lingers(|clock| drop((drop(clock.begin(true)), clock.received())), true);
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_we_closed_lingers_unless_it_was_idle() {
-        let busy = Arc::new(Clock::new(Instant::now(), false));
-        busy.settle();
-        assert!(busy.finish());
+    async fn a_connection_that_we_closed_is_under_no_deadline() {
+        let clock = Arc::new(Clock::new(Instant::now(), false));
+        clock.finish();
         pass(1000).await;
-        assert_eq!(busy.check(&limits()), None);
-        let idle = Arc::new(Clock::new(Instant::now(), false));
-        drop(idle.begin());
-        idle.settle();
-        assert!(!idle.finish());
+        assert_eq!(clock.check(&limits()), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_long_answer_is_given_time_as_long_as_it_moves() {
         let clock = Arc::new(Clock::new(Instant::now(), false));
-        let answering = clock.begin();
+        let answering = clock.begin(true);
         pass(1000).await;
         assert_eq!(clock.check(&limits()), None);
         clock.sending(false);

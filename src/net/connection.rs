@@ -86,12 +86,12 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     let stream = TokioIo::new(Stream::new(io, early, Arc::clone(&clock), permit));
     let after = Rc::new(After::default());
     let service = service_fn(|request: Request<Incoming>| {
-        let (in_flight, answer, after) = (clock.begin(), Rc::clone(&answer), Rc::clone(&after));
-        in_flight.expect_answer(request.body().is_end_stream());
+        let in_flight = clock.begin(request.body().is_end_stream());
+        let (answer, after) = (Rc::clone(&answer), Rc::clone(&after));
         async move {
             let response = answer.answer(&Asked { peer, in_flight: &in_flight, after: &after }, request).await;
             if response.body().size_hint().exact().is_none() {
-                in_flight.expect_answer(false);
+                in_flight.streams();
             }
             Ok::<_, Infallible>(response.map(|body| Counted { body, _in_flight: in_flight }))
         }
@@ -222,7 +222,6 @@ where
                     None => alarm.as_mut().reset(clock.next(limits)),
                     Some(Expired::Idle) => {
                         // Nothing is in flight: a GOAWAY or a FIN is all there is to say.
-                        clock.settle();
                         shut(connection.as_mut());
                         let _ = tokio::time::timeout(limits::CLOSE_TIMEOUT, connection.as_mut()).await;
                         return Ok(());
@@ -232,7 +231,6 @@ where
                 },
             },
             () = tasks.stages().draining(), if !draining => {
-                clock.settle();
                 shut(connection.as_mut());
                 draining = true;
             }

@@ -42,6 +42,9 @@ pub enum Io {
 impl Stream {
     #[must_use]
     pub fn new(io: Io, early: Bytes, clock: Arc<Clock>, permit: ConnectionPermit) -> Stream {
+        if !early.is_empty() {
+            clock.received();
+        }
         Stream { io, early, clock, permit, linger: None }
     }
 

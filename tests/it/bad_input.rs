@@ -72,14 +72,25 @@ impl Scene {
 
     /// These bytes, said to the plain listener at once, are answered with `status`, and the connection ends.
     #[track_caller]
-    fn answered<'a>(&'a self, bytes: &'a [u8], status: u16) -> impl Future<Output = String> + 'a {
+    fn answered<'a>(&'a self, bytes: &'a [u8], status: u16) -> impl Future<Output = ()> + 'a {
+        let place = std::panic::Location::caller();
+        async move {
+            let mut raw = RawHttp::connect(self.address()).await;
+            raw.send(bytes).await;
+            let answer = String::from_utf8_lossy(&raw.rest().await).into_owned();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{place}: {answer:?}");
+        }
+    }
+
+    /// As [`answered`](Scene::answered), though the client goes on talking.
+    #[track_caller]
+    fn cut_short<'a>(&'a self, bytes: &'a [u8], status: u16) -> impl Future<Output = ()> + 'a {
         let place = std::panic::Location::caller();
         async move {
             let mut raw = RawHttp::connect(self.address()).await;
             raw.send(bytes).await;
             let answer = String::from_utf8_lossy(&raw.closed().await).into_owned();
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{place}: {answer:?}");
-            answer
         }
     }
 
@@ -181,9 +192,9 @@ async fn tls_on_a_plain_port_is_told_in_the_log() {
 async fn a_head_too_large_is_431_and_the_answer_arrives_though_more_was_sent() {
     let mut scene = Scene::start().await;
     let large = format!("GET /hello HTTP/1.1\r\nHost: a\r\nX-Large: {}\r\n\r\n", "a".repeat(600_000));
-    scene.answered(large.as_bytes(), 431).await;
+    scene.cut_short(large.as_bytes(), 431).await;
     let many = format!("GET /hello HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(200));
-    scene.answered(many.as_bytes(), 431).await;
+    scene.cut_short(many.as_bytes(), 431).await;
     scene.instance.lines("connection ended", 2).await;
     scene.undisturbed().await;
 }
@@ -191,15 +202,23 @@ async fn a_head_too_large_is_431_and_the_answer_arrives_though_more_was_sent() {
 #[tokio::test]
 async fn junk_is_400() {
     let mut scene = Scene::start().await;
-    scene.answered(b"\0\x01\x02\x03\r\n\r\n", 400).await;
-    scene.answered(b"hello there\r\n\r\n", 400).await;
-    scene.answered(b"G\x80T / HTTP/1.1\r\nHost: a\r\n\r\n", 400).await;
-    scene.answered(b"GET /hello HTTP/9.9\r\nHost: a\r\n\r\n", 400).await;
-    scene.answered(b"GET /hello HTTP/1.1\r\nHost: a\r\nBad Name: b\r\n\r\n", 400).await;
-    scene.answered(b"GET /hello HTTP/1.1\r\nHost: a\r\nBad: \x01\r\n\r\n", 400).await;
-    scene.answered(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400).await;
-    scene.answered(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nab", 400).await;
+    scene.cut_short(b"\0\x01\x02\x03\r\n\r\n", 400).await;
+    scene.cut_short(b"hello there\r\n\r\n", 400).await;
+    scene.cut_short(b"G\x80T / HTTP/1.1\r\nHost: a\r\n\r\n", 400).await;
+    scene.cut_short(b"GET /hello HTTP/9.9\r\nHost: a\r\n\r\n", 400).await;
+    scene.cut_short(b"GET /hello HTTP/1.1\r\nHost: a\r\nBad Name: b\r\n\r\n", 400).await;
+    scene.cut_short(b"GET /hello HTTP/1.1\r\nHost: a\r\nBad: \x01\r\n\r\n", 400).await;
+    scene.cut_short(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400).await;
+    scene.cut_short(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nab", 400).await;
     scene.instance.lines("connection ended", 8).await;
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_does_not_destroy_the_answer() {
+    let mut scene = Scene::start().await;
+    let request = "POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n";
+    scene.cut_short(request.as_bytes(), 405).await;
     scene.undisturbed().await;
 }
 
@@ -232,7 +251,7 @@ async fn a_request_names_exactly_one_host() {
     // Health checks of the old kind have no host to name.
     let mut old = RawHttp::connect(scene.address()).await;
     old.send(b"GET /hello HTTP/1.0\r\n\r\n").await;
-    let answer = String::from_utf8(old.closed().await).expect("text");
+    let answer = String::from_utf8(old.rest().await).expect("text");
     assert!(answer.starts_with("HTTP/1.0 200 ") && answer.ends_with("hello"), "{answer}");
     scene.undisturbed().await;
 }

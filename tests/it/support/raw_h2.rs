@@ -77,22 +77,33 @@ impl Client {
             self.requests.is_extended_connect_protocol_enabled().then_some(())
         })
         .await;
-        let request = self
-            .request(Method::CONNECT, path)
-            .extension(Protocol::from_static("websocket"))
-            .header("sec-websocket-version", "13")
-            .body(())
-            .expect("a request");
-        let (response, sending) = self.send(request, false);
+        let (response, sending) = self.send(self.connect_request(path), false);
         let response = within("a response", response).await.expect("a response");
         assert_eq!(response.status(), 200);
         Socket { sending, receiving: response.into_body(), seen: Vec::new() }
+    }
+
+    /// Asks for a WebSocket on a connection that may be about to end.
+    pub async fn try_websocket(&self, path: &str) -> Result<http::Response<RecvStream>, h2::Error> {
+        let (response, _sending) = self.requests.clone().send_request(self.connect_request(path), false)?;
+        within("a response", response).await
+    }
+
+    fn connect_request(&self, path: &str) -> Request<()> {
+        let connect = self.request(Method::CONNECT, path).extension(Protocol::from_static("websocket"));
+        connect.header("sec-websocket-version", "13").body(()).expect("a request")
     }
 }
 
 impl Socket {
     pub async fn send(&mut self, bytes: &[u8]) {
         self.sending.send_data(Bytes::copy_from_slice(bytes), false).expect("the stream is open");
+    }
+
+    /// Answers a close, and says no more.
+    pub async fn close(&mut self) {
+        let close = super::frames::masked(0x80 | CLOSE, &1012u16.to_be_bytes());
+        self.sending.send_data(Bytes::from(close), true).expect("the stream is open");
     }
 
     /// The next frame: its first byte and its payload.

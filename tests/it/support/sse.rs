@@ -67,4 +67,9 @@ impl SseClient {
             assert!(!line.starts_with("data:"), "{line}");
         }
     }
+
+    /// All that comes until the stream ends, as it is on the wire.
+    pub async fn rest(&mut self) -> String {
+        String::from_utf8_lossy(&self.raw.rest().await).into_owned()
+    }
 }

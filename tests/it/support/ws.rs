@@ -134,6 +134,22 @@ impl WsClient {
         self.data().await
     }
 
+    /// The next message that is not one of steadfeed's own; `None` for a close.
+    pub async fn data_or_close(&mut self) -> Option<Value> {
+        loop {
+            match self.frame().await {
+                Some(Ok(Message::Text(text))) => {
+                    let message: Value = serde_json::from_str(&text).expect("JSON");
+                    if !matches!(message["type"].as_str(), Some("connected" | "keepalive")) {
+                        return Some(message);
+                    }
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                _ => return None,
+            }
+        }
+    }
+
     pub async fn send(&mut self, text: &str) {
         self.frame_out(Message::text(text)).await;
     }
