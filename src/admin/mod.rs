@@ -101,7 +101,11 @@ impl Answer for Admin {
     type Body = Body;
 
     async fn answer(&self, _asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
+        let head = *request.method() == Method::HEAD;
         let mut response = self.route(request).await;
+        if head {
+            response = respond::head_only(response);
+        }
         let headers = response.headers_mut();
         headers::finish(headers);
         headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::header::HOST;
 use http::uri::Authority;
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::table::{Route, Table};
 use crate::guard::{self, Denied, Visit};
 use crate::handler::{self, Call, Rosters};
-use crate::message::{Body, headers};
+use crate::message::{Body, headers, respond};
 use crate::net::connection::{Answer, Asked};
 use crate::shutdown::Tasks;
 use crate::telemetry::access::{Entry, Outcome};
@@ -98,6 +98,9 @@ impl Answer for Service {
         if answered.upgraded {
             answered.meters.upgraded(status);
             return answered.response;
+        }
+        if method == Method::HEAD {
+            answered.response = respond::head_only(answered.response);
         }
         answered.meters.answered(status, took.as_secs_f64());
         self.shared.access.write(&Entry {

@@ -45,6 +45,20 @@ async fn requests_are_answered_by_preface_and_by_alpn() {
 }
 
 #[tokio::test]
+async fn head_over_http2_is_answered_without_a_body() {
+    let proxy = over_h2("");
+    proxy.say_all(&[&n(1)]).await;
+    let client = H2Client::connect(proxy.address()).await;
+    for (path, status) in [("/f", 200), ("/nothing", 404)] {
+        let (whole, head) = (client.get(path).await, client.head(path).await);
+        assert_eq!((head.status().as_u16(), head.body().len()), (status, 0));
+        assert_eq!(head.headers()["content-length"], whole.body().len().to_string());
+    }
+    let admin = H2Client::connect(proxy.admin()).await.head("/healthz").await;
+    assert_eq!((admin.status().as_u16(), admin.body().len()), (200, 0));
+}
+
+#[tokio::test]
 async fn a_viewer_over_http2_is_served_as_any_other() {
     let (proxy, _identity) = everywhere("");
     proxy.say_all(&[&n(1)]).await;

@@ -66,7 +66,15 @@ impl H2Client {
 
     /// A whole response.
     pub async fn get(&self, path: &str) -> Response<Bytes> {
-        let (parts, mut body) = self.open(Request::get(self.uri(path)), true).await.0.into_parts();
+        self.whole(Request::get(self.uri(path))).await
+    }
+
+    pub async fn head(&self, path: &str) -> Response<Bytes> {
+        self.whole(Request::head(self.uri(path))).await
+    }
+
+    async fn whole(&self, request: http::request::Builder) -> Response<Bytes> {
+        let (parts, mut body) = self.open(request, true).await.0.into_parts();
         let mut whole = Vec::new();
         while let Some(some) = within("a body", body.data()).await {
             let some = some.expect("a whole body");
