@@ -109,10 +109,16 @@ impl Roster {
         PullPermit(Arc::clone(&self.feed))
     }
 
-    /// Completes for one that pulls when it is to leave: a random part of the drain's window after its start.
+    /// Completes for one that pulls when it is to leave.
     pub async fn leave_in_turn(&self) {
         self.draining.cancelled().await;
-        shutdown::random_wait(self.spread.get()).await;
+        tokio::time::sleep_until(self.turn_to_leave()).await;
+    }
+
+    /// When one that pulls is to leave, once the drain has begun: a random part of its window from now.
+    #[must_use]
+    pub fn turn_to_leave(&self) -> Instant {
+        Instant::now() + shutdown::random_part(self.spread.get())
     }
 
     /// Completes when the drain begins.
@@ -123,6 +129,10 @@ impl Roster {
     /// Seats a viewer on a raw socket.
     #[must_use]
     pub fn subscribe(self: &Rc<Self>, viewer: Viewer) -> Subscription {
+        if self.draining.is_cancelled() {
+            // Its upgrade was under way as the drain began, and it is not among those that leave in turn.
+            viewer.close(CloseCode::RESTART, close::DRAINING, Instant::now());
+        }
         let viewer = Rc::new(viewer);
         let slot = self.viewers.borrow_mut().insert(Rc::clone(&viewer));
         self.feed.meters().viewers.inc();

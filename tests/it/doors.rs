@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::feed::{n, say_numbers};
 use crate::support::http::request;
-use crate::support::{Event, Identity, Proxy, Reply, SseClient, get, proxy};
+use crate::support::{Event, Identity, Proxy, RawHttp, Reply, SseClient, get, proxy};
 
 /// The next `count` events that are not steadfeed's own, as their ids and the `data` of their envelopes.
 async fn events(viewer: &mut SseClient, count: usize) -> (Vec<String>, Vec<Value>) {
@@ -283,4 +283,22 @@ async fn other_methods_are_told_which_there_are() {
         let reply = request(proxy.address(), method, "/f", &[], "{}").await;
         assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")), "{method}");
     }
+}
+
+#[tokio::test]
+async fn an_event_stream_that_is_read_misses_nothing_of_a_burst_longer_than_the_history() {
+    let proxy = Proxy::of_feed("history = 2");
+    let mut viewer = SseClient::connect(proxy.address(), "/f", &[]).await;
+    assert_eq!(viewer.event().await.event.as_deref(), Some("connected"));
+    let publication = |number: usize| {
+        let body = n(number);
+        let length = body.len();
+        format!(
+            "POST /api/feeds/f HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let mut publisher = RawHttp::connect(proxy.admin()).await;
+    publisher.send((0..60).map(publication).collect::<String>().as_bytes()).await;
+    assert_eq!(events(&mut viewer, 60).await.1, (0..60).map(|number| json!(number)).collect::<Vec<_>>());
 }
