@@ -44,7 +44,6 @@ where
     let pipe = Pipe { io, waiting: Vec::new() };
     let mut puller = Puller { pipe, seat, decoder, deaf: false, held: Vec::new(), roster: Rc::clone(&roster) };
     let farewell = puller.run(&roster).await;
-    roster.feed().meters().sent(puller.seat.tally().messages, puller.seat.tally().bytes);
     (farewell, puller.seat.tally())
 }
 
@@ -127,8 +126,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Puller { pipe, seat, .. } = self;
         pipe.flush(cx)?;
-        seat.advance(Instant::now(), &mut |bytes: &[u8]| pipe.offer(bytes, cx))?;
-        Ok(())
+        let before = seat.tally();
+        let advanced = seat.advance(Instant::now(), &mut |bytes: &[u8]| pipe.offer(bytes, cx));
+        seat.count(seat.tally().since(before));
+        advanced.map(drop)
     }
 
     /// Hears what has arrived; `false` at the end.

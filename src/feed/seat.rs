@@ -66,6 +66,14 @@ pub struct Tally {
     pub bytes: u64,
 }
 
+impl Tally {
+    /// What was added to `before`.
+    #[must_use]
+    pub fn since(self, before: Tally) -> Tally {
+        Tally { messages: self.messages - before.messages, bytes: self.bytes - before.bytes }
+    }
+}
+
 impl Farewell {
     #[must_use]
     pub fn dropped(reason: impl Into<String>) -> Farewell {
@@ -259,6 +267,13 @@ impl Seat {
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// Adds to the feed's metrics what went out.
+    pub fn count(&self, sent: Tally) {
+        if sent.messages > 0 {
+            self.roster.feed().meters().sent(sent.messages, sent.bytes);
+        }
     }
 
     fn hear_close(&mut self, frame: Option<CloseFrame>, now: Instant) {

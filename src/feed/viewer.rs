@@ -107,7 +107,13 @@ impl Viewer {
         });
         let after = inner.seat.tally();
         self.settle(inner, flow);
-        Tally { messages: after.messages - before.messages, bytes: after.bytes - before.bytes }
+        after.since(before)
+    }
+
+    /// As [`advance`](Viewer::advance), outside of the roster's walk, which counts what it sends by itself.
+    fn go_on(&self, now: Instant) {
+        let tally = self.advance(now);
+        self.inner.borrow().seat.count(tally);
     }
 
     /// Whether the roster's walk can pass it by: it is woken when the peer takes more.
@@ -134,14 +140,14 @@ impl Viewer {
         }
         drop(inner);
         if !self.blocked.get() {
-            self.advance(now);
+            self.go_on(now);
         }
     }
 
     pub fn close(&self, code: CloseCode, reason: &str, now: Instant) {
         self.inner.borrow_mut().seat.close(code, reason, now);
         if !self.blocked.get() {
-            self.advance(now);
+            self.go_on(now);
         }
     }
 
@@ -231,7 +237,7 @@ impl Viewer {
             let mut inner = self.inner.borrow_mut();
             if inner.seat.is_deaf() {
                 drop(inner);
-                self.advance(now);
+                self.go_on(now);
                 if self.inner.borrow().seat.is_deaf() || self.over.get() {
                     return before - bytes.len();
                 }
@@ -269,7 +275,7 @@ impl Viewer {
         let taken = self.hear(ear, bytes, now);
         ear.held = bytes[taken..].into();
         if !self.blocked.get() {
-            self.advance(now);
+            self.go_on(now);
         }
     }
 }
@@ -301,7 +307,7 @@ impl<P> Attendance<P> {
         let Attendance { subscription, ear, .. } = self;
         match event {
             Event::Over => return true,
-            Event::Writable => drop(subscription.viewer().advance(Instant::now())),
+            Event::Writable => subscription.viewer().go_on(Instant::now()),
             Event::Readable => subscription.with_scratch(limits::READ_SIZE, |scratch| {
                 subscription.viewer().read(ear, scratch, Instant::now());
             }),
@@ -323,7 +329,7 @@ impl<P: Unpin> Future for Attendance<P> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if !std::mem::replace(&mut self.ear.begun, true) {
-            self.viewer().advance(Instant::now());
+            self.viewer().go_on(Instant::now());
         }
         loop {
             if !self.hear_held() {

@@ -69,6 +69,8 @@ async fn a_viewer_over_http2_is_served_as_any_other() {
         proxy.say(r#"{"type":"other"}"#).await;
         proxy.say(&n(before + 1)).await;
         assert_eq!(viewer.values(1).await, [before + 1]);
+        let sent = proxy.metric("steadfeed_messages_total{feed=\"f\",direction=\"out\"}").await;
+        assert!(sent >= 2.0, "the snapshot and what followed are counted as they are sent: {sent}");
         viewer.nothing_more().await;
         let said = viewer.ask(r#"{"type":"subscribe","data":{"types":["other"]}}"#).await;
         assert_eq!(said["type"], "subscribed");
