@@ -5,6 +5,7 @@
 pub mod audience;
 pub mod command;
 pub mod envelope;
+pub mod farewell;
 mod fields;
 pub mod hub;
 mod json;

@@ -63,7 +63,6 @@ struct Ear {
     /// Bytes that wait while the viewer does not read its answers; at most one read.
     held: Box<[u8]>,
     deaf: bool,
-    begun: bool,
 }
 
 impl fmt::Debug for Viewer {
@@ -281,10 +280,11 @@ impl Viewer {
 }
 
 impl<P> Attendance<P> {
-    /// `early` is what the viewer said before it was seated.
+    /// Tells the viewer what it gets first: the snapshot is that of this moment. `early` is what it said before.
     #[must_use]
     pub fn new(subscription: Subscription, decoder: Decoder, early: Box<[u8]>, record: SocketRecord, place: P) -> Self {
-        let ear = Ear { decoder, held: early, deaf: false, begun: false };
+        subscription.viewer().go_on(Instant::now());
+        let ear = Ear { decoder, held: early, deaf: false };
         Attendance { subscription, ear, record: Some(record), _place: place }
     }
 
@@ -328,9 +328,6 @@ impl<P: Unpin> Future for Attendance<P> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if !std::mem::replace(&mut self.ear.begun, true) {
-            self.viewer().go_on(Instant::now());
-        }
         loop {
             if !self.hear_held() {
                 let event = ready!(self.viewer().poll(cx));

@@ -93,9 +93,12 @@ impl Events {
     async fn next(&mut self) -> Option<Bytes> {
         if !self.greeted {
             self.greeted = true;
-            if let Some(greeting) = self.greeting() {
-                return Some(greeting);
+            let mut first = self.greeting();
+            // The snapshot is that of the moment in which the viewer came.
+            if let Read::Piece(piece) = self.read() {
+                first.extend_from_slice(&piece);
             }
+            return Some(first.into());
         }
         let roster = Rc::clone(&self.roster);
         loop {
@@ -181,14 +184,14 @@ impl Events {
     }
 
     /// How soon to come back after a cut, different for each viewer, and `connected` where the route greets.
-    fn greeting(&self) -> Option<Bytes> {
+    fn greeting(&self) -> Vec<u8> {
         let mut text = format!("retry: {}\n", shutdown::random_millis(limits::SSE_RETRY)).into_bytes();
         if self.delivery.greet {
             text.extend_from_slice(&sse_block(None, "connected", &system("connected", None, &[], Timestamp::now())));
         } else {
             text.push(b'\n');
         }
-        Some(text.into())
+        text
     }
 }
 

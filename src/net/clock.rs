@@ -272,7 +272,13 @@ mod tests {
         check_lingers(|clock| clock.received(), true);
         check_lingers(|clock| drop((clock.received(), clock.begin(true))), false);
         check_lingers(|clock| drop((clock.received(), clock.begin(false))), true);
-        check_lingers(|clock| drop((drop(clock.begin(true)), clock.received())), true);
+        check_lingers(
+            |clock| {
+                drop(clock.begin(true));
+                clock.received();
+            },
+            true,
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,9 +1,11 @@
 //! What SIGTERM does: viewers leave one by one, told to come back; nothing else is cut, and it ends by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use tokio::time::Instant;
 
 use crate::support::raw_h2::Client;
 use crate::support::raw_ws::RawSocket;
