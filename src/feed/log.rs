@@ -128,7 +128,9 @@ impl Log {
         if cursor.depth == 1 && cursor.at < cursor.until {
             return self.next_newest(cursor);
         }
-        let within = |seq: u64, message: &Message| seq > cursor.until || self.rank(seq, message) <= cursor.depth;
+        let whole = cursor.depth >= self.bounds.history.get();
+        let within =
+            |seq: u64, message: &Message| whole || seq > cursor.until || self.rank(seq, message) <= cursor.depth;
         let mut after = self.messages.range(cursor.at + 1..);
         after.find(|(seq, message)| within(**seq, message)).map_or(Next::Nothing, |(_, message)| Next::Message(message))
     }

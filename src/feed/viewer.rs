@@ -331,9 +331,15 @@ impl<P: Unpin> Future for Attendance<P> {
         loop {
             if !self.hear_held() {
                 let event = ready!(self.viewer().poll(cx));
+                let heard = matches!(event, Event::Readable);
                 if self.take(event) {
                     self.end();
                     return Poll::Ready(());
+                }
+                if heard {
+                    // One read a turn: what it asks for may be a walk over the whole log, and others wait meanwhile.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
             }
             self.subscription.rearm();
