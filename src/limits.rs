@@ -134,6 +134,8 @@ pub const READ_SIZE: usize = 4 * 1024;
 pub const OUTBOX_FRAMES: usize = 16;
 /// Bytes of such answers at which we stop reading from it too: one that says a long selection back has up to 64 KiB.
 pub const OUTBOX_BYTES: usize = 16 * 1024;
+/// What the kernel may hold of what a viewer says, in bytes; it doubles this for its own bookkeeping.
+pub const RECEIVE_BUFFER: usize = 16 * 1024;
 /// Ciphertext that may wait for a viewer over TLS, in bytes: one full record.
 pub const TLS_BUFFER: usize = 17 * 1024;
 /// How long a closing handshake may take before the socket is dropped.

@@ -143,6 +143,8 @@ async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
             () = work.stages.draining() => break,
         }
     }
+    // What was placed and not taken up is closed now, not when everything ends.
+    while placed.try_recv().is_ok() {}
     for roster in &rosters {
         tasks.spawn_background(Rc::clone(roster).drain(work.drain.spread));
     }

@@ -43,6 +43,12 @@ impl Socket {
         Socket::Tls(Box::new(TlsSocket { stream, tls }))
     }
 
+    /// Bounds what the kernel takes in of a viewer that is not read because it does not read: it has little to say.
+    pub fn bound_receiving(&self) {
+        // Where the kernel refuses, its own bound stays.
+        let _ = SockRef::from(self.stream()).set_recv_buffer_size(limits::RECEIVE_BUFFER);
+    }
+
     /// Writes as much of `bytes` as the peer takes now; 0 where it takes nothing.
     ///
     /// # Errors

@@ -79,7 +79,9 @@ fn attend_raw(
         return end(record, &Farewell::dropped("the connection is not one of ours"), Tally::default());
     };
     let (io, unread, permit) = parts.io.into_inner().into_parts();
-    let subscription = roster.subscribe(Viewer::new(seat, socket(io)));
+    let socket = socket(io);
+    socket.bound_receiving();
+    let subscription = roster.subscribe(Viewer::new(seat, socket));
     let early = join(parts.read_buf, unread);
     tasks.spawn_small(Attendance::new(subscription, decoder, early, record, permit));
 }
