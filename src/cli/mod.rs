@@ -35,7 +35,7 @@ else the built-in one.";
 const RUN_EXAMPLES: &str = "\
 Signals:
   SIGTERM, SIGINT   drain: sockets are closed over a few seconds; a second one exits at once
-  SIGHUP            read the config again; a bad one changes nothing
+  SIGHUP            changes nothing yet: restart it for a new config; new certificates are read by themselves
 
 Examples:
   steadfeed run --config site.toml
@@ -46,7 +46,7 @@ Exits with 1 where there are problems, with 0 where there are none; warnings are
 
 Examples:
   steadfeed check --config site.toml
-  steadfeed check && systemctl reload steadfeed";
+  steadfeed check && systemctl restart steadfeed";
 
 const HEALTH_EXAMPLES: &str = "\
 Examples:
