@@ -1,8 +1,9 @@
 //! What SIGTERM does: viewers leave one by one, told to come back; nothing else is cut, and it ends by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::frames::RawSocket;

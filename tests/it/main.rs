@@ -9,6 +9,7 @@ mod support;
 
 mod admin;
 mod bad_input;
+mod command;
 mod doors;
 mod drain;
 mod feed;
