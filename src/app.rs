@@ -264,9 +264,9 @@ async fn serve_admin(listener: Listener, admin: Admin, limits: Arc<Limits>) {
     let tasks = Tasks::new(Stages::default());
     let edge = Edge { tls: None, websocket_h2: false, limits };
     let accepting = listener.accept_each(|accepted: Accepted| {
-        let Some(permit) = connections.admit(&load) else { return };
+        let Some(place) = connections.admit(&load) else { return };
         let (admin, own_tasks, edge) = (Rc::clone(&admin), tasks.clone(), edge.clone());
-        tasks.spawn_small(async move { connection::serve(accepted, permit, edge, own_tasks, admin).await });
+        tasks.spawn_small(async move { connection::serve(accepted, place, edge, own_tasks, admin).await });
     });
     if let Err(error) = accepting.await {
         tracing::error!(%error, "the admin listener ended");

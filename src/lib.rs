@@ -33,19 +33,28 @@
 //! 3. An idle viewer owns no buffer; a stalled one at most the frame it is in the middle of and [`limits::OUTBOX_FRAMES`]
 //!    answers.
 //! 4. Every queue, buffer, map and wait takes its limit from [`limits`] or from the config.
-//! 5. Only [`shutdown`] spawns: what runs can be counted, told to end, and ended.
+//! 5. Only [`shutdown`] spawns: what runs can be counted, told to end, and ended. (The command line's client, which has no
+//!    drain, drives its one request; threads are the [`worker`]s, the access log's writer and the certificates' watcher.)
 //! 6. A panic over one connection or viewer ends that one alone.
 //!
 //! # Who may import whom
 //!
-//! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed}`; `route -> {guard, handler, message,
-//! net::peer}`; `handler -> {message, feed, ws, page}`; `source -> feed`; `config` builds each module's own `Options`, and
-//! nothing below imports `config`. `handler` and `guard` never import each other; `feed` and `ws` import no hyper and no
-//! listener; `limits`, `secret` and `message` import nothing of ours; anyone may use `limits`, `secret`, `shutdown` and
-//! `telemetry`. Edges beyond those, each with its reason:
+//! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed}`; `route -> {guard, handler, message}`;
+//! `handler -> {message, feed, ws, page}`; `admin -> {message, feed}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
+//! other; `feed` and `ws` import no hyper and no listener; `limits`, `secret` and `message` import nothing of ours; else
+//! `anyone -> {limits, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
 //!
+//! - `config -> {admin, feed, guard, net, route, source}`: those whose `Options` it builds.
+//! - `app -> {feed, net, route, source}`: the composition root makes one of each.
+//! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
+//! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
+//!   what the listeners use.
+//! - `route -> {feed::Delivery, page}`: a route may override how its feed is delivered, and lays out a page's files.
+//! - `{route, admin} -> net::connection`, `admin -> net::Limits`: what a connection asks of whoever answers its requests,
+//!   within which bounds.
+//! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
+//!   what becomes of it then.
 //! - `handler -> net::stream`: an upgraded connection is taken back out of hyper as the type it went in as.
-//! - `cli -> net::tls`: `cert` signs, and the client of `health` and `watch` encrypts, with what the listeners use.
 //!
 //! `tests/it/tidy.rs` holds all of this.
 

@@ -51,6 +51,11 @@ pub const H1_BUFFER: usize = 16 * 1024;
 pub const H2_STREAM_WINDOW: u32 = 256 * 1024;
 /// What a client may send ahead on one HTTP/2 connection, in bytes.
 pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// One write to a WebSocket over HTTP/2, in bytes: hyper copies it, and holds up to four of them.
+pub const H2_PIECE: usize = 16 * 1024;
+/// What a viewer over HTTP/2 may say ahead of reading its answers, in bytes: unread, it would count against all streams
+/// of its connection.
+pub const H2_UNHEARD: usize = 64 * 1024;
 /// Unsent bytes the kernel takes for one socket (`TCP_NOTSENT_LOWAT`): without it 4 MiB go before a stall is seen.
 pub const NOTSENT_LOWAT: u32 = 16 * 1024;
 
@@ -58,6 +63,8 @@ pub const NOTSENT_LOWAT: u32 = 16 * 1024;
 
 /// A PEM file, in bytes: a chain of four RSA-4096 certificates is 10 KiB.
 pub const PEM_SIZE: usize = 256 * 1024;
+/// Plain bytes of one TLS record (RFC 8446, section 5.1): what is encrypted for a viewer before it has taken it.
+pub const TLS_RECORD: usize = 16 * 1024;
 /// Session tickets sent after a TLS 1.3 handshake: a viewer that reconnects spends one and is given one.
 pub const TLS_TICKETS: usize = 1;
 /// Quiet in the folders of the certificates before they are re-read: a renewal writes several files.
@@ -125,6 +132,10 @@ pub const MESSAGE_SIZE: usize = 64 * 1024;
 pub const READ_SIZE: usize = 4 * 1024;
 /// Answers that wait for a viewer who does not read; at this many we stop reading from it.
 pub const OUTBOX_FRAMES: usize = 16;
+/// Bytes of such answers at which we stop reading from it too: one that says a long selection back has up to 64 KiB.
+pub const OUTBOX_BYTES: usize = 16 * 1024;
+/// Ciphertext that may wait for a viewer over TLS, in bytes: one full record.
+pub const TLS_BUFFER: usize = 17 * 1024;
 /// How long a closing handshake may take before the socket is dropped.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The deflate window, in bits: 4 KiB holds a dashboard's message, and inflating needs no more.

@@ -7,7 +7,6 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::Range;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -133,9 +132,10 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
-/// Completes after a random part of `window`.
-pub fn random_wait(window: Duration) -> Pin<Box<tokio::time::Sleep>> {
-    Box::pin(tokio::time::sleep(window.mul_f64(random_unit())))
+/// A random part of `window`.
+#[must_use]
+pub fn random_part(window: Duration) -> Duration {
+    window.mul_f64(random_unit())
 }
 
 /// A random number of milliseconds within `range`.

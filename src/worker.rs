@@ -16,10 +16,10 @@ use tokio::sync::mpsc;
 use crate::feed::hub::FeedHub;
 use crate::feed::roster::{Roster, Scratch};
 use crate::limits;
+use crate::net::Connections;
 use crate::net::connection::{self, Edge};
 use crate::net::listener::Accepted;
-use crate::net::permit::Load;
-use crate::net::{ConnectionPermit, Connections};
+use crate::net::permit::{Load, Place};
 use crate::route::service::{Service, Shared};
 use crate::shutdown::{DrainOptions, Stages, Tasks};
 use crate::telemetry::log::client_warning;
@@ -42,7 +42,7 @@ struct Worker {
 #[derive(Debug)]
 struct Placed {
     accepted: Accepted,
-    permit: ConnectionPermit,
+    place: Place,
     edge: Edge,
 }
 
@@ -69,10 +69,10 @@ impl Workers {
     pub fn place(&self, accepted: Accepted, edge: &Edge) {
         let addr = accepted.addr;
         let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else { return };
-        let Some(permit) = self.connections.admit(&worker.load) else {
+        let Some(place) = self.connections.admit(&worker.load) else {
             return drop_connection(addr, "the process holds as many connections as it may");
         };
-        if worker.inbox.try_send(Placed { accepted, permit, edge: edge.clone() }).is_err() {
+        if worker.inbox.try_send(Placed { accepted, place, edge: edge.clone() }).is_err() {
             drop_connection(addr, "its worker is behind with taking up connections");
         }
     }
@@ -132,10 +132,10 @@ async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
     loop {
         tokio::select! {
             connection = placed.recv() => match connection {
-                Some(Placed { accepted, permit, edge }) => {
+                Some(Placed { accepted, place, edge }) => {
                     let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
                     tasks.spawn_small(async move {
-                        connection::serve(accepted, permit, edge, own_tasks, service).await;
+                        connection::serve(accepted, place, edge, own_tasks, service).await;
                     });
                 }
                 None => break,

@@ -15,9 +15,8 @@ use crate::feed::hub::{FeedHub, Published};
 use crate::feed::normalize;
 use crate::limits;
 use crate::message::{Body, headers, respond};
-use crate::net::clock::InFlight;
-use crate::net::connection::Answer;
-use crate::net::{Limits, Peer};
+use crate::net::Limits;
+use crate::net::connection::{Answer, Asked};
 use crate::secret::Secret;
 use crate::shutdown::Stages;
 use crate::telemetry::Metrics;
@@ -101,8 +100,12 @@ impl Admin {
 impl Answer for Admin {
     type Body = Body;
 
-    async fn answer(&self, _peer: Peer, _in_flight: &InFlight, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, _asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
+        let head = *request.method() == Method::HEAD;
         let mut response = self.route(request).await;
+        if head {
+            response = respond::head_only(response);
+        }
         let headers = response.headers_mut();
         headers::finish(headers);
         headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));

@@ -35,7 +35,6 @@ else the built-in one.";
 const RUN_EXAMPLES: &str = "\
 Signals:
   SIGTERM, SIGINT   drain: sockets are closed over a few seconds; a second one exits at once
-  SIGHUP            changes nothing yet: restart it for a new config; new certificates are read by themselves
 
 Examples:
   steadfeed run --config site.toml

@@ -1,10 +1,12 @@
 //! An audience: the viewers of a feed, on one worker, who get the same bytes.
 //!
 //! Owns: the choice of shape, members, types and keys, and the last message encoded for it. Never: encodes a message
-//! that was left unchanged by the selection; that encoding is the message's own, shared by all workers.
+//! that was left unchanged by the selection; that encoding is the message's own, shared by all workers. Nor holds on to
+//! a field set that no viewer has any more.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -17,9 +19,7 @@ use super::select::Selection;
 /// Who gets what. Viewers with equal terms share one.
 #[derive(Debug)]
 pub struct Audience {
-    shape: Shape,
-    deflate: bool,
-    selection: Selection,
+    terms: Terms,
     /// The newest message encoded with only the selected members of its data.
     encoded: RefCell<Option<(u64, Rc<Encoding>)>>,
 }
@@ -27,7 +27,9 @@ pub struct Audience {
 /// The audiences of one roster. Those without a viewer are forgotten.
 #[derive(Debug, Default)]
 pub struct Audiences {
-    known: RefCell<HashMap<Terms, Weak<Audience>>>,
+    /// By the hash of their terms, which they hold themselves: a copy here would keep a field set in use.
+    known: RefCell<HashMap<u64, Vec<Weak<Audience>>>>,
+    hasher: RandomState,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,38 +42,41 @@ struct Terms {
 impl Audience {
     #[must_use]
     pub fn selection(&self) -> &Selection {
-        &self.selection
+        &self.terms.selection
     }
 
     #[must_use]
     pub fn shape(&self) -> Shape {
-        self.shape
+        self.terms.shape
     }
 
     #[must_use]
     pub fn deflate(&self) -> bool {
-        self.deflate
+        self.terms.deflate
     }
 
     #[must_use]
     pub fn wants(&self, message: &Message) -> bool {
         let envelope = message.envelope();
-        self.selection.matches(envelope.type_(), envelope.key())
+        self.terms.selection.matches(envelope.type_(), envelope.key())
     }
 
     /// Calls `then` with the WebSocket frame of `message`, without copying it.
     pub fn with_frame<T>(&self, message: &Message, then: impl FnOnce(&Bytes) -> T) -> T {
-        self.with_encoding(message, |encoding| then(if self.deflate { encoding.deflated() } else { encoding.frame() }))
+        self.with_encoding(message, |encoding| {
+            then(if self.terms.deflate { encoding.deflated() } else { encoding.frame() })
+        })
     }
 
     /// Calls `then` with the encoding of `message` for this audience.
     pub fn with_encoding<T>(&self, message: &Message, then: impl FnOnce(&Encoding) -> T) -> T {
-        let Some(fields) = self.selection.fields.as_deref().filter(|_| self.shape != Shape::Raw) else {
-            return then(message.encoding(self.shape));
+        let Terms { shape, selection, .. } = &self.terms;
+        let Some(fields) = selection.fields.as_deref().filter(|_| *shape != Shape::Raw) else {
+            return then(message.encoding(*shape));
         };
         let known = self.encoded.borrow().as_ref().filter(|(seq, _)| *seq == message.seq()).map(|(_, e)| Rc::clone(e));
         let encoding = known.unwrap_or_else(|| {
-            let made = Rc::new(Encoding::new(message.envelope(), self.shape, Some(fields)));
+            let made = Rc::new(Encoding::new(message.envelope(), *shape, Some(fields)));
             *self.encoded.borrow_mut() = Some((message.seq(), Rc::clone(&made)));
             made
         });
@@ -84,14 +89,57 @@ impl Audiences {
     pub fn join(&self, shape: Shape, deflate: bool, selection: &Selection) -> Rc<Audience> {
         let selection = Selection { every: None::<Duration>, ..selection.clone() };
         let terms = Terms { shape, deflate, selection };
+        let hash = self.hasher.hash_one(&terms);
         let mut known = self.known.borrow_mut();
-        if let Some(audience) = known.get(&terms).and_then(Weak::upgrade) {
+        let same = known.get(&hash).into_iter().flatten().filter_map(Weak::upgrade).find(|one| one.terms == terms);
+        if let Some(audience) = same {
             return audience;
         }
-        known.retain(|_, audience| audience.strong_count() > 0);
-        let audience =
-            Rc::new(Audience { shape, deflate, selection: terms.selection.clone(), encoded: RefCell::new(None) });
-        known.insert(terms, Rc::downgrade(&audience));
+        known.retain(|_, audiences| {
+            audiences.retain(|audience| audience.strong_count() > 0);
+            !audiences.is_empty()
+        });
+        let audience = Rc::new(Audience { terms, encoded: RefCell::new(None) });
+        known.entry(hash).or_default().push(Rc::downgrade(&audience));
         audience
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use super::Audiences;
+    use crate::feed::Shape;
+    use crate::feed::select::from_query;
+
+    #[test]
+    fn equal_terms_share_an_audience_whatever_their_pace() {
+        let audiences = Audiences::default();
+        let join = |query: &str, shape, deflate| {
+            audiences.join(shape, deflate, &from_query(query).expect("a query").selection)
+        };
+        let first = join("fields=a,b&every=1s", Shape::Envelope, false);
+        assert!(Rc::ptr_eq(&first, &join("fields=b,a", Shape::Envelope, false)));
+        for other in [
+            join("fields=a", Shape::Envelope, false),
+            join("fields=a,b", Shape::Mirrored, false),
+            join("fields=a,b", Shape::Envelope, true),
+        ] {
+            assert!(!Rc::ptr_eq(&first, &other));
+        }
+    }
+
+    #[test]
+    fn a_field_set_goes_with_its_last_viewer() {
+        let audiences = Audiences::default();
+        let selection = from_query("fields=a").expect("a query").selection;
+        let audience = audiences.join(Shape::Envelope, false, &selection);
+        let set = Arc::downgrade(selection.fields.as_ref().expect("fields"));
+        drop(selection);
+        assert_eq!(set.strong_count(), 1);
+        drop(audience);
+        assert_eq!(set.strong_count(), 0);
     }
 }

@@ -197,11 +197,12 @@ impl Feed {
         format!("{}-{seq}", self.boot)
     }
 
-    /// The sequence number in `id`, where this process gave it.
+    /// The sequence number in `id`, where this process gave it. A worker's log may not have come to it yet.
     #[must_use]
     pub fn seq_of(&self, id: &str) -> Option<u64> {
         let (boot, seq) = id.trim().split_once('-')?;
-        if boot == self.boot { seq.parse().ok() } else { None }
+        let seq = seq.parse().ok().filter(|_| boot == self.boot)?;
+        (seq <= self.lock().log.head()).then_some(seq)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -270,9 +271,12 @@ impl Follower {
             self.log = self.feed.lock().log.clone();
             return self.log.head() - before;
         }
-        for _ in 0..self.log.chunk() {
+        let mut room = self.log.chunk();
+        while room > 0 {
             let Some(message) = pending.queue.pop_front() else { break };
             pending.bytes -= message.envelope().len();
+            // What came with a copy of the log is handed off a second time: it must not pass for the end of the queue.
+            room -= usize::from(message.seq() > self.log.head());
             self.log.append(message);
         }
         self.log.head() - before
@@ -288,5 +292,41 @@ impl Handoff {
 impl Drop for Follower {
     fn drop(&mut self) {
         self.feed.lock().handoffs.retain(|handoff| !Arc::ptr_eq(handoff, &self.handoff));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::Feed;
+    use crate::feed::normalize::Incoming;
+    use crate::feed::options::Options;
+    use crate::limits;
+    use crate::telemetry::Metrics;
+
+    fn publish(feed: &Feed, count: usize) {
+        for _ in 0..count {
+            feed.publish(Incoming::Text("1"), Timestamp::UNIX_EPOCH);
+        }
+    }
+
+    #[test]
+    fn what_is_handed_off_a_second_time_does_not_hide_what_comes_after_it() {
+        let options = Options { history: 1, ..Options::named("f") };
+        let feed = Arc::new(Feed::try_new(options, true, Metrics::new().feed("f")).unwrap());
+        let mut follower = feed.follow();
+        publish(&feed, limits::HANDOFF_MESSAGES + 1);
+        assert!(follower.handoff.lock().overrun);
+        // As if these had come between seeing the overrun and copying the log.
+        *follower.handoff.lock() = super::Pending::default();
+        publish(&feed, 3);
+        follower.log = feed.lock().log.clone();
+        publish(&feed, 1);
+        let head = feed.lock().log.head();
+        assert_eq!((follower.pull(), follower.log().head()), (1, head));
+        assert_eq!(follower.pull(), 0);
     }
 }

@@ -122,7 +122,7 @@ impl Log {
         if cursor.at >= self.head {
             return Next::Nothing;
         }
-        if cursor.at.max(cursor.until) < self.floor {
+        if self.is_past(cursor) {
             return Next::Behind;
         }
         if cursor.depth == 1 && cursor.at < cursor.until {
@@ -131,6 +131,12 @@ impl Log {
         let within = |seq: u64, message: &Message| seq > cursor.until || self.rank(seq, message) <= cursor.depth;
         let mut after = self.messages.range(cursor.at + 1..);
         after.find(|(seq, message)| within(**seq, message)).map_or(Next::Nothing, |(_, message)| Next::Message(message))
+    }
+
+    /// Whether messages after `cursor` were pushed out before they were read.
+    #[must_use]
+    pub fn is_past(&self, cursor: &Cursor) -> bool {
+        cursor.at.max(cursor.until) < self.floor
     }
 
     /// The newest message of each (type, key), in sequence order.
@@ -198,10 +204,10 @@ impl Cursor {
         if depth == 0 { Cursor::live(log) } else { Cursor { at: 0, until: log.head, depth } }
     }
 
-    /// After `seq`, as far as it is kept; `None` where the log has not come to `seq` yet.
+    /// After `seq`, as far as it is kept. A log that has not come to `seq` yet is read from there on once it has.
     #[must_use]
-    pub fn after(log: &Log, seq: u64) -> Option<Cursor> {
-        (seq <= log.head).then_some(Cursor { at: seq, until: log.head, depth: usize::MAX })
+    pub fn after(log: &Log, seq: u64) -> Cursor {
+        Cursor { at: seq, until: log.head, depth: usize::MAX }
     }
 
     /// From here on reads only the newest of each (type, key) of what is unread now.
@@ -227,5 +233,105 @@ pub(super) fn series_name(message: &Message) -> Box<str> {
     match envelope.key() {
         None => envelope.type_().into(),
         Some(key) => [envelope.type_(), "\0", key].concat().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::{Bounds, Cursor, Log, Next};
+    use crate::feed::NormalizeOptions;
+    use crate::feed::message::Message;
+    use crate::feed::normalize::{Incoming, Normalizer, Outcome};
+
+    fn message(seq: u64, type_: &str) -> Arc<Message> {
+        let text = format!(r#"{{"type":"{type_}","data":{seq}}}"#);
+        let normalizer = Normalizer::new(&NormalizeOptions::default()).unwrap();
+        let Outcome::Keep(envelope) = normalizer.normalize(Incoming::Text(&text), Timestamp::UNIX_EPOCH) else {
+            panic!("{text} is kept");
+        };
+        Arc::new(Message::new(seq, envelope))
+    }
+
+    /// A log of messages of these one-letter types, numbered from 1.
+    fn log(history: usize, types: &str) -> Log {
+        let mut log = Log::new(Bounds::new(history, NonZeroUsize::new(10).unwrap()));
+        add(&mut log, types);
+        log
+    }
+
+    fn add(log: &mut Log, types: &str) {
+        for type_ in types.chars() {
+            log.append(message(log.head() + 1, &type_.to_string()));
+        }
+    }
+
+    /// What is read after the cursor, and whether it was behind at first.
+    #[track_caller]
+    fn check(log: &Log, mut cursor: Cursor, behind: bool, expected: &[u64]) {
+        let mut seen = Vec::new();
+        let mut was_behind = false;
+        loop {
+            match log.next(&cursor) {
+                Next::Nothing => break,
+                Next::Behind => {
+                    was_behind = true;
+                    cursor.conflate(log);
+                }
+                Next::Message(message) => {
+                    cursor.pass(message.seq());
+                    seen.push(message.seq());
+                }
+            }
+        }
+        assert_eq!((was_behind, seen.as_slice()), (behind, expected));
+    }
+
+    #[test]
+    fn a_cursor_reads_the_newest_of_each_series_in_order() {
+        let log = log(3, "abaabba");
+        check(&log, Cursor::newest(&log, 1), false, &[6, 7]);
+        check(&log, Cursor::newest(&log, 2), false, &[4, 5, 6, 7]);
+        check(&log, Cursor::newest(&log, usize::MAX), false, &[2, 3, 4, 5, 6, 7]);
+        check(&log, Cursor::newest(&log, 0), false, &[]);
+        check(&log, Cursor::live(&log), false, &[]);
+    }
+
+    #[test]
+    fn a_cursor_that_resumes_reads_what_is_left_after_it() {
+        let log = log(3, "abaabba");
+        check(&log, Cursor::after(&log, 7), false, &[]);
+        check(&log, Cursor::after(&log, 4), false, &[5, 6, 7]);
+        check(&log, Cursor::after(&log, 0), false, &[2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn one_that_resumes_where_the_log_lags_is_told_nothing_twice() {
+        let mut log = log(3, "aa");
+        let cursor = Cursor::after(&log, 4);
+        check(&log, cursor, false, &[]);
+        add(&mut log, "aa");
+        check(&log, cursor, false, &[]);
+        add(&mut log, "aa");
+        check(&log, cursor, false, &[5, 6]);
+    }
+
+    #[test]
+    fn one_that_fell_behind_reads_the_newest_of_each_series_then_all() {
+        let mut log = log(2, "ab");
+        let mut cursor = Cursor::live(&log);
+        add(&mut log, "aab");
+        check(&log, cursor, false, &[3, 4, 5]);
+        add(&mut log, "a");
+        check(&log, cursor, true, &[5, 6]);
+        cursor.conflate(&log);
+        add(&mut log, "ab");
+        check(&log, cursor, false, &[7, 8]);
+        add(&mut log, "aa");
+        check(&log, cursor, true, &[8, 10]);
     }
 }

@@ -1,7 +1,8 @@
 //! What waits to be written to one viewer: the frame it is in the middle of, and answers to what it said.
 //!
-//! Owns: their order (the frame in progress, then answers, then the feed) and their bounds. Never: more than
-//! [`limits::OUTBOX_FRAMES`] answers; whoever reads the viewer stops at [`Outgoing::is_full`].
+//! Owns: their order (the frame in progress, then answers, then the feed) and their bounds. Never: many more than
+//! [`limits::OUTBOX_FRAMES`] answers or [`limits::OUTBOX_BYTES`]; whoever reads the viewer stops at
+//! [`Outgoing::is_full`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,11 +11,18 @@ use bytes::Bytes;
 
 use crate::limits;
 
-/// Bytes on their way to a viewer.
+/// Bytes on their way to a viewer. While there are none, it owns nothing.
 #[derive(Debug, Default)]
 pub struct Outgoing {
+    waiting: Option<Box<Waiting>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
     partial: Option<Partial>,
     answers: VecDeque<Bytes>,
+    /// Of all `answers`.
+    bytes: usize,
 }
 
 /// A frame of which some bytes went out, or none yet.
@@ -24,6 +32,17 @@ struct Partial {
     written: usize,
     /// The message it carries; 0 for an answer.
     seq: u64,
+}
+
+/// How far a frame has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stuck {
+    /// The message it carries; 0 for an answer.
+    pub seq: u64,
+    /// Bytes of the frame.
+    pub size: usize,
+    /// Bytes of it that went out.
+    pub written: usize,
 }
 
 /// How far writing came.
@@ -51,30 +70,39 @@ impl<F: FnMut(&[u8]) -> io::Result<usize>> Sink for F {
 impl Outgoing {
     /// Adds an answer behind those that wait.
     pub fn answer(&mut self, frame: Bytes) {
-        debug_assert!(self.answers.len() <= limits::OUTBOX_FRAMES + 2, "the reader stops when it is full");
-        self.answers.push_back(frame);
+        let waiting = self.waiting.get_or_insert_default();
+        debug_assert!(waiting.answers.len() <= limits::OUTBOX_FRAMES + 2, "the reader stops when it is full");
+        waiting.bytes += frame.len();
+        waiting.answers.push_back(frame);
     }
 
     /// Whether the viewer must read before it is heard again.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.answers.len() >= limits::OUTBOX_FRAMES
+        let full =
+            |waiting: &Waiting| waiting.answers.len() >= limits::OUTBOX_FRAMES || waiting.bytes >= limits::OUTBOX_BYTES;
+        self.waiting.as_deref().is_some_and(full)
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.partial.is_none() && self.answers.is_empty()
+        self.waiting.is_none()
     }
 
-    /// The message whose frame is stuck half-way, and that frame's size.
+    /// The frame that is half-way out.
     #[must_use]
-    pub fn stuck(&self) -> Option<(u64, usize)> {
-        self.partial.as_ref().map(|partial| (partial.seq, partial.frame.len()))
+    pub fn stuck(&self) -> Option<Stuck> {
+        let partial = self.waiting.as_ref()?.partial.as_ref()?;
+        Some(Stuck { seq: partial.seq, size: partial.frame.len(), written: partial.written })
     }
 
     /// Forgets the answers that have not begun to go out.
     pub fn drop_answers(&mut self) {
-        self.answers = VecDeque::new();
+        self.waiting = self.waiting.take().filter(|waiting| waiting.partial.is_some());
+        if let Some(waiting) = &mut self.waiting {
+            waiting.answers.clear();
+            waiting.bytes = 0;
+        }
     }
 
     /// Writes what waits.
@@ -82,36 +110,48 @@ impl Outgoing {
     /// # Errors
     /// What the sink says.
     pub fn flush(&mut self, sink: &mut impl Sink) -> io::Result<Flow> {
+        let Some(waiting) = &mut self.waiting else { return Ok(Flow::Done) };
         loop {
-            if let Some(partial) = &mut self.partial {
-                partial.written += sink.offer(&partial.frame[partial.written..])?;
+            if let Some(partial) = &mut waiting.partial {
+                partial.written += offer_all(&partial.frame[partial.written..], sink)?;
                 if partial.written < partial.frame.len() {
                     return Ok(Flow::Blocked);
                 }
-                self.partial = None;
+                waiting.partial = None;
             }
-            let Some(frame) = self.answers.pop_front() else {
-                // An emptied deque would keep its buffer.
-                self.answers = VecDeque::new();
-                return Ok(Flow::Done);
-            };
-            self.partial = Some(Partial { frame, written: 0, seq: 0 });
+            let Some(frame) = waiting.answers.pop_front() else { break };
+            waiting.bytes -= frame.len();
+            waiting.partial = Some(Partial { frame, written: 0, seq: 0 });
         }
+        self.waiting = None;
+        Ok(Flow::Done)
     }
 
-    /// Writes message `seq` where nothing waits before it. It is copied (by reference) only if the peer blocks.
+    /// Writes message `seq` where nothing waits before it. It is kept (by reference) only if the peer blocks.
     ///
     /// # Errors
     /// What the sink says.
     pub fn send(&mut self, seq: u64, frame: &Bytes, sink: &mut impl Sink) -> io::Result<Flow> {
         debug_assert!(self.is_empty(), "what waits goes first");
-        let written = sink.offer(frame)?;
+        let written = offer_all(frame, sink)?;
         if written == frame.len() {
             return Ok(Flow::Done);
         }
-        self.partial = Some(Partial { frame: frame.clone(), written, seq });
+        self.waiting.get_or_insert_default().partial = Some(Partial { frame: frame.clone(), written, seq });
         Ok(Flow::Blocked)
     }
+}
+
+/// Offers `bytes` until the sink takes none, and so knows that there is more; gives how many it took.
+fn offer_all(bytes: &[u8], sink: &mut impl Sink) -> io::Result<usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match sink.offer(&bytes[written..])? {
+            0 => break,
+            some => written += some,
+        }
+    }
+    Ok(written)
 }
 
 #[cfg(test)]
@@ -120,7 +160,7 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::{Flow, Outgoing};
+    use super::{Flow, Outgoing, Stuck};
 
     /// Takes `room` bytes, then blocks.
     fn sink(room: &mut usize, taken: &mut Vec<u8>) -> impl FnMut(&[u8]) -> io::Result<usize> {
@@ -138,12 +178,28 @@ mod tests {
         let mut taken = Vec::new();
         let flow = out.send(7, &Bytes::from_static(b"message"), &mut sink(&mut 3, &mut taken)).unwrap();
         assert_eq!(flow, Flow::Blocked);
-        assert_eq!(out.stuck(), Some((7, 7)));
+        assert_eq!(out.stuck(), Some(Stuck { seq: 7, size: 7, written: 3 }));
         out.answer(Bytes::from_static(b"pong"));
         assert_eq!(out.flush(&mut sink(&mut 5, &mut taken)).unwrap(), Flow::Blocked);
         assert_eq!(out.flush(&mut sink(&mut 99, &mut taken)).unwrap(), Flow::Done);
         assert_eq!(taken, b"messagepong");
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_sink_that_takes_pieces_is_offered_the_rest_until_it_takes_none() {
+        let mut out = Outgoing::default();
+        let (mut taken, mut refusals) = (Vec::new(), 0);
+        let mut pieces = |bytes: &[u8]| {
+            let some = bytes.len().min(2).min(6 - taken.len());
+            taken.extend_from_slice(&bytes[..some]);
+            refusals += usize::from(some == 0);
+            Ok(some)
+        };
+        assert_eq!(out.send(7, &Bytes::from_static(b"mess"), &mut pieces).unwrap(), Flow::Done);
+        assert_eq!(out.send(8, &Bytes::from_static(b"ages"), &mut pieces).unwrap(), Flow::Blocked);
+        assert_eq!(out.flush(&mut pieces).unwrap(), Flow::Blocked);
+        assert_eq!((taken.as_slice(), refusals), (&b"messag"[..], 2));
     }
 
     #[test]
@@ -154,5 +210,14 @@ mod tests {
             out.answer(Bytes::from_static(b"x"));
         }
         assert!(out.is_full());
+        assert_eq!(out.flush(&mut |_: &[u8]| Ok(0)).unwrap(), Flow::Blocked);
+        assert!(!out.is_full(), "one of them is on its way");
+        let mut out = Outgoing::default();
+        out.answer(Bytes::from(vec![0; crate::limits::OUTBOX_BYTES - 1]));
+        assert!(!out.is_full());
+        out.answer(Bytes::from_static(b"x"));
+        assert!(out.is_full());
+        assert_eq!(out.flush(&mut |bytes: &[u8]| Ok(bytes.len())).unwrap(), Flow::Done);
+        assert!(!out.is_full());
     }
 }

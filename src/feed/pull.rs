@@ -5,46 +5,76 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
-use super::outgoing::Flow;
 use super::roster::Roster;
 use super::seat::{Farewell, Seat, Tally};
 use crate::limits;
 use crate::ws::{CloseCode, Decoder, close};
 
-struct Puller<S> {
-    io: S,
+struct Puller<'a, S> {
+    pipe: Pipe<'a, S>,
     seat: Seat,
     decoder: Decoder,
     /// The peer broke the protocol: what it says after that has no meaning.
     deaf: bool,
-    blocked: bool,
+    /// What was read and is not heard yet, because answers wait to be read.
+    held: Vec<u8>,
     roster: Rc<Roster>,
 }
 
+/// A stream, and the bytes that it did not take at once.
+struct Pipe<'a, S> {
+    io: &'a mut S,
+    /// At most [`limits::H2_PIECE`] bytes.
+    waiting: Vec<u8>,
+}
+
 /// Serves one viewer until it ends.
-pub async fn attend<S>(io: S, roster: Rc<Roster>, seat: Seat, decoder: Decoder) -> (Farewell, Tally)
+pub async fn attend<S>(io: &mut S, roster: Rc<Roster>, seat: Seat, decoder: Decoder) -> (Farewell, Tally)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let _permit = roster.pull_permit();
-    let mut puller = Puller { io, seat, decoder, deaf: false, blocked: false, roster: Rc::clone(&roster) };
+    let pipe = Pipe { io, waiting: Vec::new() };
+    let mut puller = Puller { pipe, seat, decoder, deaf: false, held: Vec::new(), roster: Rc::clone(&roster) };
     let farewell = puller.run(&roster).await;
-    // The stream may be reset already, and then there is nobody to tell.
-    let _ = poll_fn(|cx| Pin::new(&mut puller.io).poll_shutdown(cx)).await;
-    roster.feed().meters().sent(puller.seat.tally().messages, puller.seat.tally().bytes);
     (farewell, puller.seat.tally())
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Puller<S> {
+/// Lets what was written go out before the stream is given up. What the peer still says is read and not heard.
+pub async fn let_go<S>(mut io: S, roster: &Roster)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let gone = poll_fn(|cx| {
+        if Pin::new(&mut io).poll_shutdown(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        roster.with_scratch(limits::READ_SIZE, |scratch| {
+            loop {
+                let mut buf = ReadBuf::new(scratch);
+                match ready!(Pin::new(&mut io).poll_read(cx, &mut buf)) {
+                    Ok(()) if !buf.filled().is_empty() => {}
+                    Ok(()) | Err(_) => return Poll::Ready(()),
+                }
+            }
+        })
+    });
+    tokio::select! {
+        () = gone => {}
+        () = roster.draining() => {}
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
     async fn run(&mut self, roster: &Roster) -> Farewell {
-        let mut leaving = std::pin::pin!(roster.leave_in_turn());
+        let mut leaving = pin!(roster.leave_in_turn());
         let mut left = false;
         loop {
             let due = self.seat.next_due();
@@ -71,13 +101,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<S> {
             if let Err(error) = self.write(cx) {
                 return Poll::Ready(self.farewell(&format!("the stream failed: {error}")));
             }
-            if self.seat.is_over() {
+            if self.seat.is_over() && self.pipe.waiting.is_empty() {
                 return Poll::Ready(self.farewell("closed"));
             }
-            if self.blocked && self.seat.is_deaf() {
+            if !self.held.is_empty() && !self.seat.is_deaf() {
+                let mut held = std::mem::take(&mut self.held);
+                self.hear(&mut held);
+                continue;
+            }
+            if self.held.len() > limits::H2_UNHEARD {
                 return Poll::Ready(Farewell::dropped("the viewer does not read its answers"));
             }
-            match std::task::ready!(self.read(cx)) {
+            match ready!(self.read(cx)) {
                 Ok(true) => {}
                 Ok(false) => {
                     self.seat.hear_end();
@@ -89,16 +124,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<S> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Puller { io, seat, .. } = self;
-        let mut offer = |bytes: &[u8]| match Pin::new(&mut *io).poll_write(cx, bytes) {
-            Poll::Ready(written) => written,
-            Poll::Pending => Ok(0),
-        };
-        self.blocked = seat.advance(Instant::now(), &mut offer)? == Flow::Blocked;
-        match Pin::new(io).poll_flush(cx) {
-            Poll::Ready(flushed) => flushed,
-            Poll::Pending => Ok(()),
-        }
+        let Puller { pipe, seat, .. } = self;
+        pipe.flush(cx)?;
+        let before = seat.tally();
+        let advanced = seat.advance(Instant::now(), &mut |bytes: &[u8]| pipe.offer(bytes, cx));
+        seat.count(seat.tally().since(before));
+        advanced.map(drop)
     }
 
     /// Hears what has arrived; `false` at the end.
@@ -106,35 +137,119 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<S> {
         let roster = Rc::clone(&self.roster);
         roster.with_scratch(limits::READ_SIZE, |scratch| {
             let mut buf = ReadBuf::new(scratch);
-            std::task::ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
+            ready!(Pin::new(&mut *self.pipe.io).poll_read(cx, &mut buf))?;
             let bytes = buf.filled_mut();
-            let some = !bytes.is_empty();
-            self.hear(bytes, cx)?;
-            Poll::Ready(Ok(some))
+            if self.held.is_empty() {
+                self.hear(bytes);
+            } else {
+                self.held.extend_from_slice(bytes);
+            }
+            Poll::Ready(Ok(!bytes.is_empty()))
         })
     }
 
-    fn hear(&mut self, mut bytes: &mut [u8], cx: &mut Context<'_>) -> io::Result<()> {
-        while !self.deaf {
+    /// Hears `bytes` as far as answers can be kept, and keeps the rest.
+    fn hear(&mut self, mut bytes: &mut [u8]) {
+        while !self.deaf && !self.seat.is_deaf() {
             match self.decoder.next(&mut bytes) {
                 Ok(Some(message)) => self.seat.hear(message, Instant::now()),
-                Ok(None) => break,
+                Ok(None) => return,
                 Err(violation) => {
                     self.seat.reject(&violation, Instant::now());
                     self.deaf = true;
                 }
             }
-            if self.seat.is_deaf() {
-                self.write(cx)?;
-                if self.seat.is_deaf() {
-                    break;
-                }
-            }
         }
-        Ok(())
+        if !self.deaf {
+            self.held = bytes.to_vec();
+        }
     }
 
     fn farewell(&self, otherwise: &str) -> Farewell {
         self.seat.farewell().cloned().unwrap_or_else(|| Farewell::dropped(otherwise))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Pipe<'_, S> {
+    /// Writes at most one piece of `bytes`. What the stream has no room for waits here, up to one piece: many small
+    /// frames then go out as one.
+    fn offer(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> io::Result<usize> {
+        let piece = &bytes[..bytes.len().min(limits::H2_PIECE - self.waiting.len())];
+        if self.waiting.is_empty()
+            && let Poll::Ready(written) = Pin::new(&mut *self.io).poll_write(cx, piece)
+        {
+            return written;
+        }
+        self.waiting.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while !self.waiting.is_empty() {
+            match Pin::new(&mut *self.io).poll_write(cx, &self.waiting) {
+                Poll::Ready(Ok(written)) if written < self.waiting.len() => drop(self.waiting.drain(..written)),
+                Poll::Ready(Ok(_)) => self.waiting = Vec::new(),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        // What a stream holds back until it is told to go on goes now; whether it has room again is asked when there is
+        // something to write.
+        match Pin::new(&mut *self.io).poll_flush(cx) {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::time::Instant;
+
+    use super::attend;
+    use crate::feed::hub::Feed;
+    use crate::feed::normalize::Incoming;
+    use crate::feed::roster::Roster;
+    use crate::feed::seat::{Seat, Wish};
+    use crate::feed::{Delivery, Options};
+    use crate::limits;
+    use crate::telemetry::FeedMeters;
+    use crate::ws::Decoder;
+
+    #[tokio::test]
+    async fn a_burst_longer_than_the_history_is_read_whole() {
+        let delivery = Arc::new(Delivery { greet: false, ..Delivery::default() });
+        let options = Options { history: 1, ..Options::named("f") };
+        let feed = Arc::new(Feed::try_new(options, true, FeedMeters::unseen()).unwrap());
+        let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
+        let roster = Roster::new(&feed, scratch);
+        let (mut ours, mut theirs) = duplex(64 * 1024);
+        let seat = Seat::new(Rc::clone(&roster), delivery, &Wish::default(), Instant::now());
+        let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
+        let reading = async {
+            for number in 100..200u64 {
+                let mut frame = [0; 2];
+                theirs.read_exact(&mut frame).await.unwrap();
+                let mut payload = vec![0; usize::from(frame[1])];
+                theirs.read_exact(&mut payload).await.unwrap();
+                let expected = format!(r#"{{"type":"message","data":{number},"#);
+                assert!(payload.starts_with(expected.as_bytes()), "{number}: {}", String::from_utf8_lossy(&payload));
+            }
+        };
+        for number in 100..200 {
+            feed.publish(Incoming::Text(&number.to_string()), Timestamp::UNIX_EPOCH);
+        }
+        tokio::select! {
+            biased;
+            () = Rc::clone(&roster).run() => {}
+            _ = attend(&mut ours, Rc::clone(&roster), seat, decoder) => panic!("the viewer left"),
+            () = reading => {}
+        }
     }
 }

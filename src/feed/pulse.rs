@@ -2,27 +2,35 @@
 //!
 //! Owns: the deadlines of keepalive, ping, pong, paced delivery and close. Never: reads a clock or writes a byte.
 
+use std::num::NonZeroU64;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::options::Delivery;
+use super::outgoing::Stuck;
 use crate::limits;
 
-/// One viewer's deadlines.
+/// One viewer's deadlines. A process holds many of these, hence stamps in place of instants.
 #[derive(Debug)]
 pub struct Pulse {
-    spoken: Instant,
-    heard: Instant,
+    spoken: Stamp,
+    heard: Stamp,
     /// When the ping that is unanswered fell due.
-    pinged: Option<Instant>,
-    /// The next tick of `every`.
-    tick: Option<(Instant, Duration)>,
+    pinged: Option<Stamp>,
+    /// The next tick of `every`, and the milliseconds between two.
+    tick: Option<Stamp>,
+    every: u32,
     /// When the closing handshake began.
-    closing: Option<Instant>,
-    /// Since when a large frame is stuck.
-    stuck: Option<Instant>,
+    closing: Option<Stamp>,
+    /// Where a large frame is stuck, and since when; rare.
+    stuck: Option<Box<(Stuck, Stamp)>>,
 }
+
+/// Half an instant's size: milliseconds after the first one of the process, and one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Stamp(NonZeroU64);
 
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,30 +45,34 @@ pub enum Due {
 impl Pulse {
     #[must_use]
     pub fn new(now: Instant) -> Pulse {
-        Pulse { spoken: now, heard: now, pinged: None, tick: None, closing: None, stuck: None }
+        let now = Stamp::of(now);
+        Pulse { spoken: now, heard: now, pinged: None, tick: None, every: 0, closing: None, stuck: None }
     }
 
     pub fn spoke(&mut self, now: Instant) {
-        self.spoken = now;
+        self.spoken = Stamp::of(now);
     }
 
     pub fn heard(&mut self, now: Instant) {
-        self.heard = now;
+        self.heard = Stamp::of(now);
         self.pinged = None;
     }
 
     pub fn close(&mut self, now: Instant) {
-        self.closing.get_or_insert(now);
+        self.closing.get_or_insert(Stamp::of(now));
     }
 
-    /// A large frame that nobody else needs is stuck, or no longer.
-    pub fn stuck(&mut self, now: Option<Instant>) {
-        self.stuck = now;
+    /// A large frame that nobody else needs is stuck, or no longer. One that has moved has its time again.
+    pub fn stuck(&mut self, at: Option<Stuck>, now: Instant) {
+        if at != self.stuck.as_ref().map(|stuck| stuck.0) {
+            self.stuck = at.map(|at| Box::new((at, Stamp::of(now))));
+        }
     }
 
     /// Sets or ends paced delivery; the first tick is one interval from now.
     pub fn pace(&mut self, every: Option<Duration>, now: Instant) {
-        self.tick = every.map(|every| (now + every, every));
+        self.every = every.map_or(0, |every| u32::try_from(every.as_millis()).unwrap_or(u32::MAX));
+        self.tick = every.map(|every| Stamp::of(now).after(every));
     }
 
     #[must_use]
@@ -72,45 +84,65 @@ impl Pulse {
     #[must_use]
     pub fn next(&self, delivery: &Delivery) -> Option<Instant> {
         if let Some(since) = self.closing {
-            return Some(since + limits::CLOSE_TIMEOUT);
+            return Some(since.after(limits::CLOSE_TIMEOUT).instant());
         }
-        let ping = delivery.ping.map(|ping| self.pinged.map_or(self.heard + ping, |at| at + delivery.pong_timeout));
-        let keepalive = delivery.keepalive.map(|keepalive| self.spoken + keepalive);
-        let stuck = self.stuck.map(|since| since + limits::LARGE_FRAME_STALL);
-        [ping, keepalive, self.tick.map(|(at, _)| at), stuck].into_iter().flatten().min()
+        let unanswered = self.pinged.map(|at| at.after(delivery.pong_timeout));
+        let ping = delivery.ping.map(|ping| unanswered.unwrap_or(self.heard.after(ping)));
+        let keepalive = delivery.keepalive.map(|keepalive| self.spoken.after(keepalive));
+        let stuck = self.stuck.as_ref().map(|stuck| stuck.1.after(limits::LARGE_FRAME_STALL));
+        [ping, keepalive, self.tick, stuck].into_iter().flatten().min().map(Stamp::instant)
     }
 
     /// One thing that is due by `now`, until there is none.
     pub fn take(&mut self, delivery: &Delivery, now: Instant) -> Option<Due> {
+        let now = Stamp::of(now);
         if let Some(since) = self.closing {
-            return (since + limits::CLOSE_TIMEOUT <= now)
-                .then_some(Due::Dead("the closing handshake was not finished"));
+            let late = since.after(limits::CLOSE_TIMEOUT) <= now;
+            return late.then_some(Due::Dead("the closing handshake was not finished"));
         }
-        if self.stuck.is_some_and(|since| since + limits::LARGE_FRAME_STALL <= now) {
+        if self.stuck.as_ref().is_some_and(|stuck| stuck.1.after(limits::LARGE_FRAME_STALL) <= now) {
             return Some(Due::Dead("a large message made no progress"));
         }
         if let Some(at) = self.pinged {
-            if at + delivery.pong_timeout <= now {
+            if at.after(delivery.pong_timeout) <= now {
                 return Some(Due::Dead("a ping stayed unanswered"));
             }
-        } else if delivery.ping.is_some_and(|ping| self.heard + ping <= now) {
+        } else if delivery.ping.is_some_and(|ping| self.heard.after(ping) <= now) {
             self.pinged = Some(now);
             return Some(Due::Ping);
         }
-        if let Some((at, every)) = self.tick
+        if let Some(at) = self.tick
             && at <= now
         {
             // Ticks that were missed are not made up for.
-            self.tick = Some((now.max(at + every), every));
+            self.tick = Some(now.max(at.after(Duration::from_millis(self.every.into()))));
             return Some(Due::Tick);
         }
-        if delivery.keepalive.is_some_and(|keepalive| self.spoken + keepalive <= now) {
+        if delivery.keepalive.is_some_and(|keepalive| self.spoken.after(keepalive) <= now) {
             self.spoken = now;
             return Some(Due::Keepalive);
         }
         None
     }
 }
+
+impl Stamp {
+    fn of(instant: Instant) -> Stamp {
+        let since = instant.saturating_duration_since(*START).as_millis();
+        Stamp(NonZeroU64::MIN.saturating_add(u64::try_from(since).unwrap_or(u64::MAX)))
+    }
+
+    fn after(self, wait: Duration) -> Stamp {
+        Stamp(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    fn instant(self) -> Instant {
+        *START + Duration::from_millis(self.0.get() - 1)
+    }
+}
+
+/// What stamps count from.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 #[cfg(test)]
 mod tests {
@@ -120,6 +152,7 @@ mod tests {
 
     use super::{Due, Pulse};
     use crate::feed::Delivery;
+    use crate::feed::outgoing::Stuck;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -134,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_keepalive_follows_silence_and_a_message_puts_it_off() {
-        let start = Instant::now();
+        let start = super::Stamp::of(Instant::now()).instant();
         let mut pulse = Pulse::new(start);
         assert_eq!(pulse.take(&delivery(), start + 4 * SECOND), None);
         pulse.spoke(start + 4 * SECOND);
@@ -145,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_silent_viewer_is_pinged_once_and_then_given_up() {
-        let start = Instant::now();
+        let start = super::Stamp::of(Instant::now()).instant();
         let mut pulse = Pulse::new(start);
         let quiet = Delivery { keepalive: None, ..delivery() };
         assert_eq!(pulse.take(&quiet, start + 25 * SECOND), Some(Due::Ping));
@@ -158,7 +191,7 @@ mod tests {
 
     #[test]
     fn ticks_come_at_their_interval_and_missed_ones_are_dropped() {
-        let start = Instant::now();
+        let start = super::Stamp::of(Instant::now()).instant();
         let mut pulse = Pulse::new(start);
         let quiet = Delivery { keepalive: None, ping: None, ..delivery() };
         pulse.pace(Some(10 * SECOND), start);
@@ -170,8 +203,24 @@ mod tests {
     }
 
     #[test]
+    fn a_large_frame_that_does_not_move_ends_it() {
+        let start = super::Stamp::of(Instant::now()).instant();
+        let quiet = Delivery { keepalive: None, ping: None, ..delivery() };
+        let mut pulse = Pulse::new(start);
+        let at = |written| Some(Stuck { seq: 7, size: 900_000, written });
+        pulse.stuck(at(10), start);
+        pulse.stuck(at(10), start + 4 * SECOND);
+        assert_eq!(pulse.next(&quiet), Some(start + 5 * SECOND));
+        pulse.stuck(at(11), start + 4 * SECOND);
+        assert_eq!(pulse.take(&quiet, start + 8 * SECOND), None);
+        assert!(matches!(pulse.take(&quiet, start + 9 * SECOND), Some(Due::Dead(_))));
+        pulse.stuck(None, start + 9 * SECOND);
+        assert_eq!((pulse.next(&quiet), pulse.take(&quiet, start + 99 * SECOND)), (None, None));
+    }
+
+    #[test]
     fn a_close_that_is_not_answered_ends_it() {
-        let start = Instant::now();
+        let start = super::Stamp::of(Instant::now()).instant();
         let mut pulse = Pulse::new(start);
         pulse.close(start);
         assert_eq!(pulse.take(&delivery(), start + SECOND), None);

@@ -109,15 +109,30 @@ impl Roster {
         PullPermit(Arc::clone(&self.feed))
     }
 
-    /// Completes for one that pulls when it is to leave: a random part of the drain's window after its start.
+    /// Completes for one that pulls when it is to leave.
     pub async fn leave_in_turn(&self) {
         self.draining.cancelled().await;
-        shutdown::random_wait(self.spread.get()).await;
+        tokio::time::sleep_until(self.turn_to_leave()).await;
+    }
+
+    /// When one that pulls is to leave, once the drain has begun: a random part of its window from now.
+    #[must_use]
+    pub fn turn_to_leave(&self) -> Instant {
+        Instant::now() + shutdown::random_part(self.spread.get())
+    }
+
+    /// Completes when the drain begins.
+    pub async fn draining(&self) {
+        self.draining.cancelled().await;
     }
 
     /// Seats a viewer on a raw socket.
     #[must_use]
     pub fn subscribe(self: &Rc<Self>, viewer: Viewer) -> Subscription {
+        if self.draining.is_cancelled() {
+            // Its upgrade was under way as the drain began, and it is not among those that leave in turn.
+            viewer.close(CloseCode::RESTART, close::DRAINING, Instant::now());
+        }
         let viewer = Rc::new(viewer);
         let slot = self.viewers.borrow_mut().insert(Rc::clone(&viewer));
         self.feed.meters().viewers.inc();
@@ -134,6 +149,8 @@ impl Roster {
             while self.follower.borrow_mut().pull() > 0 {
                 self.changed.notify_waiters();
                 self.walk().await;
+                // Those who pull read this much before more can push it out.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -220,8 +237,13 @@ impl Roster {
         let end = (*next + limits::FANOUT_SLICE).min(viewers.capacity());
         let mut sum = Tally::default();
         for slot in *next..end {
-            let Some(viewer) = viewers.get(slot).filter(|viewer| !viewer.is_blocked()) else { continue };
-            if let Some(tally) = self.attend_to(viewer, |viewer| viewer.advance(now)) {
+            let Some(viewer) = viewers.get(slot) else { continue };
+            if viewer.is_blocked() {
+                // It is woken when its peer takes more.
+                if self.attend_to(viewer, |viewer| viewer.fall_back(now)) == Some(true) {
+                    self.rearm(slot, viewer);
+                }
+            } else if let Some(tally) = self.attend_to(viewer, |viewer| viewer.advance(now)) {
                 sum.messages += tally.messages;
                 sum.bytes += tally.bytes;
             }

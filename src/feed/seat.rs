@@ -34,7 +34,7 @@ pub struct Seat {
     open: u64,
     out: Outgoing,
     pulse: Pulse,
-    ending: Option<Farewell>,
+    ending: Option<Box<Farewell>>,
     /// The peer's close has come, or it may be gone without one.
     heard_close: bool,
     /// The peer broke the protocol: it is told so, and what it says after that has no meaning.
@@ -64,6 +64,14 @@ pub struct Farewell {
 pub struct Tally {
     pub messages: u64,
     pub bytes: u64,
+}
+
+impl Tally {
+    /// What was added to `before`.
+    #[must_use]
+    pub fn since(self, before: Tally) -> Tally {
+        Tally { messages: self.messages - before.messages, bytes: self.bytes - before.bytes }
+    }
 }
 
 impl Farewell {
@@ -106,9 +114,27 @@ impl Seat {
         let roster = Rc::clone(&self.roster);
         let log = roster.log();
         let flow = self.write(&log, now, sink)?;
-        let stuck = self.out.stuck().is_some_and(|(seq, size)| size > limits::LARGE_FRAME && !log.contains(seq));
-        self.pulse.stuck(stuck.then_some(now));
+        self.watch_large_frame(&log, now);
         Ok(flow)
+    }
+
+    /// In place of [`advance`](Seat::advance) while the peer takes nothing: judges what it misses meanwhile. Gives whether
+    /// that brought a deadline.
+    pub fn fall_back(&mut self, now: Instant) -> bool {
+        let roster = Rc::clone(&self.roster);
+        let log = roster.log();
+        let before = self.next_due();
+        if roster.feed().options().slow == Slow::Close && log.is_past(&self.cursor) {
+            self.fall_behind(&log, now);
+        }
+        self.watch_large_frame(&log, now);
+        self.next_due() != before
+    }
+
+    /// A large frame that the log has let go of is kept for this viewer alone, for as long as it moves.
+    fn watch_large_frame(&mut self, log: &Log, now: Instant) {
+        let stuck = self.out.stuck().filter(|at| at.size > limits::LARGE_FRAME && !log.contains(at.seq));
+        self.pulse.stuck(stuck, now);
     }
 
     fn write(&mut self, log: &Log, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
@@ -174,7 +200,7 @@ impl Seat {
     pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) {
         if self.ending.is_none() {
             self.out.answer(frame::close(code, reason));
-            self.ending = Some(Farewell { code: code.get(), reason: reason.to_owned() });
+            self.ending = Some(Box::new(Farewell { code: code.get(), reason: reason.to_owned() }));
             self.pulse.close(now);
         }
     }
@@ -194,7 +220,8 @@ impl Seat {
                     self.cursor.conflate(&log);
                 }
                 Due::Dead(reason) => {
-                    return Some(self.ending.take().unwrap_or_else(|| Farewell::dropped(reason)));
+                    let ending = self.ending.as_deref().cloned();
+                    return Some(ending.unwrap_or_else(|| Farewell::dropped(reason)));
                 }
             }
         }
@@ -222,7 +249,7 @@ impl Seat {
     /// The peer says no more, or is gone.
     pub fn hear_end(&mut self) {
         self.heard_close = true;
-        self.ending.get_or_insert_with(|| Farewell::dropped("the viewer left without a close"));
+        self.ending.get_or_insert_with(|| Box::new(Farewell::dropped("the viewer left without a close")));
         self.out.drop_answers();
     }
 
@@ -234,12 +261,19 @@ impl Seat {
 
     #[must_use]
     pub fn farewell(&self) -> Option<&Farewell> {
-        self.ending.as_ref()
+        self.ending.as_deref()
     }
 
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// Adds to the feed's metrics what went out.
+    pub fn count(&self, sent: Tally) {
+        if sent.messages > 0 {
+            self.roster.feed().meters().sent(sent.messages, sent.bytes);
+        }
     }
 
     fn hear_close(&mut self, frame: Option<CloseFrame>, now: Instant) {
@@ -250,7 +284,7 @@ impl Seat {
         let (code, reason) = frame.map_or((CloseCode::NO_STATUS, String::new()), |frame| (frame.code, frame.reason));
         // The code is echoed (RFC 6455, section 5.5.1); none is answered with none.
         self.out.answer(frame::close(code, ""));
-        self.ending = Some(Farewell { code: code.get(), reason });
+        self.ending = Some(Box::new(Farewell { code: code.get(), reason }));
         self.pulse.close(now);
     }
 
@@ -275,7 +309,9 @@ impl Seat {
         let shape = self.audience.shape();
         self.say("subscribed", Some(&selection.to_json()));
         self.audience = self.roster.audiences().join(shape, self.audience.deflate(), &selection);
-        self.cursor = first_cursor(&self.roster, None);
+        if self.roster.feed().options().snapshot != Snapshot::None {
+            self.cursor = first_cursor(&self.roster, None);
+        }
         self.pace(selection.every, now);
     }
 

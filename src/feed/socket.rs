@@ -11,6 +11,8 @@ use rustls::ServerConnection;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use crate::limits;
+
 /// An upgraded connection, taken back out of hyper.
 #[derive(Debug)]
 pub enum Socket {
@@ -35,7 +37,9 @@ pub enum Received {
 
 impl Socket {
     #[must_use]
-    pub fn tls(stream: TcpStream, tls: ServerConnection) -> Socket {
+    pub fn tls(stream: TcpStream, mut tls: ServerConnection) -> Socket {
+        // What waits encrypted for a peer that does not read; a frame is taken in pieces of this.
+        tls.set_buffer_limit(Some(limits::TLS_BUFFER));
         Socket::Tls(Box::new(TlsSocket { stream, tls }))
     }
 
@@ -112,7 +116,9 @@ impl TlsSocket {
     fn offer(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut taken = 0;
         while taken < bytes.len() && self.flush()? {
-            taken += self.tls.writer().write(&bytes[taken..])?;
+            // A record at a time: rustls would encrypt 64 KiB ahead of a peer that takes none of it.
+            let record = bytes.len().min(taken + limits::TLS_RECORD);
+            taken += self.tls.writer().write(&bytes[taken..record])?;
         }
         self.flush()?;
         Ok(taken)

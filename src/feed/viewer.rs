@@ -5,12 +5,11 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
-use std::future::poll_fn;
+use std::future::Future;
 use std::io;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::time::delay_queue;
 
@@ -19,6 +18,7 @@ use super::roster::Subscription;
 use super::seat::{Farewell, Seat, Tally};
 use super::socket::{Received, Socket};
 use crate::limits;
+use crate::telemetry::SocketRecord;
 use crate::ws::{CloseCode, Decoder};
 
 /// One viewer. The roster and the viewer's own task share it, on one thread.
@@ -36,7 +36,7 @@ struct Inner {
     seat: Seat,
     socket: Socket,
     /// How it ended, where the seat does not know.
-    cut: Option<Farewell>,
+    cut: Option<Box<Farewell>>,
 }
 
 enum Event {
@@ -45,13 +45,25 @@ enum Event {
     Over,
 }
 
+/// Hears one viewer until it ends, then gives its connection's place (`P`) back. A future by hand, since there is one a
+/// viewer and its size counts: with what the runtime adds it fits 256 bytes.
+#[derive(Debug)]
+pub struct Attendance<P> {
+    subscription: Subscription,
+    ear: Ear,
+    record: Option<SocketRecord>,
+    _place: P,
+}
+
 /// What one viewer has said that is not understood yet.
+#[derive(Debug)]
 struct Ear {
     decoder: Decoder,
     /// The viewer broke the protocol: what it says after that has no meaning.
-    deaf: bool,
     /// Bytes that wait while the viewer does not read its answers; at most one read.
-    held: Vec<u8>,
+    held: Box<[u8]>,
+    deaf: bool,
+    begun: bool,
 }
 
 impl fmt::Debug for Viewer {
@@ -64,7 +76,8 @@ impl Inner {
     /// The socket is gone; a close that was under way is how it ended.
     fn lose(&mut self, error: &io::Error) {
         let farewell = self.seat.farewell().cloned();
-        self.cut = Some(farewell.unwrap_or_else(|| Farewell::dropped(format!("the socket failed: {error}"))));
+        let farewell = farewell.unwrap_or_else(|| Farewell::dropped(format!("the socket failed: {error}")));
+        self.cut = Some(Box::new(farewell));
     }
 }
 
@@ -94,7 +107,13 @@ impl Viewer {
         });
         let after = inner.seat.tally();
         self.settle(inner, flow);
-        Tally { messages: after.messages - before.messages, bytes: after.bytes - before.bytes }
+        after.since(before)
+    }
+
+    /// As [`advance`](Viewer::advance), outside of the roster's walk, which counts what it sends by itself.
+    fn go_on(&self, now: Instant) {
+        let tally = self.advance(now);
+        self.inner.borrow().seat.count(tally);
     }
 
     /// Whether the roster's walk can pass it by: it is woken when the peer takes more.
@@ -103,24 +122,32 @@ impl Viewer {
         self.blocked.get()
     }
 
+    /// The log has gone on while the peer takes nothing. Gives whether that brought a deadline.
+    pub fn fall_back(&self, now: Instant) -> bool {
+        !self.over.get() && self.inner.borrow_mut().seat.fall_back(now)
+    }
+
     /// Does what has fallen due.
     pub fn on_time(&self, now: Instant) {
+        if self.over.get() {
+            return;
+        }
         let mut inner = self.inner.borrow_mut();
         if let Some(farewell) = inner.seat.on_time(now) {
-            inner.cut = Some(farewell);
+            inner.cut = Some(Box::new(farewell));
             drop(inner);
             return self.end();
         }
         drop(inner);
         if !self.blocked.get() {
-            self.advance(now);
+            self.go_on(now);
         }
     }
 
     pub fn close(&self, code: CloseCode, reason: &str, now: Instant) {
         self.inner.borrow_mut().seat.close(code, reason, now);
         if !self.blocked.get() {
-            self.advance(now);
+            self.go_on(now);
         }
     }
 
@@ -134,9 +161,23 @@ impl Viewer {
     pub fn cut(&self, reason: &str) {
         // A panic may have come from within: what it borrowed is free again by now.
         if let Ok(mut inner) = self.inner.try_borrow_mut() {
-            inner.cut.get_or_insert_with(|| Farewell { code: CloseCode::INTERNAL.get(), reason: reason.to_owned() });
+            inner.cut.get_or_insert_with(|| {
+                Box::new(Farewell { code: CloseCode::INTERNAL.get(), reason: reason.to_owned() })
+            });
         }
         self.end();
+    }
+
+    fn is_deaf(&self) -> bool {
+        self.inner.borrow().seat.is_deaf()
+    }
+
+    /// Says goodbye, as far as the peer still listens.
+    fn farewell(&self) -> (Farewell, Tally) {
+        let mut inner = self.inner.borrow_mut();
+        inner.socket.finish();
+        let farewell = inner.cut.take().map(|cut| *cut).or_else(|| inner.seat.farewell().cloned());
+        (farewell.unwrap_or_else(|| Farewell::dropped("unknown")), inner.seat.tally())
     }
 
     fn settle(&self, mut inner: RefMut<'_, Inner>, flow: io::Result<Flow>) {
@@ -196,7 +237,7 @@ impl Viewer {
             let mut inner = self.inner.borrow_mut();
             if inner.seat.is_deaf() {
                 drop(inner);
-                self.advance(now);
+                self.go_on(now);
                 if self.inner.borrow().seat.is_deaf() || self.over.get() {
                     return before - bytes.len();
                 }
@@ -232,36 +273,88 @@ impl Viewer {
 
     fn take_in(&self, ear: &mut Ear, bytes: &mut [u8], now: Instant) {
         let taken = self.hear(ear, bytes, now);
-        ear.held = bytes[taken..].to_vec();
+        ear.held = bytes[taken..].into();
         if !self.blocked.get() {
-            self.advance(now);
+            self.go_on(now);
         }
     }
 }
 
-/// Hears one viewer until it ends. `early` is what it said before it was seated.
-pub async fn attend(subscription: Subscription, decoder: Decoder, early: Bytes) -> (Farewell, Tally) {
-    let viewer = Rc::clone(subscription.viewer());
-    let mut ear = Ear { decoder, deaf: false, held: early.to_vec() };
-    viewer.advance(Instant::now());
-    loop {
-        if !ear.held.is_empty() && !viewer.inner.borrow().seat.is_deaf() && !viewer.over.get() {
-            let mut held = std::mem::take(&mut ear.held);
-            viewer.take_in(&mut ear, &mut held, Instant::now());
-            subscription.rearm();
-            continue;
-        }
-        match poll_fn(|cx| viewer.poll(cx)).await {
-            Event::Over => break,
-            Event::Writable => drop(viewer.advance(Instant::now())),
-            Event::Readable => {
-                subscription.with_scratch(limits::READ_SIZE, |scratch| viewer.read(&mut ear, scratch, Instant::now()));
-            }
-        }
-        subscription.rearm();
+impl<P> Attendance<P> {
+    /// `early` is what the viewer said before it was seated.
+    #[must_use]
+    pub fn new(subscription: Subscription, decoder: Decoder, early: Box<[u8]>, record: SocketRecord, place: P) -> Self {
+        let ear = Ear { decoder, held: early, deaf: false, begun: false };
+        Attendance { subscription, ear, record: Some(record), _place: place }
     }
-    let mut inner = viewer.inner.borrow_mut();
-    inner.socket.finish();
-    let farewell = inner.cut.take().or_else(|| inner.seat.farewell().cloned());
-    (farewell.unwrap_or_else(|| Farewell::dropped("unknown")), inner.seat.tally())
+
+    fn viewer(&self) -> &Viewer {
+        self.subscription.viewer()
+    }
+
+    /// Hears what was held back, once the viewer reads its answers again.
+    fn hear_held(&mut self) -> bool {
+        if self.ear.held.is_empty() || self.viewer().is_deaf() || self.viewer().over.get() {
+            return false;
+        }
+        let mut held = std::mem::take(&mut self.ear.held);
+        self.subscription.viewer().take_in(&mut self.ear, &mut held, Instant::now());
+        true
+    }
+
+    /// Gives whether the viewer has ended.
+    fn take(&mut self, event: Event) -> bool {
+        let Attendance { subscription, ear, .. } = self;
+        match event {
+            Event::Over => return true,
+            Event::Writable => subscription.viewer().go_on(Instant::now()),
+            Event::Readable => subscription.with_scratch(limits::READ_SIZE, |scratch| {
+                subscription.viewer().read(ear, scratch, Instant::now());
+            }),
+        }
+        false
+    }
+
+    fn end(&mut self) {
+        let (farewell, tally) = self.viewer().farewell();
+        if let Some(record) = self.record.take() {
+            record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
+        }
+    }
+}
+
+/// Completes when the viewer has ended and that is on record.
+impl<P: Unpin> Future for Attendance<P> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !std::mem::replace(&mut self.ear.begun, true) {
+            self.viewer().go_on(Instant::now());
+        }
+        loop {
+            if !self.hear_held() {
+                let event = ready!(self.viewer().poll(cx));
+                if self.take(event) {
+                    self.end();
+                    return Poll::Ready(());
+                }
+            }
+            self.subscription.rearm();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Attendance;
+
+    #[test]
+    fn what_is_kept_of_each_viewer_is_small() {
+        // Two shared counters are a connection's place.
+        let attendance = size_of::<Attendance<(Arc<()>, Arc<()>)>>();
+        assert!(attendance <= 144, "{attendance}");
+        assert!(size_of::<super::Viewer>() <= 256, "{}", size_of::<super::Viewer>());
+    }
 }

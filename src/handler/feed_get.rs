@@ -36,7 +36,7 @@ pub fn answer(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<B
     let wanted = wanted(&log, &audience, query.last);
     let Some(newest) = wanted.last() else { return uncached(respond::empty(StatusCode::NO_CONTENT)) };
     let many = query.last.is_some() || feed.options().normalize.key.is_some();
-    let etag = etag(&feed.id(newest.seq()), &audience, query.last);
+    let etag = etag(&feed.id(newest.seq()), &wanted, &audience, many);
     let mut response = if headers::none_match_names(&parts.headers, &etag) {
         respond::empty(StatusCode::NOT_MODIFIED)
     } else {
@@ -73,10 +73,13 @@ fn array(messages: &[&Message], audience: &Audience) -> Bytes {
     text.into()
 }
 
-/// Names the newest message and everything that the answer's bytes depend on beside it.
-fn etag(id: &str, audience: &Audience, last: Option<usize>) -> String {
+/// Names the newest message and everything that the answer's bytes depend on beside it: what else is told, and how.
+fn etag(id: &str, told: &[&Message], audience: &Audience, many: bool) -> String {
     let mut hasher = DefaultHasher::new();
-    (audience.shape(), audience.selection(), last).hash(&mut hasher);
+    (audience.shape(), audience.selection(), many).hash(&mut hasher);
+    if many {
+        told.iter().for_each(|message| message.seq().hash(&mut hasher));
+    }
     format!("\"{id}-{:x}\"", hasher.finish())
 }
 

@@ -40,6 +40,8 @@ struct Events {
     tick: Option<(Instant, Duration)>,
     greeted: bool,
     spoken: Instant,
+    /// Its turn to leave, once a drain has begun.
+    leave: Option<Instant>,
 }
 
 /// Answers with the stream.
@@ -67,6 +69,7 @@ pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Bod
         tick: every.map(|every| (now + every, every)),
         greeted: false,
         spoken: now,
+        leave: None,
     };
     let pieces = stream::unfold(events, |mut events| async { Some((events.next().await?, events)) });
     let mut response = respond::empty(StatusCode::OK);
@@ -82,7 +85,7 @@ pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Bod
 /// After the event that the client saw last, where this process sent it.
 fn resume(roster: &Roster, parts: &Parts) -> Option<Cursor> {
     let id = parts.headers.get("last-event-id")?.to_str().ok()?;
-    Cursor::after(&roster.log(), roster.feed().seq_of(id)?)
+    Some(Cursor::after(&roster.log(), roster.feed().seq_of(id)?))
 }
 
 impl Events {
@@ -97,6 +100,9 @@ impl Events {
         let roster = Rc::clone(&self.roster);
         loop {
             let now = Instant::now();
+            if self.leave.is_some_and(|leave| leave <= now) {
+                return None;
+            }
             match self.read() {
                 Read::Piece(piece) => {
                     self.spoken = now;
@@ -115,7 +121,8 @@ impl Events {
                     self.spoken = Instant::now();
                     return Some(Bytes::from_static(b": keepalive\n\n"));
                 }
-                () = roster.leave_in_turn() => return None,
+                () = roster.draining(), if self.leave.is_none() => self.leave = Some(roster.turn_to_leave()),
+                () = sleep_until(self.leave.unwrap_or(now)), if self.leave.is_some() => {}
             }
         }
     }

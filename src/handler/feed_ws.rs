@@ -19,10 +19,12 @@ use crate::feed::roster::Roster;
 use crate::feed::seat::{Farewell, Seat, Tally, Wish};
 use crate::feed::select;
 use crate::feed::socket::Socket;
-use crate::feed::viewer::{self, Viewer};
+use crate::feed::viewer::{Attendance, Viewer};
 use crate::limits;
 use crate::message::{Body, respond};
+use crate::net::clock::InFlight;
 use crate::net::stream::{Io, Stream};
+use crate::shutdown::Tasks;
 use crate::telemetry::SocketRecord;
 use crate::ws::{Decoder, handshake};
 
@@ -39,39 +41,67 @@ pub fn open(
         Ok(agreed) => agreed,
         Err(refusal) => return (*refusal, false),
     };
-    let record = SocketRecord::open(call.access, call.meters, call.peer.client, parts.uri.path());
+    let record = SocketRecord::open(call.access, call.meters, call.asked.peer.client, parts.uri.path());
     let (roster, delivery) = (Rc::clone(roster), door.delivery.clone());
-    let http2 = (parts.version == Version::HTTP_2).then(|| call.in_flight.clone());
-    call.tasks.spawn_small(async move {
-        // Boxed: what it takes to get here is not kept for as long as the socket is open.
-        let upgraded = Box::pin(upgrade).await;
-        let (farewell, tally) = match upgraded {
-            Err(error) => (Farewell::dropped(format!("the upgrade failed: {error}")), Tally::default()),
-            Ok(upgraded) => {
-                let decoder = Decoder::new(limits::MESSAGE_SIZE, wish.deflate);
-                let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
-                drop(wish);
-                match http2 {
-                    None => attend_raw(upgraded, roster, seat, decoder).await,
-                    Some(_in_flight) => Box::pin(pull::attend(TokioIo::new(upgraded), roster, seat, decoder)).await,
-                }
+    let http2 = (parts.version == Version::HTTP_2).then(|| call.asked.in_flight.clone());
+    let tasks = call.tasks.clone();
+    let work = async move {
+        let upgraded = match upgrade.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => {
+                return end(record, &Farewell::dropped(format!("the upgrade failed: {error}")), Tally::default());
             }
         };
-        record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
-    });
+        let decoder = Decoder::new(limits::MESSAGE_SIZE, wish.deflate);
+        let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
+        match http2 {
+            None => attend_raw(upgraded, &roster, seat, decoder, record, &tasks),
+            Some(in_flight) => attend_stream(upgraded, roster, seat, decoder, record, in_flight).await,
+        }
+    };
+    match parts.version {
+        Version::HTTP_2 => call.tasks.spawn_small(work),
+        _ => call.asked.after.set(work),
+    }
     (answer, true)
 }
 
-async fn attend_raw(upgraded: Upgraded, roster: Rc<Roster>, seat: Seat, decoder: Decoder) -> (Farewell, Tally) {
-    let (socket, early, _permit) = match upgraded.downcast::<TokioIo<Stream>>() {
-        Ok(parts) => {
-            let (io, unread, permit) = parts.io.into_inner().into_parts();
-            (socket(io), join(parts.read_buf, unread), permit)
-        }
-        Err(_) => return (Farewell::dropped("the connection is not one of ours"), Tally::default()),
+/// Seats the viewer on its raw socket, with a task of its own: this one's size is not kept for as long as it stays.
+fn attend_raw(
+    upgraded: Upgraded,
+    roster: &Rc<Roster>,
+    seat: Seat,
+    decoder: Decoder,
+    record: SocketRecord,
+    tasks: &Tasks,
+) {
+    let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else {
+        return end(record, &Farewell::dropped("the connection is not one of ours"), Tally::default());
     };
-    let subscription = roster.subscribe(Viewer::new(seat, socket));
-    viewer::attend(subscription, decoder, early).await
+    let (io, unread, permit) = parts.io.into_inner().into_parts();
+    let subscription = roster.subscribe(Viewer::new(seat, socket(io)));
+    let early = join(parts.read_buf, unread);
+    tasks.spawn_small(Attendance::new(subscription, decoder, early, record, permit));
+}
+
+fn end(record: SocketRecord, farewell: &Farewell, tally: Tally) {
+    record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
+}
+
+async fn attend_stream(
+    upgraded: Upgraded,
+    roster: Rc<Roster>,
+    seat: Seat,
+    decoder: Decoder,
+    record: SocketRecord,
+    in_flight: InFlight,
+) {
+    let mut io = TokioIo::new(upgraded);
+    let (farewell, tally) = pull::attend(&mut io, Rc::clone(&roster), seat, decoder).await;
+    end(record, &farewell, tally);
+    // What is left of the stream keeps the connection no longer than an idle one.
+    drop(in_flight);
+    pull::let_go(io, &roster).await;
 }
 
 fn socket(io: Io) -> Socket {
@@ -84,9 +114,9 @@ fn socket(io: Io) -> Socket {
     }
 }
 
-/// What hyper read ahead, then what was never given to it.
-fn join(read: Bytes, unread: Bytes) -> Bytes {
-    if unread.is_empty() { read } else { [read, unread].concat().into() }
+/// What hyper read ahead, then what was never given to it. A copy: hyper's buffer would be kept whole for it.
+fn join(read: Bytes, unread: Bytes) -> Box<[u8]> {
+    [read, unread].concat().into()
 }
 
 /// The answer that opens the socket and what the viewer asked for, or the answer that refuses it.

@@ -12,8 +12,7 @@ use hyper::body::Incoming;
 
 use crate::feed::roster::Roster;
 use crate::message::{Body, headers};
-use crate::net::Peer;
-use crate::net::clock::InFlight;
+use crate::net::connection::Asked;
 use crate::shutdown::Tasks;
 use crate::telemetry::{AccessLog, RouteMeters};
 use crate::ws;
@@ -48,8 +47,7 @@ pub struct FeedDoor {
 /// What a handler is given beside the request.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    pub peer: Peer,
-    pub in_flight: &'a InFlight,
+    pub asked: &'a Asked<'a>,
     pub rosters: &'a Rosters,
     pub tasks: &'a Tasks,
     pub access: &'a AccessLog,

@@ -3,8 +3,9 @@
 //! Owns: the shape of a problem (RFC 9457). Never: puts into one what only a log should say.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
+use http_body::Body as _;
 use serde_json::json;
 
 use super::Body;
@@ -28,6 +29,16 @@ pub fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
     response
+}
+
+/// The head of `response` alone, as HEAD asks for it: over HTTP/2 hyper would send the body.
+#[must_use]
+pub fn head_only(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        parts.headers.insert(CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(parts, Body::Empty)
 }
 
 /// `application/problem+json`: what is wrong and what to do instead, for whoever sent the request.

@@ -24,9 +24,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::after::After;
 use super::clock::{Clock, Expired, InFlight};
 use super::listener::Accepted;
-use super::permit::ConnectionPermit;
+use super::permit::Place;
 use super::stream::{self, Io, Stream};
 use super::{Limits, Peer};
 use crate::limits;
@@ -41,17 +42,22 @@ pub struct Edge {
     pub limits: Arc<Limits>,
 }
 
+/// A request's connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub peer: Peer,
+    /// Counts the request; what becomes a stream of its own keeps a clone.
+    pub in_flight: &'a InFlight,
+    /// Run when an HTTP/1.1 connection was upgraded, or has ended.
+    pub after: &'a After,
+}
+
 /// Answers requests.
 pub trait Answer: 'static {
     type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
 
-    /// Answers one request. `in_flight` counts it; one that becomes a stream of its own keeps a clone.
-    fn answer(
-        &self,
-        peer: Peer,
-        in_flight: &InFlight,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Response<Self::Body>>;
+    /// Answers one request.
+    fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>>;
 }
 
 /// The connection's first bytes.
@@ -65,8 +71,9 @@ enum Protocol {
 }
 
 /// Serves one connection until it ends, is upgraded, or everything drains.
-pub async fn serve<A: Answer>(accepted: Accepted, permit: ConnectionPermit, edge: Edge, tasks: Tasks, answer: Rc<A>) {
-    let peer = Peer::new(accepted.addr, edge.tls.is_some(), permit.is_over_cap());
+pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, tasks: Tasks, answer: Rc<A>) {
+    let Place { permit, over_cap } = place;
+    let peer = Peer::new(accepted.addr, edge.tls.is_some(), over_cap);
     let deadline = accepted.at + edge.limits.header_timeout;
     let opened = timeout_at(deadline, open(accepted.socket, &edge)).await;
     let (io, early, protocol) = match opened {
@@ -77,10 +84,12 @@ pub async fn serve<A: Answer>(accepted: Accepted, permit: ConnectionPermit, edge
     };
     let clock = Arc::new(Clock::new(accepted.at, matches!(protocol, Protocol::Http2)));
     let stream = TokioIo::new(Stream::new(io, early, Arc::clone(&clock), permit));
+    let after = Rc::new(After::default());
     let service = service_fn(|request: Request<Incoming>| {
-        let (in_flight, answer) = (clock.begin(request.body().is_end_stream()), Rc::clone(&answer));
+        let in_flight = clock.begin(request.body().is_end_stream());
+        let (answer, after) = (Rc::clone(&answer), Rc::clone(&after));
         async move {
-            let response = answer.answer(peer, &in_flight, request).await;
+            let response = answer.answer(&Asked { peer, in_flight: &in_flight, after: &after }, request).await;
             if response.body().size_hint().exact().is_none() {
                 in_flight.streams();
             }
@@ -102,6 +111,7 @@ pub async fn serve<A: Answer>(accepted: Accepted, permit: ConnectionPermit, edge
             drive(connection, |c| c.graceful_shutdown(), &clock, &edge.limits, &tasks).await
         }
     };
+    after.run().await;
     if let Err(reason) = outcome {
         complain(peer, &reason);
     }

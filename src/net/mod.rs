@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub mod after;
 pub mod clock;
 pub mod connection;
 pub mod listener;

@@ -25,7 +25,14 @@ pub type Load = Arc<AtomicUsize>;
 pub struct ConnectionPermit {
     connections: Arc<Connections>,
     load: Load,
-    over_cap: bool,
+}
+
+/// A connection's permit as it is given.
+#[derive(Debug)]
+pub struct Place {
+    pub permit: ConnectionPermit,
+    /// Beyond the cap: it is there to be refused.
+    pub over_cap: bool,
 }
 
 impl Connections {
@@ -39,8 +46,8 @@ impl Connections {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// A place on the worker with this `load`. A few more than the cap get one, to be told; `None` beyond those.
-    pub fn admit(self: &Arc<Self>, load: &Load) -> Option<ConnectionPermit> {
+    /// A place on the worker with this `load`; `None` beyond the cap and the few that are let in to be told so.
+    pub fn admit(self: &Arc<Self>, load: &Load) -> Option<Place> {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         if before >= self.cap + limits::REFUSED_CONNECTIONS {
             self.open.fetch_sub(1, Ordering::Relaxed);
@@ -48,15 +55,8 @@ impl Connections {
         }
         load.fetch_add(1, Ordering::Relaxed);
         self.gauge.inc();
-        Some(ConnectionPermit { connections: Arc::clone(self), load: Arc::clone(load), over_cap: before >= self.cap })
-    }
-}
-
-impl ConnectionPermit {
-    /// Beyond the cap: it is there to be refused.
-    #[must_use]
-    pub fn is_over_cap(&self) -> bool {
-        self.over_cap
+        let permit = ConnectionPermit { connections: Arc::clone(self), load: Arc::clone(load) };
+        Some(Place { permit, over_cap: before >= self.cap })
     }
 }
 
@@ -83,10 +83,10 @@ mod tests {
         let connections = Arc::new(Connections::new(2, Gauge::default()));
         let load = Load::default();
         let permits: Vec<_> = (0..2 + limits::REFUSED_CONNECTIONS).filter_map(|_| connections.admit(&load)).collect();
-        assert_eq!(permits.iter().filter(|permit| permit.is_over_cap()).count(), limits::REFUSED_CONNECTIONS);
+        assert_eq!(permits.iter().filter(|place| place.over_cap).count(), limits::REFUSED_CONNECTIONS);
         assert!(connections.admit(&load).is_none());
         drop(permits);
         assert_eq!((connections.open(), load.load(Ordering::Relaxed)), (0, 0));
-        assert!(connections.admit(&load).is_some_and(|permit| !permit.is_over_cap()));
+        assert!(connections.admit(&load).is_some_and(|place| !place.over_cap));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::header::HOST;
 use http::uri::Authority;
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -15,10 +15,8 @@ use super::failure::Failure;
 use super::table::{Route, Table};
 use crate::guard::{self, Denied, Visit};
 use crate::handler::{self, Call, Rosters};
-use crate::message::{Body, headers};
-use crate::net::Peer;
-use crate::net::clock::InFlight;
-use crate::net::connection::Answer;
+use crate::message::{Body, headers, respond};
+use crate::net::connection::{Answer, Asked};
 use crate::shutdown::Tasks;
 use crate::telemetry::access::{Entry, Outcome};
 use crate::telemetry::{AccessLog, Metrics, RouteMeters};
@@ -53,8 +51,8 @@ impl Service {
         Service { shared, rosters, tasks }
     }
 
-    fn route(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>, table: &Table) -> Answered {
-        if peer.over_cap {
+    fn route(&self, asked: &Asked<'_>, request: Request<Incoming>, table: &Table) -> Answered {
+        if asked.peer.over_cap {
             return self.fail(&Failure::Denied(&self.shared.unrouted, Denied::OverCap));
         }
         let Some(authority) = one_host(&request) else { return self.fail(&Failure::NoHost) };
@@ -64,17 +62,16 @@ impl Service {
         let (parts, body) = request.into_parts();
         let lasting = handler::is_lasting(&route.handler, &parts);
         let draining = self.tasks.stages().is_draining();
-        let visit = Visit { request: &parts, authority: &authority, secure: peer.secure, lasting, draining };
+        let visit = Visit { request: &parts, authority: &authority, secure: asked.peer.secure, lasting, draining };
         if let Err(denied) = guard::admit(&visit, &route.origins) {
             return Answered::plain(Failure::Denied(&route.meters, denied).answer(), &route.meters);
         }
-        self.handle(peer, in_flight, Request::from_parts(parts, body), route)
+        self.handle(asked, Request::from_parts(parts, body), route)
     }
 
-    fn handle(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>, route: &Route) -> Answered {
+    fn handle(&self, asked: &Asked<'_>, request: Request<Incoming>, route: &Route) -> Answered {
         let call = Call {
-            peer,
-            in_flight,
+            asked,
             rosters: &self.rosters,
             tasks: &self.tasks,
             access: &self.shared.access,
@@ -92,19 +89,22 @@ impl Service {
 impl Answer for Service {
     type Body = Body;
 
-    async fn answer(&self, peer: Peer, in_flight: &InFlight, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
         let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let mut answered = self.route(peer, in_flight, request, &self.shared.table.load());
+        let mut answered = self.route(asked, request, &self.shared.table.load());
         headers::finish(answered.response.headers_mut());
         let (status, took) = (answered.response.status().as_u16(), began.elapsed());
         if answered.upgraded {
             answered.meters.upgraded(status);
             return answered.response;
         }
+        if method == Method::HEAD {
+            answered.response = respond::head_only(answered.response);
+        }
         answered.meters.answered(status, took.as_secs_f64());
         self.shared.access.write(&Entry {
-            client: peer.client,
+            client: asked.peer.client,
             method: method.as_str(),
             path: &path,
             route: answered.meters.route(),

@@ -18,10 +18,13 @@ use crate::limits;
 
 /// Where lines go; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct AccessLog {
+pub struct AccessLog(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     lines: Option<SyncSender<String>>,
     format: LogFormat,
-    dropped: Arc<AtomicU64>,
+    dropped: AtomicU64,
 }
 
 /// What one line says.
@@ -49,29 +52,29 @@ impl AccessLog {
     /// # Errors
     /// When no thread can be had.
     pub fn start(options: LogOptions) -> io::Result<AccessLog> {
-        let dropped = Arc::new(AtomicU64::new(0));
+        let to = |lines| AccessLog(Arc::new(Inner { lines, format: options.format, dropped: AtomicU64::new(0) }));
         if !options.access {
-            return Ok(AccessLog { lines: None, format: options.format, dropped });
+            return Ok(to(None));
         }
         let (sender, receiver) = sync_channel(limits::ACCESS_LINES);
         std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write(&receiver))?;
-        Ok(AccessLog { lines: Some(sender), format: options.format, dropped })
+        Ok(to(Some(sender)))
     }
 
     /// Lines that did not fit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.0.dropped.load(Ordering::Relaxed)
     }
 
     pub fn write(&self, entry: &Entry<'_>) {
-        let Some(lines) = &self.lines else { return };
-        let line = match self.format {
+        let Some(lines) = &self.0.lines else { return };
+        let line = match self.0.format {
             LogFormat::Text => entry.text(),
             LogFormat::Json => entry.json(),
         };
         if lines.try_send(line).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

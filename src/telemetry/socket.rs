@@ -3,7 +3,7 @@
 //! Owns: the count of open sockets of its route. Never: says anything of a socket that did not open.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,7 +18,8 @@ pub struct SocketRecord {
     meters: Arc<RouteMeters>,
     client: IpAddr,
     path: Box<str>,
-    since: Instant,
+    /// Milliseconds after [`START`]: there is one of these a socket.
+    since: u64,
 }
 
 impl SocketRecord {
@@ -26,13 +27,13 @@ impl SocketRecord {
     pub fn open(access: &AccessLog, meters: &Arc<RouteMeters>, client: IpAddr, path: &str) -> SocketRecord {
         meters.sockets.inc();
         let (access, meters) = (access.clone(), Arc::clone(meters));
-        SocketRecord { access, meters, client, path: path.into(), since: Instant::now() }
+        SocketRecord { access, meters, client, path: path.into(), since: now() }
     }
 
     /// It ended with this close code; `messages` and `bytes` went out over it.
     pub fn closed(self, code: u16, reason: &str, messages: u64, bytes: u64) {
         self.meters.closed(code);
-        let took: Duration = self.since.elapsed();
+        let took = Duration::from_millis(now().saturating_sub(self.since));
         self.access.write(&Entry {
             client: self.client,
             method: "WEBSOCKET",
@@ -48,4 +49,10 @@ impl Drop for SocketRecord {
     fn drop(&mut self) {
         self.meters.sockets.dec();
     }
+}
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn now() -> u64 {
+    u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -27,7 +27,8 @@ pub type Control = Bytes;
 /// Decodes what one client sends.
 #[derive(Debug)]
 pub struct Decoder {
-    max_message: usize,
+    /// Beside the flag it makes a decoder a third smaller than a `usize` would.
+    max_message: u32,
     deflate: bool,
     partial: Option<Box<Partial>>,
 }
@@ -57,11 +58,15 @@ struct Frame {
 }
 
 impl Decoder {
-    /// For messages of at most `max_message` bytes, inflated (a deflated one may be an eighth longer on the wire);
+    /// For messages of at most `max_message` bytes (4 GiB at most), inflated (a deflated one may be an eighth longer on the wire);
     /// `deflate` as it was negotiated.
     #[must_use]
     pub fn new(max_message: usize, deflate: bool) -> Decoder {
-        Decoder { max_message, deflate, partial: None }
+        Decoder { max_message: u32::try_from(max_message).unwrap_or(u32::MAX), deflate, partial: None }
+    }
+
+    fn max_message(&self) -> usize {
+        usize::try_from(self.max_message).unwrap_or(usize::MAX)
     }
 
     /// The next whole message, its bytes taken off `input` (and unmasked there). `None` once all of `input` is used up:
@@ -80,7 +85,7 @@ impl Decoder {
             return Ok(Some(message));
         }
         let mut partial = self.partial.take().unwrap_or_default();
-        let message = partial.advance(input, self.max_message, self.deflate)?;
+        let message = partial.advance(input, self.max_message(), self.deflate)?;
         if !partial.is_idle() {
             self.partial = Some(partial);
         }
@@ -112,7 +117,7 @@ impl Decoder {
         if !head.fin || head.opcode == OpCode::Continuation {
             return Ok(None);
         }
-        let kind = check(&head, None, self.max_message, self.deflate)?;
+        let kind = check(&head, None, self.max_message(), self.deflate)?;
         let end = usize::try_from(head.len).ok().and_then(|len| size.checked_add(len));
         let Some(end) = end.filter(|&end| end <= input.len()) else { return Ok(None) };
         let payload = take(input, end).get_mut(size..).unwrap_or_default();
@@ -121,8 +126,8 @@ impl Decoder {
             None => control(head.opcode, payload).map(Some),
             Some(kind) => {
                 let mut message = Assembly::new(kind, head.rsv1);
-                message.push(payload, self.max_message)?;
-                message.finish(self.max_message).map(Some)
+                message.push(payload, self.max_message())?;
+                message.finish(self.max_message()).map(Some)
             }
         }
     }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use flate2::{Compress, Compression, FlushCompress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::frames::{CLOSE, KEY, PING, PONG, RawSocket, TEXT, head, masked, upgrade};
+use crate::support::raw_ws::{CLOSE, KEY, PING, PONG, RawSocket, TEXT, head, masked, upgrade};
 use crate::support::{Instance, RawHttp, WsClient, post_json};
 
 /// A plain listener, one over TLS, a feed, and short deadlines.
@@ -434,7 +434,7 @@ async fn what_is_no_command_is_answered_with_an_error_and_the_socket_stays() {
 #[tokio::test]
 async fn frames_in_an_http2_stream_are_held_to_the_same_rules() {
     let instance = Instance::start(&SHORT.replacen("127.0.0.1:0\"", "127.0.0.1:0\"\nwebsocket_h2 = true", 1)).await;
-    let client = crate::support::h2::Client::connect(instance.address()).await;
+    let client = crate::support::raw_h2::Client::connect(instance.address()).await;
     let mut bystander = client.websocket("/events").await;
     assert_eq!(bystander.frame().await.0, 0x80 | TEXT);
     for (bytes, code) in [

@@ -6,8 +6,8 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::frames::RawSocket;
-use crate::support::h2::Client;
+use crate::support::raw_h2::Client;
+use crate::support::raw_ws::RawSocket;
 use crate::support::{DEADLINE, Instance, RawHttp, SseClient, WsClient, get, post_json, until, within};
 
 const BODY: &str = r#"
@@ -129,7 +129,7 @@ async fn while_it_drains_it_is_not_ready_and_takes_nothing_new() {
     let refused = || async { tokio::net::TcpStream::connect(instance.address()).await.is_err().then_some(()) };
     until("new connections to be refused", refused).await;
     // One that was accepted before, and had said nothing yet, is ended or told.
-    let upgrade = crate::support::frames::upgrade(instance.address(), "/events", &[]);
+    let upgrade = crate::support::raw_ws::upgrade(instance.address(), "/events", &[]);
     let _ = tokio::io::AsyncWriteExt::write_all(&mut early.stream, upgrade.as_bytes()).await;
     let answer = String::from_utf8_lossy(&early.rest().await).into_owned();
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503 "), "{answer}");

@@ -9,9 +9,9 @@ use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::support::frames::{RawSocket, upgrade};
-use crate::support::h2::Client;
 use crate::support::instance::{binary, run};
+use crate::support::raw_h2::Client;
+use crate::support::raw_ws::{RawSocket, upgrade};
 use crate::support::{Instance, RawHttp, SseClient, WsClient, get, post_json, request, tls, until, within};
 
 const PLAIN: &str = r#"
@@ -134,7 +134,7 @@ async fn pipelined_requests_are_answered_in_order() {
         assert!(head.starts_with(&format!("http/1.1 {status} ")) && !body.is_empty(), "{head}");
     }
     // An upgrade may be pipelined behind a request, and frames behind the upgrade.
-    let frames = crate::support::frames::masked(0x81, br#"{"type":"ping"}"#);
+    let frames = crate::support::raw_ws::masked(0x81, br#"{"type":"ping"}"#);
     let upgrade = upgrade(instance.address(), "/events", &[]);
     raw.send(&[requests[0].as_bytes(), upgrade.as_bytes(), &frames].concat()).await;
     assert!(answer(&mut raw).await.0.starts_with("http/1.1 200 "));

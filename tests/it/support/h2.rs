@@ -1,139 +1,175 @@
-//! A client of HTTP/2 over a plain connection, with WebSockets by extended CONNECT (RFC 8441).
+//! An HTTP/2 client by the h2 crate: requests, and WebSockets by extended CONNECT (RFC 8441).
 
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
-use http::{Method, Request};
-use tokio::io::{AsyncRead, AsyncWrite};
+use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::frames::CLOSE;
-use super::within;
+use super::ws::{Io, tls};
+use super::{WsClient, within};
 
-pub struct Client {
+pub struct H2Client {
     requests: SendRequest<Bytes>,
     authority: String,
-    /// How the connection ends.
-    pub ending: tokio::task::JoinHandle<Result<(), h2::Error>>,
-    pub pings: Option<h2::PingPong>,
+    /// The server's SETTINGS allow extended CONNECT.
+    pub offers_websocket: bool,
+    /// Completes when the connection has ended, with why.
+    pub connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
 }
 
-pub struct Socket {
-    sending: SendStream<Bytes>,
-    receiving: RecvStream,
-    seen: Vec<u8>,
-}
-
-impl Client {
-    pub async fn connect(address: SocketAddr) -> Client {
+impl H2Client {
+    /// With prior knowledge, over plain TCP.
+    pub async fn connect(address: SocketAddr) -> H2Client {
         let stream = TcpStream::connect(address).await.expect("the listener accepts");
-        Client::over(stream, &address.to_string()).await
+        H2Client::over(Box::new(stream), address.to_string()).await
     }
 
-    pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, authority: &str) -> Client {
-        let (requests, mut connection) = h2::client::handshake(stream).await.expect("HTTP/2");
-        let pings = connection.ping_pong();
-        let ending = tokio::spawn(connection);
-        let requests = within("HTTP/2", requests.ready()).await.expect("HTTP/2");
-        Client { requests, authority: authority.to_owned(), ending, pings }
+    /// By ALPN, whatever the certificate.
+    pub async fn connect_tls(address: SocketAddr) -> H2Client {
+        let stream = tls(address, &["h2"]).await;
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        H2Client::over(Box::new(stream), format!("localhost:{}", address.port())).await
     }
 
-    fn request(&self, method: Method, path: &str) -> http::request::Builder {
-        Request::builder().method(method).uri(format!("http://{}{path}", self.authority))
+    async fn over(stream: Box<dyn Io>, authority: String) -> H2Client {
+        // As browsers do: a stream that is not read leaves the others room.
+        let (requests, mut connection) = h2::client::Builder::new()
+            .initial_connection_window_size(4 << 20)
+            .handshake::<_, Bytes>(stream)
+            .await
+            .expect("HTTP/2");
+        // The server's SETTINGS are its first frame: whoever has its pong has them.
+        let mut pings = connection.ping_pong().expect("the first to ask");
+        let mut pong = Box::pin(pings.ping(h2::Ping::opaque()));
+        within(
+            "the server's SETTINGS",
+            std::future::poll_fn(|cx| {
+                assert!(Pin::new(&mut connection).poll(cx).is_pending(), "the connection ended");
+                pong.as_mut().poll(cx)
+            }),
+        )
+        .await
+        .expect("a pong");
+        drop(pong);
+        let offers_websocket = requests.is_extended_connect_protocol_enabled();
+        H2Client { requests, authority, offers_websocket, connection: tokio::spawn(connection) }
     }
 
-    fn send(&self, request: Request<()>, ends: bool) -> (ResponseFuture, SendStream<Bytes>) {
-        self.requests.clone().send_request(request, ends).expect("the connection is open")
+    /// A whole response.
+    pub async fn get(&self, path: &str) -> Response<Bytes> {
+        self.whole(Request::get(self.uri(path))).await
     }
 
-    /// A response's status and body.
-    pub async fn get(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
-        let request =
-            fields.iter().fold(self.request(Method::GET, path), |request, (name, value)| request.header(*name, *value));
-        let (response, _) = self.send(request.body(()).expect("a request"), true);
-        let response = within("a response", response).await.expect("a response");
-        let (status, mut body) = (response.status().as_u16(), response.into_body());
-        let mut text = Vec::new();
-        while let Some(piece) = within("a body", body.data()).await {
-            text.extend(piece.expect("a body"));
+    pub async fn head(&self, path: &str) -> Response<Bytes> {
+        self.whole(Request::head(self.uri(path))).await
+    }
+
+    async fn whole(&self, request: http::request::Builder) -> Response<Bytes> {
+        let (parts, mut body) = self.open(request, true).await.0.into_parts();
+        let mut whole = Vec::new();
+        while let Some(some) = within("a body", body.data()).await {
+            let some = some.expect("a whole body");
+            body.flow_control().release_capacity(some.len()).expect("released");
+            whole.extend_from_slice(&some);
         }
-        (status, String::from_utf8_lossy(&text).into_owned())
+        Response::from_parts(parts, whole.into())
     }
 
-    /// A response whose body is not read.
-    pub async fn unread(&self, path: &str, fields: &[(&str, &str)]) -> RecvStream {
-        let get = self.request(Method::GET, path);
-        let request = fields.iter().fold(get, |request, (name, value)| request.header(*name, *value));
-        let (response, _) = self.send(request.body(()).expect("a request"), true);
-        within("a response", response).await.expect("a response").into_body()
+    /// A response whose body is read as it comes.
+    pub async fn stream(&self, path: &str, accept: &str) -> Response<RecvStream> {
+        self.open(Request::get(self.uri(path)).header("accept", accept), true).await.0
     }
 
-    /// Opens a WebSocket, once the server has said that it knows how.
-    pub async fn websocket(&self, path: &str) -> Socket {
-        super::until("the extended CONNECT setting", || async {
-            self.requests.is_extended_connect_protocol_enabled().then_some(())
-        })
-        .await;
-        let (response, sending) = self.send(self.connect_request(path), false);
-        let response = within("a response", response).await.expect("a response");
+    /// A socket that tungstenite speaks on.
+    pub async fn websocket(&self, path: &str) -> WsClient {
+        let (response, send) = self.connect_websocket(path, &[]).await;
         assert_eq!(response.status(), 200);
-        Socket { sending, receiving: response.into_body(), seen: Vec::new() }
+        WsClient::opened(Box::new(Tunnel { send, recv: response.into_body(), unread: Bytes::new() })).await
     }
 
-    /// Asks for a WebSocket on a connection that may be about to end.
-    pub async fn try_websocket(&self, path: &str) -> Result<http::Response<RecvStream>, h2::Error> {
-        let (response, _sending) = self.requests.clone().send_request(self.connect_request(path), false)?;
-        within("a response", response).await
+    /// The bare stream of an extended CONNECT, and its response.
+    pub async fn connect_websocket(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (Response<RecvStream>, SendStream<Bytes>) {
+        let mut request = Request::connect(self.uri(path))
+            .extension(Protocol::from("websocket"))
+            .header("sec-websocket-version", "13");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.open(request, false).await
     }
 
-    fn connect_request(&self, path: &str) -> Request<()> {
-        let connect = self.request(Method::CONNECT, path).extension(Protocol::from_static("websocket"));
-        connect.header("sec-websocket-version", "13").body(()).expect("a request")
+    fn uri(&self, path: &str) -> String {
+        format!("http://{}{path}", self.authority)
+    }
+
+    async fn open(&self, request: http::request::Builder, end: bool) -> (Response<RecvStream>, SendStream<Bytes>) {
+        let mut requests = within("room for a stream", self.requests.clone().ready()).await.expect("open");
+        let (response, send): (ResponseFuture, _) =
+            requests.send_request(request.body(()).expect("a request"), end).expect("sent");
+        (within("a response head", response).await.expect("a response"), send)
     }
 }
 
-impl Socket {
-    pub async fn send(&mut self, bytes: &[u8]) {
-        self.sending.send_data(Bytes::copy_from_slice(bytes), false).expect("the stream is open");
-    }
+/// A stream's two directions as one.
+struct Tunnel {
+    send: SendStream<Bytes>,
+    recv: RecvStream,
+    unread: Bytes,
+}
 
-    /// Answers a close, and says no more.
-    pub async fn close(&mut self) {
-        let close = super::frames::masked(0x80 | CLOSE, &1012u16.to_be_bytes());
-        self.sending.send_data(Bytes::from(close), true).expect("the stream is open");
-    }
-
-    /// The next frame: its first byte and its payload.
-    pub async fn frame(&mut self) -> (u8, Vec<u8>) {
-        self.fill(2).await;
-        let (first, size) = (self.seen[0], usize::from(self.seen[1]));
-        let skip = if size == 126 { 4 } else { 2 };
-        self.fill(skip).await;
-        let size = if size == 126 { usize::from(u16::from_be_bytes([self.seen[2], self.seen[3]])) } else { size };
-        self.fill(skip + size).await;
-        let rest = self.seen.split_off(skip + size);
-        let frame = std::mem::replace(&mut self.seen, rest);
-        (first, frame[skip..].to_vec())
-    }
-
-    /// The code of the close that comes; other frames are passed over.
-    pub async fn closed(&mut self) -> u16 {
-        loop {
-            let (first, payload) = self.frame().await;
-            if first == 0x80 | CLOSE {
-                return payload.get(..2).map_or(1005, |code| u16::from_be_bytes([code[0], code[1]]));
+impl AsyncRead for Tunnel {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let tunnel = self.get_mut();
+        while tunnel.unread.is_empty() {
+            match ready!(tunnel.recv.poll_data(cx)) {
+                Some(Ok(some)) => {
+                    tunnel.recv.flow_control().release_capacity(some.len()).map_err(io::Error::other)?;
+                    tunnel.unread = some;
+                }
+                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+                None => return Poll::Ready(Ok(())),
             }
         }
+        let count = tunnel.unread.len().min(buf.remaining());
+        buf.put_slice(&tunnel.unread[..count]);
+        tunnel.unread.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let tunnel = self.get_mut();
+        tunnel.send.reserve_capacity(bytes.len());
+        while tunnel.send.capacity() == 0 {
+            match ready!(tunnel.send.poll_capacity(cx)) {
+                Some(outcome) => drop(outcome.map_err(io::Error::other)?),
+                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            }
+        }
+        let count = bytes.len().min(tunnel.send.capacity());
+        tunnel.send.send_data(Bytes::copy_from_slice(&bytes[..count]), false).map_err(io::Error::other)?;
+        Poll::Ready(Ok(count))
     }
 
-    async fn fill(&mut self, count: usize) {
-        while self.seen.len() < count {
-            let piece = within("data", self.receiving.data()).await.expect("the stream is open").expect("data");
-            let _ = self.receiving.flow_control().release_capacity(piece.len());
-            self.seen.extend(piece);
-        }
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.get_mut().send.send_data(Bytes::new(), true).map_err(io::Error::other))
     }
 }

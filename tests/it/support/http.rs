@@ -12,6 +12,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    pub fn new(head: String, body: Vec<u8>) -> Reply {
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+        Reply { status, head, body }
+    }
+
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
@@ -53,7 +58,6 @@ pub async fn request(address: SocketAddr, method: &str, path: &str, headers: &[(
     text.push_str(body);
     raw.send(text.as_bytes()).await;
     let head = raw.head().await;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
     let body = raw.rest().await;
-    Reply { status, head, body }
+    Reply::new(head, body)
 }

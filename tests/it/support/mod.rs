@@ -1,17 +1,27 @@
 //! What the tests share: a proxy, clients that speak the wire, and waiting.
 
+pub mod browser;
+pub mod cert;
 pub mod frames;
 pub mod h2;
 pub mod http;
 pub mod instance;
+pub mod keep;
 pub mod proxy;
 pub mod raw;
+pub mod raw_h2;
+pub mod raw_ws;
+pub mod sources;
 pub mod sse;
 pub mod tls;
 pub mod ws;
 
+pub use cert::Identity;
+pub use frames::RawWs;
+pub use h2::H2Client;
 pub use http::{Reply, get, post_json, request};
 pub use instance::Instance;
+pub use keep::KeepAlive;
 pub use proxy::Proxy;
 pub use raw::RawHttp;
 pub use sse::{Event, SseClient};

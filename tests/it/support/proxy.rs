@@ -1,5 +1,6 @@
 //! A steadfeed in this process, on a thread of its own, stopped on drop.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::thread::JoinHandle;
@@ -8,7 +9,7 @@ use steadfeed::app::App;
 use steadfeed::config::{self, Surroundings};
 use steadfeed::shutdown::Stages;
 
-use super::{Reply, get, post_json};
+use super::{KeepAlive, Reply, get, post_json, until};
 
 /// What every test config starts with: an admin listener, and two workers.
 const BASE: &str = "workers = 2\n[log]\naccess = false\n[admin]\nlisten = \"127.0.0.1:0\"\n";
@@ -18,9 +19,24 @@ pub struct Proxy {
     admin: Option<SocketAddr>,
     stages: Stages,
     thread: Option<JoinHandle<()>>,
+    /// The id of what was [said](Proxy::say) last.
+    said: RefCell<String>,
+}
+
+/// A feed `f` that is published to, with these options, at `/f` of a plain listener.
+pub fn feed(options: &str) -> String {
+    format!(
+        "[[listener]]\naddress = \"127.0.0.1:0\"\n[feed.f]\nsource = {{ publish = {{}} }}\n{options}\n\
+         [[route]]\npath = \"/f\"\nfeed = \"f\"\n"
+    )
 }
 
 impl Proxy {
+    /// Serves one [`feed`].
+    pub fn of_feed(options: &str) -> Proxy {
+        Proxy::start(&feed(options))
+    }
+
     /// Starts from a config that has a `[log]` and an `[admin]` of ours before it.
     pub fn start(toml: &str) -> Proxy {
         Proxy::start_whole(&format!("{BASE}{toml}"))
@@ -35,7 +51,7 @@ impl Proxy {
         let addresses = app.addresses().iter().map(|at| at.address).collect();
         let (admin, stages) = (app.admin_address(), app.stages());
         let thread = std::thread::spawn(move || app.run(std::future::pending).expect("threads can be had"));
-        Proxy { addresses, admin, stages, thread: Some(thread) }
+        Proxy { addresses, admin, stages, thread: Some(thread), said: RefCell::default() }
     }
 
     /// The address of the first listener.
@@ -60,6 +76,42 @@ impl Proxy {
         let reply = post_json(self.admin(), &format!("/api/feeds/{feed}"), message).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         reply
+    }
+
+    /// Publishes to the feed `f`; the id, or nothing where the message was held or skipped.
+    pub async fn say(&self, message: &str) -> Option<String> {
+        let id = self.publish("f", message).await.json()["id"].as_str().map(str::to_owned);
+        self.said.replace(id.clone().unwrap_or_default());
+        id
+    }
+
+    /// Publishes each to the feed `f`, and waits until every worker has them.
+    pub async fn say_all(&self, messages: &[&str]) {
+        for message in messages {
+            self.say(message).await;
+        }
+        self.settle().await;
+    }
+
+    /// Waits until both workers have told their viewers what was said last. New connections are spread over the
+    /// workers, so that of two one is on each.
+    pub async fn settle(&self) {
+        let mut both = [KeepAlive::connect(self.address()).await, KeepAlive::connect(self.address()).await];
+        let wanted = format!("\"{}-", self.said.borrow());
+        for worker in &mut both {
+            loop {
+                let reply = worker.get("/f").await;
+                if reply.header("etag").is_some_and(|etag| etag.starts_with(&wanted)) {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Waits until a metric has a value.
+    pub async fn until_metric(&self, name: &str, wanted: f64) {
+        until(&format!("{name} to be {wanted}"), || async { (self.metric(name).await == wanted).then_some(()) }).await;
     }
 
     /// The value of a metric, named with its labels as `/metrics` writes it; 0 where it is not there yet.

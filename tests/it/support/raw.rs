@@ -6,9 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::within;
+use super::ws::Io;
 
-pub struct RawHttp {
-    pub stream: TcpStream,
+pub struct RawHttp<S = TcpStream> {
+    pub stream: S,
     seen: Vec<u8>,
 }
 
@@ -16,7 +17,18 @@ impl RawHttp {
     pub async fn connect(address: SocketAddr) -> RawHttp {
         let stream = TcpStream::connect(address).await.expect("the listener accepts");
         stream.set_nodelay(true).expect("nodelay");
+        RawHttp::over(stream)
+    }
+}
+
+impl<S: Io> RawHttp<S> {
+    pub fn over(stream: S) -> RawHttp<S> {
         RawHttp { stream, seen: Vec::new() }
+    }
+
+    /// The same, whatever the stream.
+    pub fn boxed(self) -> RawHttp<Box<dyn Io>> {
+        RawHttp { stream: Box::new(self.stream), seen: self.seen }
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {

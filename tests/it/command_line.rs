@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::support::frames::RawSocket;
 use crate::support::instance::{binary, run};
+use crate::support::raw_ws::RawSocket;
 use crate::support::{Instance, SseClient, WsClient, get, post_json, request, until, within};
 
 const SMALL: &str = r#"
