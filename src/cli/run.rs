@@ -2,6 +2,8 @@
 //!
 //! Owns: what start-up prints, and the signals. Never: exits while a drain is under way, unless told a second time.
 
+use std::cell::Cell;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -30,7 +32,15 @@ pub fn run(config: Option<&Path>) -> ExitCode {
         Ok(app) => app,
         Err(error) => return refuse(&explain(&loaded, &error)),
     };
-    let _ = print(&greeting(&loaded.config, &app));
+    // Said once signals are heard: who reads it may send one at once.
+    let greeting = Cell::new(Some(greeting(&loaded.config, &app)));
+    let stop = || {
+        let signals = Signals::hear();
+        if let Some(greeting) = greeting.take() {
+            let _ = print(&greeting);
+        }
+        signals.stop()
+    };
     match app.run(stop) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&format!("cannot start serving: {error}")),
@@ -101,20 +111,37 @@ fn url(at: &Address, scheme: &str, path: &str) -> String {
     format!("{scheme}{secure}://{}{path}", at.address)
 }
 
-/// Completes on a SIGTERM or SIGINT.
-async fn stop() {
-    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
-        tracing::error!("signals cannot be heard: end the process with SIGKILL");
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::select! {
-            () = heard(&mut terminate) => return,
-            () = heard(&mut interrupt) => return,
-            () = heard(&mut hangup) => {
-                tracing::warn!("SIGHUP: this version does not read its config again; restart it for a new one. \
-                                Certificates are re-read when their files change");
+/// The signals that a server hears, from its making on.
+struct Signals(io::Result<[Signal; 3]>);
+
+impl Signals {
+    /// To be called within a runtime.
+    fn hear() -> Signals {
+        let hear = || {
+            let [terminate, interrupt, hangup] =
+                [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+            Ok([terminate?, interrupt?, hangup?])
+        };
+        Signals(hear())
+    }
+
+    /// Completes on a SIGTERM or SIGINT.
+    async fn stop(self) {
+        let [mut terminate, mut interrupt, mut hangup] = match self.0 {
+            Ok(signals) => signals,
+            Err(error) => {
+                tracing::error!(%error, "signals cannot be heard: end the process with SIGKILL");
+                return std::future::pending().await;
+            }
+        };
+        loop {
+            tokio::select! {
+                () = heard(&mut terminate) => return,
+                () = heard(&mut interrupt) => return,
+                () = heard(&mut hangup) => {
+                    tracing::warn!("SIGHUP: this version does not read its config again; restart it for a new one. \
+                                    Certificates are re-read when their files change");
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ mod support;
 mod admin;
 mod bad_input;
 mod browser;
+mod command_line;
 mod commands;
 mod doors;
 mod drain;
