@@ -6,8 +6,6 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use tokio::time::Instant;
-
 use crate::support::raw_h2::Client;
 use crate::support::raw_ws::RawSocket;
 use crate::support::{DEADLINE, Instance, RawHttp, SseClient, WsClient, get, post_json, until, within};

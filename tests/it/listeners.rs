@@ -9,8 +9,6 @@ use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use tokio::time::Instant;
-
 use crate::support::instance::{binary, run};
 use crate::support::raw_h2::Client;
 use crate::support::raw_ws::{RawSocket, upgrade};
