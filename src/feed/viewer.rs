@@ -330,6 +330,8 @@ impl<P: Unpin> Future for Attendance<P> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if !self.hear_held() {
+                // What was just heard or written may have brought a deadline forward.
+                self.subscription.rearm();
                 let event = ready!(self.viewer().poll(cx));
                 let heard = matches!(event, Event::Readable);
                 if self.take(event) {
@@ -342,7 +344,6 @@ impl<P: Unpin> Future for Attendance<P> {
                     return Poll::Pending;
                 }
             }
-            self.subscription.rearm();
         }
     }
 }
