@@ -83,7 +83,7 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         Err(_elapsed) => return complain(peer, "no complete request head in time"),
     };
     let clock = Arc::new(Clock::new(accepted.at, matches!(protocol, Protocol::Http2)));
-    let stream = TokioIo::new(Stream::new(io, early, Arc::clone(&clock), permit));
+    let stream = Stream::new(io, early, Arc::clone(&clock), permit);
     let after = Rc::new(After::default());
     let service = service_fn(|request: Request<Incoming>| {
         let in_flight = clock.begin(request.body().is_end_stream());
@@ -100,11 +100,12 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         Protocol::Http1 => {
             let mut builder = http1_builder(&edge.limits);
             builder.keep_alive(!peer.over_cap);
-            let connection = builder.serve_connection(stream, service).with_upgrades();
+            let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
             drive(pin!(connection), |c| c.graceful_shutdown(), &clock, &edge.limits, &tasks).await
         }
         Protocol::Http2 => {
-            let mut connection = pin!(http2_builder(&edge, tasks.clone()).serve_connection(stream, service));
+            let mut connection =
+                pin!(http2_builder(&edge, tasks.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
             if peer.over_cap {
                 connection.as_mut().graceful_shutdown();
             }

@@ -30,6 +30,10 @@ pub struct Stream {
     permit: ConnectionPermit,
     /// Our FIN is out; when to stop waiting for the peer's.
     linger: Option<Pin<Box<Sleep>>>,
+    /// After each piece that is read the tasks of its streams have their turn.
+    in_turns: bool,
+    /// Such a piece was just read.
+    was_read: bool,
 }
 
 /// The socket itself.
@@ -45,13 +49,41 @@ impl Stream {
         if !early.is_empty() {
             clock.received();
         }
-        Stream { io, early, clock, permit, linger: None }
+        Stream { io, early, clock, permit, linger: None, in_turns: false, was_read: false }
+    }
+
+    /// The same, read a piece of [`limits::H2_READ`] bytes at a time: between two of them the tasks that HTTP/2 woke have
+    /// their turn. What many small frames cost counts against the whole connection until each is read.
+    #[must_use]
+    pub fn in_turns(self) -> Stream {
+        Stream { in_turns: true, ..self }
     }
 
     /// Takes the socket back, once hyper is done with it; the permit goes along.
     #[must_use]
     pub fn into_parts(self) -> (Io, Bytes, ConnectionPermit) {
         (self.io, self.early, self.permit)
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Plain(io) => Pin::new(io).poll_read(cx, buf),
+            Io::Tls(io) => Pin::new(io).poll_read(cx, buf),
+        }
+    }
+
+    /// [`read`](Stream::read) after each other's turn.
+    fn read_in_turns(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.was_read) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut piece = ReadBuf::new(buf.initialize_unfilled_to(buf.remaining().min(limits::H2_READ)));
+        ready!(self.read(cx, &mut piece))?;
+        let count = piece.filled().len();
+        buf.advance(count);
+        self.was_read = count > 0;
+        Poll::Ready(Ok(()))
     }
 
     fn note<T>(&self, outcome: &Poll<io::Result<T>>) {
@@ -88,10 +120,7 @@ impl AsyncRead for Stream {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        let outcome = match &mut stream.io {
-            Io::Plain(io) => Pin::new(io).poll_read(cx, buf),
-            Io::Tls(io) => Pin::new(io).poll_read(cx, buf),
-        };
+        let outcome = if stream.in_turns { stream.read_in_turns(cx, buf) } else { stream.read(cx, buf) };
         let ended = matches!(outcome, Poll::Ready(Ok(()))) && buf.filled().len() == before;
         if ended && stream.clock.holds_end(cx.waker()) {
             return Poll::Pending;

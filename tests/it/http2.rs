@@ -117,6 +117,7 @@ async fn what_cannot_be_opened_over_http2_is_refused_on_its_stream_alone() {
 #[tokio::test]
 async fn sockets_streams_and_requests_share_one_connection() {
     let (proxy, _identity) = everywhere("");
+    proxy.say_all(&[&n(0)]).await;
     for client in [H2Client::connect(proxy.listener(0)).await, H2Client::connect_tls(proxy.listener(2)).await] {
         let mut viewers: Vec<_> = join_all((0..20).map(|_| client.websocket("/f?last=0"))).await;
         let mut events = client.stream("/f?last=0", "text/event-stream").await;
@@ -225,6 +226,27 @@ async fn one_that_floods_small_frames_and_reads_nothing_loses_its_stream_alone()
     proxy.until_metric("steadfeed_feed_viewers{feed=\"f\"}", 1.0).await;
     unharmed(&proxy, &client, &mut viewer, 1).await;
     drop(body);
+    unharmed(&proxy, &client, &mut viewer, 2).await;
+}
+
+#[tokio::test]
+async fn a_burst_of_small_frames_as_large_as_the_window_ends_no_connection() {
+    let proxy = over_h2("");
+    let client = H2Client::connect(proxy.address()).await;
+    let mut viewer = client.websocket("/f").await;
+    viewer.json().await;
+    let (response, mut send) = client.connect_websocket("/f", &[]).await;
+    let frame = Bytes::from(frames::masked(frames::PING, b""));
+    send.reserve_capacity(200_000);
+    while send.capacity() < 200_000 {
+        std::future::poll_fn(|cx| send.poll_capacity(cx)).await.expect("open").expect("capacity");
+    }
+    // All of it is there before the connection's task here runs, and so goes out in one breath.
+    for _ in 0..200_000 / frame.len() {
+        send.send_data(frame.clone(), false).expect("within the window");
+    }
+    unharmed(&proxy, &client, &mut viewer, 1).await;
+    drop(response);
     unharmed(&proxy, &client, &mut viewer, 2).await;
 }
 

@@ -38,7 +38,7 @@ async fn keepalives_off_are_off() {
 
 #[tokio::test]
 async fn a_silent_viewer_is_pinged_and_one_that_answers_stays() {
-    let proxy = Proxy::of_feed("keepalive = false\nping = \"150ms\"\npong_timeout = \"200ms\"");
+    let proxy = Proxy::of_feed("keepalive = false\nping = \"150ms\"\npong_timeout = \"1s\"");
     let mut viewer = WsClient::connect(proxy.address(), "/f").await;
     viewer.json().await;
     let start = Instant::now();

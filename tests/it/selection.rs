@@ -124,7 +124,7 @@ async fn every_gives_the_snapshot_at_once_and_then_the_newest_at_each_tick() {
     assert_eq!(viewer.values(1).await, [2]);
     let (seen, took) = paced(&proxy, &mut viewer, 3).await;
     assert!(took >= Duration::from_millis(700), "three ticks of 300 ms, of which the first had begun: {took:?}");
-    assert!(seen.windows(2).all(|pair| pair[0] + 5 < pair[1]), "those between were left out: {seen:?}");
+    assert!(seen.windows(2).all(|pair| pair[0] + 1 < pair[1]), "those between were left out: {seen:?}");
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn every_is_set_and_ended_by_subscribe() {
     assert_eq!(said["data"]["every"], "300ms");
     assert_eq!(viewer.values(1).await, [1], "the fresh snapshot does not wait for a tick");
     let (seen, _) = paced(&proxy, &mut viewer, 2).await;
-    assert!(seen[0] + 5 < seen[1], "{seen:?}");
+    assert!(seen[0] + 1 < seen[1], "{seen:?}");
     assert_eq!(viewer.ask(r#"{"type":"subscribe"}"#).await["type"], "subscribed");
     viewer.values(1).await;
     for number in 1000..1010 {
