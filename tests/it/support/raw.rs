@@ -33,6 +33,7 @@ impl<S: Io> RawHttp<S> {
 
     pub async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.expect("the peer takes bytes");
+        self.stream.flush().await.expect("the peer takes bytes");
     }
 
     /// Everything up to and with the blank line after a response head.
