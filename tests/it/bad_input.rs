@@ -10,12 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::support::raw_ws::{CLOSE, KEY, PING, PONG, RawSocket, TEXT, head, masked, upgrade};
 use crate::support::{Instance, RawHttp, WsClient, post_json};
 
-/// A plain listener, one over TLS, a feed, and short deadlines.
-const SHORT: &str = r#"
-[limits]
-header_timeout = "400ms"
-keepalive_timeout = "10s"
-
+/// What makes a silent client's time short.
+const SHORT: &str = "[limits]\nheader_timeout = \"1s\"\n";
+/// A plain listener, one over TLS, and a feed.
+const SERVED: &str = r#"
 [[listener]]
 address = "127.0.0.1:0"
 
@@ -45,7 +43,11 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Scene {
-        let instance = Instance::start(SHORT).await;
+        Scene::with("").await
+    }
+
+    async fn with(keys: &str) -> Scene {
+        let instance = Instance::start(&format!("{keys}{SERVED}")).await;
         let mut bystander = WsClient::connect(instance.address(), "/events").await;
         assert_eq!(bystander.json().await["type"], "connected");
         let mut scene = Scene { instance, bystander, said: 0 };
@@ -109,7 +111,7 @@ impl Scene {
 
 #[tokio::test]
 async fn a_head_that_never_ends_is_cut_off_in_time_however_it_trickles() {
-    let mut scene = Scene::start().await;
+    let mut scene = Scene::with(SHORT).await;
     let mut raw = RawHttp::connect(scene.address()).await;
     raw.send(b"GET /hello HTTP/1.1\r\nHost: a\r\n").await;
     let (mut reading, mut writing) = raw.stream.into_split();
@@ -128,7 +130,7 @@ async fn a_head_that_never_ends_is_cut_off_in_time_however_it_trickles() {
 
 #[tokio::test]
 async fn a_silent_connection_is_cut_off_wherever_it_falls_silent() {
-    let mut scene = Scene::start().await;
+    let mut scene = Scene::with(SHORT).await;
     let mut silent = vec![RawHttp::connect(scene.address()).await, RawHttp::connect(scene.tls()).await];
     // The head of a TLS record that is to be 512 bytes long, and its first bytes.
     let mut half = RawHttp::connect(scene.tls()).await;
@@ -150,7 +152,7 @@ async fn a_silent_connection_is_cut_off_wherever_it_falls_silent() {
 
 #[tokio::test]
 async fn a_silent_connection_after_a_tls_handshake_is_cut_off() {
-    let mut scene = Scene::start().await;
+    let mut scene = Scene::with(SHORT).await;
     let config = steadfeed::cli::client::tls_client_config(steadfeed::cli::client::Trust::Anything).expect("TLS");
     let mut stream = crate::support::tls::connect(&config, scene.tls(), "localhost").await.expect("TLS");
     let mut answer = Vec::new();
@@ -433,7 +435,7 @@ async fn what_is_no_command_is_answered_with_an_error_and_the_socket_stays() {
 
 #[tokio::test]
 async fn frames_in_an_http2_stream_are_held_to_the_same_rules() {
-    let instance = Instance::start(&SHORT.replacen("127.0.0.1:0\"", "127.0.0.1:0\"\nwebsocket_h2 = true", 1)).await;
+    let instance = Instance::start(&SERVED.replacen("127.0.0.1:0\"", "127.0.0.1:0\"\nwebsocket_h2 = true", 1)).await;
     let client = crate::support::raw_h2::Client::connect(instance.address()).await;
     let mut bystander = client.websocket("/events").await;
     assert_eq!(bystander.frame().await.0, 0x80 | TEXT);

@@ -48,7 +48,7 @@ async fn with_nobody_there_it_ends_at_once() {
     instance.signal(Signal::TERM);
     let (status, _) = instance.ended().await;
     assert_eq!(status.code(), Some(0));
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "far before the spread is over: {:?}", start.elapsed());
     assert_eq!(idle.rest().await, b"");
 }
 
