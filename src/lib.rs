@@ -49,7 +49,8 @@
 //! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
 //!   what the listeners use.
-//! - `route -> {feed::Delivery, page}`: a route may override how its feed is delivered, and lays out a page's files.
+//! - `route -> {feed::Delivery, page, upstream}`: a route may override how its feed is delivered, lays out a
+//!   page's files, and names whom it asks.
 //! - `{route, admin} -> net::connection`, `admin -> net::Limits`: what a connection asks of whoever answers its requests,
 //!   within which bounds.
 //! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
@@ -74,5 +75,6 @@ pub mod secret;
 pub mod shutdown;
 pub mod source;
 pub mod telemetry;
+pub mod upstream;
 pub mod worker;
 pub mod ws;

@@ -94,7 +94,7 @@ fn greeting(config: &Config, app: &App) -> String {
         match &route.action {
             Action::Feed { feed, .. } => lines.push(format!("  feed       {feed} at {}", url(at, "ws", &path))),
             Action::Page { feed } => lines.push(format!("  page       {feed} at {}", url(at, "http", &path))),
-            Action::Respond(_) => {}
+            Action::Respond(_) | Action::Proxy { .. } | Action::Files(_) | Action::Redirect(_) => {}
         }
     }
     lines.join("\n") + "\n"

@@ -94,6 +94,9 @@ fn action(action: &Action) -> String {
         },
         Action::Page { feed } => format!("page of {feed}"),
         Action::Respond(respond) => format!("respond {}", respond.status.as_u16()),
+        Action::Proxy { upstream } => format!("proxy {upstream}"),
+        Action::Files(files) => format!("files {}", files.root.display()),
+        Action::Redirect(redirect) => format!("redirect {} {}", redirect.status.as_u16(), redirect.to),
     }
 }
 

@@ -92,7 +92,11 @@ fn the_built_in_answers_are_json() {
         .iter()
         .filter_map(|route| match &route.action {
             Action::Respond(answer) => Some((answer.status.as_u16(), String::from_utf8(answer.body.to_vec()).unwrap())),
-            Action::Feed { .. } | Action::Page { .. } => None,
+            Action::Feed { .. }
+            | Action::Page { .. }
+            | Action::Proxy { .. }
+            | Action::Files(_)
+            | Action::Redirect(_) => None,
         })
         .collect();
     let [(503, problem), (200, health)] = bodies.as_slice() else { panic!("{bodies:?}") };
@@ -334,7 +338,11 @@ fn a_route_overrides_its_feed() {
         .iter()
         .filter_map(|route| match &route.action {
             Action::Feed { delivery, .. } => Some(delivery),
-            Action::Page { .. } | Action::Respond(_) => None,
+            Action::Page { .. }
+            | Action::Respond(_)
+            | Action::Proxy { .. }
+            | Action::Files(_)
+            | Action::Redirect(_) => None,
         })
         .collect();
     let [a, b] = deliveries.as_slice() else { panic!("{deliveries:?}") };

@@ -22,9 +22,11 @@ pub mod feed_sse;
 pub mod feed_ws;
 pub mod fixed;
 pub mod page;
+pub mod redirect;
 
 pub use fixed::Fixed;
 pub use page::Asset;
+pub use redirect::Redirect;
 
 /// This worker's rosters, by feed.
 pub type Rosters = Rc<HashMap<String, Rc<Roster>>>;
@@ -35,6 +37,7 @@ pub enum Handler {
     Feed(FeedDoor),
     Page(Asset),
     Respond(Fixed),
+    Redirect(Redirect),
 }
 
 /// A feed as a route serves it.
@@ -48,6 +51,8 @@ pub struct FeedDoor {
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     pub asked: &'a Asked<'a>,
+    /// The host that the request is for, with its port.
+    pub authority: &'a str,
     pub rosters: &'a Rosters,
     pub tasks: &'a Tasks,
     pub access: &'a AccessLog,
@@ -56,12 +61,12 @@ pub struct Call<'a> {
 
 impl Handler {
     /// The response, and whether the connection or stream became a socket.
-    #[must_use]
-    pub fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
+    pub async fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
         match self {
             Handler::Feed(door) => door.handle(call, request),
             Handler::Page(asset) => (asset.answer(&request), false),
             Handler::Respond(fixed) => (fixed.answer(), false),
+            Handler::Redirect(redirect) => (redirect.answer(call.authority, request.uri()), false),
         }
     }
 }
@@ -95,7 +100,7 @@ pub fn is_lasting(handler: &Handler, parts: &Parts) -> bool {
                 || ws::handshake::wants_websocket(&parts.method, parts.version, &parts.headers)
                 || parts.method == Method::CONNECT
         }
-        Handler::Page(_) | Handler::Respond(_) => false,
+        Handler::Page(_) | Handler::Respond(_) | Handler::Redirect(_) => false,
     }
 }
 

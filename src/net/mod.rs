@@ -25,6 +25,10 @@ pub struct ListenerOptions {
     pub tls: Option<tls::Options>,
     /// WebSocket over HTTP/2 (RFC 8441).
     pub websocket_h2: bool,
+    /// A PROXY header (v1 or v2) comes first, from trusted proxies only.
+    pub proxy_protocol: bool,
+    /// Everything is answered with 308 to there: `https://host`, or `https://host:port`; an empty host is the request's.
+    pub redirect_to_https: Option<String>,
 }
 
 /// Bounds on connections (`[limits]`).

@@ -7,6 +7,8 @@ pub mod options;
 pub mod service;
 pub mod table;
 
-pub use options::{Action, HostPattern, Options, PathPattern, Respond};
+pub use options::{
+    Action, AuthRequest, Cors, Files, HeaderRules, HostPattern, Options, PathPattern, Redirect, Respond,
+};
 pub use service::Service;
 pub use table::Table;

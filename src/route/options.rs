@@ -1,9 +1,14 @@
 //! What the config says of a route, checked.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
 
 use crate::feed::Delivery;
 use crate::guard::OriginRule;
+use crate::{limits, upstream};
 
 /// One `[[route]]`.
 #[derive(Debug, Clone)]
@@ -13,6 +18,64 @@ pub struct Options {
     pub action: Action,
     /// For upgrades and SSE.
     pub origins: Vec<OriginRule>,
+    /// Cut off the path before it is forwarded or looked up; as in `/api`, without a slash at its end.
+    pub strip_prefix: Option<String>,
+    pub headers: HeaderRules,
+    pub cors: Option<Cors>,
+    /// Asked before each request whether it may pass.
+    pub auth_request: Option<AuthRequest>,
+    /// Compress what is text on the way to the client.
+    pub compress: bool,
+    /// Bytes of a request body.
+    pub body_size: usize,
+    /// Between two reads of a request body.
+    pub body_timeout: Duration,
+}
+
+impl Options {
+    /// A route with the defaults for all that may be left out.
+    #[must_use]
+    pub fn new(host: HostPattern, path: PathPattern, action: Action) -> Options {
+        Options {
+            host,
+            path,
+            action,
+            origins: vec![OriginRule::Same],
+            strip_prefix: None,
+            headers: HeaderRules::default(),
+            cors: None,
+            auth_request: None,
+            compress: false,
+            body_size: limits::BODY_SIZE,
+            body_timeout: limits::BODY_TIMEOUT,
+        }
+    }
+}
+
+/// `headers`: what is set, or removed where there is no value.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderRules {
+    pub request: Vec<(HeaderName, Option<HeaderValue>)>,
+    pub response: Vec<(HeaderName, Option<HeaderValue>)>,
+}
+
+/// `cors`: which pages of other origins may read the answers.
+#[derive(Debug, Clone)]
+pub struct Cors {
+    pub origins: Vec<OriginRule>,
+    /// Cookies and authorization may come with the request.
+    pub credentials: bool,
+}
+
+/// `auth_request`: a subrequest that is answered 2xx where the request may pass.
+#[derive(Debug, Clone)]
+pub struct AuthRequest {
+    /// An upstream of its own, with one server.
+    pub upstream: upstream::Options,
+    /// Path and query.
+    pub path: String,
+    /// Headers of its answer that the forwarded request is given.
+    pub copy: Vec<HeaderName>,
 }
 
 /// Lower-case, without a port.
@@ -44,6 +107,32 @@ pub enum Action {
         feed: String,
     },
     Respond(Respond),
+    /// Forward to this upstream; upgrades are tunnelled.
+    Proxy {
+        upstream: String,
+    },
+    Files(Files),
+    Redirect(Redirect),
+}
+
+/// A folder that is served.
+#[derive(Debug, Clone)]
+pub struct Files {
+    pub root: PathBuf,
+    /// Given, of `root`, in place of a path without an extension that is not there.
+    pub spa: Option<String>,
+    /// `Cache-Control` by path; the most specific pattern wins.
+    pub cache: Vec<(PathPattern, HeaderValue)>,
+}
+
+/// A redirect.
+#[derive(Debug, Clone)]
+pub struct Redirect {
+    /// `Location`, in which `{host}`, `{path}`, `{query}` (with its `?`) and `{uri}` (path and query) stand for the
+    /// request's own.
+    pub to: String,
+    /// 301, 302, 303, 307 or 308.
+    pub status: http::StatusCode,
 }
 
 /// A fixed answer.

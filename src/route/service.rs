@@ -51,14 +51,13 @@ impl Service {
         Service { shared, rosters, tasks }
     }
 
-    fn route(&self, asked: &Asked<'_>, request: Request<Incoming>, table: &Table) -> Answered {
+    async fn route(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Answered {
         if asked.peer.over_cap {
             return self.fail(&Failure::Denied(&self.shared.unrouted, Denied::OverCap));
         }
         let Some(authority) = one_host(&request) else { return self.fail(&Failure::NoHost) };
-        let Some(route) = table.find(headers::without_port(&authority), request.uri().path()) else {
-            return self.fail(&Failure::NoRoute);
-        };
+        let route = self.shared.table.load().find(headers::without_port(&authority), request.uri().path()).cloned();
+        let Some(route) = route else { return self.fail(&Failure::NoRoute) };
         let (parts, body) = request.into_parts();
         let lasting = handler::is_lasting(&route.handler, &parts);
         let draining = self.tasks.stages().is_draining();
@@ -66,18 +65,19 @@ impl Service {
         if let Err(denied) = guard::admit(&visit, &route.origins) {
             return Answered::plain(Failure::Denied(&route.meters, denied).answer(), &route.meters);
         }
-        self.handle(asked, Request::from_parts(parts, body), route)
+        self.handle(asked, &authority, Request::from_parts(parts, body), &route).await
     }
 
-    fn handle(&self, asked: &Asked<'_>, request: Request<Incoming>, route: &Route) -> Answered {
+    async fn handle(&self, asked: &Asked<'_>, authority: &str, request: Request<Incoming>, route: &Route) -> Answered {
         let call = Call {
             asked,
+            authority,
             rosters: &self.rosters,
             tasks: &self.tasks,
             access: &self.shared.access,
             meters: &route.meters,
         };
-        let (response, upgraded) = route.handler.handle(&call, request);
+        let (response, upgraded) = route.handler.handle(&call, request).await;
         Answered { response, meters: Arc::clone(&route.meters), upgraded }
     }
 
@@ -92,7 +92,7 @@ impl Answer for Service {
     async fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
         let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let mut answered = self.route(asked, request, &self.shared.table.load());
+        let mut answered = self.route(asked, request).await;
         headers::finish(answered.response.headers_mut());
         let (status, took) = (answered.response.status().as_u16(), began.elapsed());
         if answered.upgraded {

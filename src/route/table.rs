@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::options::{Action, HostPattern, Options, PathPattern};
 use crate::guard::OriginRule;
-use crate::handler::{Asset, FeedDoor, Fixed, Handler};
+use crate::handler::{Asset, FeedDoor, Fixed, Handler, Redirect};
 use crate::page::Page;
 use crate::telemetry::{Metrics, RouteMeters};
 
@@ -56,6 +56,11 @@ impl Table {
                     let fixed = Fixed { status: fixed.status, type_: fixed.type_.clone(), body: fixed.body.clone() };
                     add(options.path.clone(), Handler::Respond(fixed));
                 }
+                Action::Redirect(to) => {
+                    let redirect = Redirect { to: to.to.clone(), status: to.status };
+                    add(options.path.clone(), Handler::Redirect(redirect));
+                }
+                Action::Proxy { .. } | Action::Files(_) => {}
                 Action::Page { feed } => {
                     let watching = alerts(feed);
                     let page = Page {
@@ -127,7 +132,15 @@ impl Paths {
 fn path_of<'a>(routes: &'a [Options], feed: &str) -> Option<&'a str> {
     routes.iter().find_map(|route| match (&route.action, &route.path) {
         (Action::Feed { feed: served, .. }, PathPattern::Exact(path)) if served == feed => Some(path.as_str()),
-        (Action::Feed { .. } | Action::Page { .. } | Action::Respond(_), _) => None,
+        (
+            Action::Feed { .. }
+            | Action::Page { .. }
+            | Action::Respond(_)
+            | Action::Proxy { .. }
+            | Action::Files(_)
+            | Action::Redirect(_),
+            _,
+        ) => None,
     })
 }
 
@@ -144,7 +157,7 @@ mod tests {
             body: bytes::Bytes::from_static(name.as_bytes()),
             type_: http::HeaderValue::from_static("text/plain"),
         };
-        Options { host, path, action: Action::Respond(answer), origins: Vec::new() }
+        Options::new(host, path, Action::Respond(answer))
     }
 
     fn table() -> Table {

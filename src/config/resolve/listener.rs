@@ -60,7 +60,8 @@ pub(super) fn listeners(
             Some((options, places)) => (Some(options), places),
             None => (None, IdentityPlaces::Plain),
         };
-        listeners.options.push(ListenerOptions { address, tls, websocket_h2 });
+        let options = ListenerOptions { address, tls, websocket_h2, proxy_protocol: false, redirect_to_https: None };
+        listeners.options.push(options);
         listeners.places.push(ListenerPlaces { address: span, identity });
     }
     listeners

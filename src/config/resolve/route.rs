@@ -119,7 +119,9 @@ fn route(header: &Span, file: RouteFile, feeds: &[Feed], problems: &mut Problems
     // Where the action is wrong an empty answer stands in, so that a second route of this path is still seen.
     let stand_in = || Action::Respond(Respond { status: StatusCode::OK, body: Bytes::new(), type_: plain_text() });
     let path: PathPattern = path.filter(|_| host_is_right)?;
-    Some(Options { host, path, action: action.unwrap_or_else(stand_in), origins })
+    let mut options = Options::new(host, path, action.unwrap_or_else(stand_in));
+    options.origins = origins;
+    Some(options)
 }
 
 /// The feed that a route names.
