@@ -29,9 +29,11 @@ fn bare(toml: &str) -> String {
 #[test]
 fn the_images_config_is_the_default_one_open_to_the_world() {
     let default = bare(&text("config/default.toml"));
-    let open = default
-        .replacen("address = \"127.0.0.1:8080\"", "address = \"0.0.0.0:8080\"", 1)
-        .replacen("address = \"127.0.0.1:8443\"", "address = \"0.0.0.0:8443\"", 1);
+    let open = default.replacen("address = \"127.0.0.1:8080\"", "address = \"0.0.0.0:8080\"", 1).replacen(
+        "address = \"127.0.0.1:8443\"",
+        "address = \"0.0.0.0:8443\"",
+        1,
+    );
     assert_ne!(open, default);
     assert_eq!(bare(&text("config/docker.toml")), open);
 }
