@@ -37,7 +37,7 @@ pub use problem::{Problem, Severity, Text, Wrong};
 pub use summary::Summary;
 pub use surroundings::Surroundings;
 
-use crate::{admin, feed, limits, net, route, shutdown, source, telemetry};
+use crate::{admin, feed, limits, net, route, shutdown, source, telemetry, upstream};
 
 /// Where a config is looked for when none is named.
 const USUAL_PLACES: [&str; 2] = ["steadfeed.toml", "/etc/steadfeed/steadfeed.toml"];
@@ -54,6 +54,7 @@ pub struct Config {
     pub drain: shutdown::DrainOptions,
     pub limits: net::Limits,
     pub listeners: Vec<net::ListenerOptions>,
+    pub upstreams: Vec<upstream::Options>,
     pub feeds: Vec<FeedConfig>,
     pub routes: Vec<route::Options>,
 }

@@ -47,6 +47,7 @@ pub(super) fn resolve(
         drain,
         limits,
         listeners: listeners.options,
+        upstreams: Vec::new(),
         feeds: feeds.into_iter().map(|feed| feed.config).collect(),
         routes,
     };
