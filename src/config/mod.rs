@@ -6,6 +6,7 @@
 //! Owns: the file's mirror, its values, the checks. Never: opens a socket or starts anything; keeps a problem to itself.
 
 mod choice;
+mod either;
 mod expand;
 mod field;
 mod file;
@@ -21,6 +22,7 @@ mod resolve;
 mod summary;
 pub mod surroundings;
 mod texts;
+mod urls;
 mod values;
 
 use std::fmt;
@@ -36,6 +38,8 @@ pub use place::{Places, TlsPart};
 pub use problem::{Problem, Severity, Text, Wrong};
 pub use summary::Summary;
 pub use surroundings::Surroundings;
+
+use ipnet::IpNet;
 
 use crate::{admin, feed, limits, net, route, shutdown, source, telemetry, upstream};
 
@@ -53,6 +57,8 @@ pub struct Config {
     pub admin: Option<admin::Options>,
     pub drain: shutdown::DrainOptions,
     pub limits: net::Limits,
+    /// Whose `X-Forwarded-*`, `Forwarded` and PROXY headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
     pub listeners: Vec<net::ListenerOptions>,
     pub upstreams: Vec<upstream::Options>,
     pub feeds: Vec<FeedConfig>,
