@@ -16,7 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::stream::Stream;
-use crate::{limits, net, upstream};
+use crate::limits;
+use crate::net::stream::Io as ClientIo;
+use crate::upstream::Io as ServerIo;
 
 /// One side.
 #[derive(Debug)]
@@ -48,10 +50,10 @@ impl End {
 
     /// The client's socket.
     #[must_use]
-    pub(super) fn from_client(io: net::stream::Io) -> End {
+    pub(super) fn from_client(io: ClientIo) -> End {
         let (stream, tls) = match io {
-            net::stream::Io::Plain(stream) => (stream, None),
-            net::stream::Io::Tls(stream) => {
+            ClientIo::Plain(stream) => (stream, None),
+            ClientIo::Tls(stream) => {
                 let (stream, tls) = stream.into_inner();
                 (stream, Some(Connection::Server(tls)))
             }
@@ -66,11 +68,11 @@ impl End {
 
     /// The server's socket.
     #[must_use]
-    pub(super) fn from_server(io: upstream::Io) -> End {
+    pub(super) fn from_server(io: ServerIo) -> End {
         match io {
-            upstream::Io::Plain(stream) => End::socket(Wire::Tcp(stream), None),
-            upstream::Io::Unix(stream) => End::socket(Wire::Unix(stream), None),
-            upstream::Io::Tls(stream) => {
+            ServerIo::Plain(stream) => End::socket(Wire::Tcp(stream), None),
+            ServerIo::Unix(stream) => End::socket(Wire::Unix(stream), None),
+            ServerIo::Tls(stream) => {
                 let (stream, tls) = stream.into_inner();
                 End::socket(Wire::Tcp(stream), Some(Connection::Client(tls)))
             }
