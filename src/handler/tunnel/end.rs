@@ -25,6 +25,8 @@ use crate::upstream::Io as ServerIo;
 pub(super) enum End {
     Socket(Socket),
     Stream(Box<Stream>),
+    /// Closed, before the other side was.
+    Gone,
 }
 
 /// A socket, taken back out of hyper.
@@ -92,6 +94,7 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_read(cx, into),
             End::Stream(stream) => stream.poll_read(cx, into),
+            End::Gone => Poll::Ready(Ok(0)),
         }
     }
 
@@ -100,6 +103,7 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_write(cx, bytes),
             End::Stream(stream) => stream.poll_write(cx, bytes),
+            End::Gone => Poll::Ready(Err(ErrorKind::BrokenPipe.into())),
         }
     }
 
@@ -108,6 +112,7 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_flush(cx),
             End::Stream(stream) => stream.poll_flush(cx),
+            End::Gone => Poll::Ready(Ok(())),
         }
     }
 
@@ -116,6 +121,7 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_finish(cx),
             End::Stream(stream) => stream.poll_finish(cx),
+            End::Gone => Poll::Ready(Ok(())),
         }
     }
 
@@ -125,8 +131,16 @@ impl End {
     /// If the stream says too much meanwhile.
     pub(super) fn hoard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> io::Result<()> {
         match self {
-            End::Socket(_) => Ok(()),
+            End::Socket(_) | End::Gone => Ok(()),
             End::Stream(stream) => stream.hoard(cx, scratch),
+        }
+    }
+
+    /// Reads and drops what it still says, where that may not stay unread; completes once no more will come.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+        match self {
+            End::Socket(_) | End::Gone => Poll::Ready(()),
+            End::Stream(stream) => stream.poll_discard(cx, scratch),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! A tunnel's side that is a stream within a connection (HTTP/2).
 //!
 //! Owns: what the stream said and the other side has not taken. Never: leaves many small frames unread, since those count
-//! against the whole connection: a stream that has said too much of them is ended, alone.
+//! against the whole connection: a stream that has said too much of them is ended, alone, and what is still on its way is
+//! read and dropped, since frames of a stream that is gone count as unread for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -74,6 +75,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
             self.frames += 1;
         }
         Ok(())
+    }
+
+    /// Reads and drops what has come; completes once no more will.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+        (self.queue, self.frames) = (BytesMut::new(), 0);
+        while !self.ended {
+            match ready!(self.read(cx, scratch)) {
+                Ok(count) => self.ended = count == 0,
+                Err(_) => self.ended = true,
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Several frames at once: what is slower than the connection's own reading would leave them unread.
