@@ -254,6 +254,11 @@ mod tests {
         }
     }
 
+    /// Until the next look-up is over.
+    async fn next_lookup() {
+        sleep(EVERY + Duration::from_millis(1)).await;
+    }
+
     async fn known(addresses: &Addresses) -> Vec<SocketAddr> {
         addresses.round().await.unwrap().addresses
     }
@@ -265,10 +270,10 @@ mod tests {
         beside(&addresses, &names, async {
             assert_eq!(known(&addresses).await, at(&["10.0.0.1"]));
             let changes = addresses.changes();
-            sleep(EVERY).await;
+            next_lookup().await;
             assert_eq!(addresses.changes(), changes);
             names.lead_to(&["10.0.0.2"]);
-            sleep(EVERY).await;
+            next_lookup().await;
             assert_eq!(known(&addresses).await, at(&["10.0.0.2"]));
             assert_ne!(addresses.changes(), changes);
             assert!(!addresses.has(at(&["10.0.0.1"])[0]));
@@ -283,7 +288,7 @@ mod tests {
             let error = addresses.round().await.unwrap_err();
             assert_eq!(error.to_string(), "app does not resolve: no such name");
             names.lead_to(&["10.0.0.1"]);
-            sleep(EVERY).await;
+            next_lookup().await;
             assert_eq!(known(&addresses).await, at(&["10.0.0.1"]));
         })
         .await;
@@ -296,9 +301,9 @@ mod tests {
         beside(&addresses, &names, async {
             assert_eq!(known(&addresses).await, at(&["10.0.0.1"]));
             names.hosts.replace(None);
-            sleep(EVERY).await;
+            next_lookup().await;
             names.lead_to(&[]);
-            sleep(EVERY).await;
+            next_lookup().await;
             assert_eq!(names.asked.get(), 3);
             assert_eq!(known(&addresses).await, at(&["10.0.0.1"]));
         })

@@ -14,6 +14,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::link::Link;
+use super::permit::Held;
 use super::standing::State;
 use super::testing::*;
 use super::{Balance, Failure, Health, Io, Scheme, Sent, Server, Shared, Upstream, Upstreams, connect};
@@ -379,10 +381,9 @@ fn a_scan_for_an_idle_connection_is_bounded() {
         let upstream = upstream(&options(std::slice::from_ref(&app.server)));
         let busy = super::testing::upstream(&options(&[unfinished.server(Scheme::Http)]));
         assert_eq!(ask(&upstream, get()).await.unwrap(), "one");
+        let pool = &upstream.pools[0];
         let mut open = Vec::new();
-        for count in 0..limits::UPSTREAM_SCAN {
-            let usable = upstream.pools[0].take();
-            assert!(usable.is_some(), "behind {count} that are not ready");
+        let mut put_busy = async || {
             let script = async {
                 let (mut stream, _) = unfinished.asked().await;
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npart").await.unwrap();
@@ -390,13 +391,19 @@ fn a_scan_for_an_idle_connection_is_bounded() {
             };
             let (sent, stream) = tokio::join!(busy.send(CLIENT, get()), script);
             let Sent { response, mut permit, .. } = sent.unwrap();
+            let Held::Http1 { link, .. } = permit.take() else { panic!("HTTP/1.1") };
+            pool.put(link);
             open.push((response, stream));
-            let Some(super::link::Link::Http1(usable)) = usable else { panic!("HTTP/1.1") };
-            upstream.pools[0].put(usable);
-            let super::permit::Held::Http1 { link, .. } = permit.take() else { panic!("HTTP/1.1") };
-            upstream.pools[0].put(link);
+        };
+        for _ in 1..limits::UPSTREAM_SCAN {
+            put_busy().await;
         }
-        assert!(upstream.pools[0].take().is_none());
+        let Some(Link::Http1(usable)) = pool.take() else { panic!("it is within the bound") };
+        pool.put(usable);
+        for _ in 0..limits::UPSTREAM_SCAN {
+            put_busy().await;
+        }
+        assert!(pool.take().is_none(), "it is beyond the bound");
     });
 }
 
