@@ -234,3 +234,38 @@ fn fit_http2(request: &mut Request<Outgoing>, scheme: &Scheme) {
         *request.uri_mut() = uri;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::header::HOST;
+    use http::uri::Scheme;
+    use http::{Method, Request, Version};
+
+    use super::{Outgoing, fit_http1, fit_http2};
+    use crate::message::Body;
+
+    fn request(path: &str, host: &str) -> Request<Outgoing> {
+        let (body, _) = Outgoing::new(Body::Empty);
+        Request::builder().method(Method::GET).uri(path).header(HOST, host).body(body).unwrap()
+    }
+
+    #[track_caller]
+    fn check(path: &str, host: &str, expected: &str) {
+        let mut request = request(path, host);
+        fit_http2(&mut request, &Scheme::HTTPS);
+        assert_eq!((request.uri().to_string().as_str(), request.version()), (expected, Version::HTTP_2));
+        assert!(!request.headers().contains_key(HOST));
+        fit_http2(&mut request, &Scheme::HTTPS);
+        assert_eq!(request.uri().to_string(), expected, "once is enough");
+        fit_http1(&mut request);
+        assert_eq!((request.uri().to_string().as_str(), request.version()), (path, Version::HTTP_11));
+        assert_eq!(request.headers()[HOST], host);
+    }
+
+    #[test]
+    fn a_request_that_one_protocol_did_not_take_fits_the_other() {
+        check("/", "app", "https://app/");
+        check("/a%2fb?c=d", "app.test:8443", "https://app.test:8443/a%2fb?c=d");
+        check("/", "[::1]:80", "https://[::1]:80/");
+    }
+}

@@ -211,9 +211,10 @@ mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
 
+    use tokio::sync::Semaphore;
     use tokio::time::{Instant, sleep};
 
-    use super::{Addresses, keep};
+    use super::{Addresses, keep, system};
     use crate::limits;
     use crate::upstream::{Scheme, Server};
 
@@ -330,6 +331,20 @@ mod tests {
             assert!(began.elapsed() <= limits::LOOKUP_WAIT * 20);
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn look_ups_wait_for_each_other_at_the_bound() {
+        let slots = Semaphore::new(limits::LOOKUPS);
+        let all = slots.acquire_many(u32::try_from(limits::LOOKUPS).unwrap()).await.unwrap();
+        let mut waiting = std::pin::pin!(system(&slots, "127.0.0.1", 80));
+        tokio::select! {
+            biased;
+            found = waiting.as_mut() => panic!("{found:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop(all);
+        assert_eq!(waiting.await.unwrap(), at(&["127.0.0.1"]));
     }
 
     #[tokio::test]
