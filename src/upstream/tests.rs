@@ -88,21 +88,19 @@ fn a_request_beside_another_has_a_connection_of_its_own() {
 }
 
 #[test]
-fn a_kept_connection_that_its_server_closed_is_not_used() {
+fn a_kept_connection_that_its_server_has_just_closed_is_not_used() {
     run(async {
         let app = Manual::start().await;
         let upstream = upstream(&options(&[app.server(Scheme::Http)]));
         let first = async {
             let (mut stream, _) = app.asked().await;
             answer(&mut stream, "first").await;
+            stream
         };
-        let (sent, ()) = tokio::join!(ask(&upstream, post()), first);
-        assert_eq!(sent.unwrap(), "first");
-        until(|| {
-            upstream.pools[0].sweep();
-            upstream.pools[0].idle_count() == 0
-        })
-        .await;
+        let (sent, stream) = tokio::join!(ask(&upstream, post()), first);
+        assert_eq!((sent.unwrap().as_str(), upstream.pools[0].idle_count()), ("first", 1));
+        // Just before the next request, which could not be said twice.
+        drop(stream);
         let second = async {
             let (mut stream, _) = app.asked().await;
             answer(&mut stream, "second").await;
