@@ -20,6 +20,9 @@ pub(super) trait FromText: Sized {
     /// Texts that are right, for the schema.
     const EXAMPLES: &'static [&'static str];
 
+    /// Whether it may be a secret, whose text is never shown.
+    const SECRET: bool = false;
+
     /// # Errors
     /// What is wrong with the text.
     fn from_text(text: &str) -> Result<Self, Wrong>;
@@ -251,11 +254,15 @@ impl<T: FromText> JsonSchema for Parsed<T> {
         Cow::Borrowed(T::EXPECTED)
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        if T::EXAMPLES.is_empty() {
-            json_schema!({ "type": "string" })
-        } else {
-            json_schema!({ "type": "string", "examples": T::EXAMPLES })
+        let mut schema = json_schema!({ "type": "string" });
+        if !T::EXAMPLES.is_empty() {
+            schema.insert("examples".to_owned(), T::EXAMPLES.into());
         }
+        if T::SECRET {
+            // As for `Hidden`.
+            schema.insert("writeOnly".to_owned(), true.into());
+        }
+        schema
     }
 }
 
