@@ -24,6 +24,7 @@ pub mod surroundings;
 mod texts;
 mod urls;
 mod values;
+mod visit;
 
 use std::fmt;
 use std::fs::File;
