@@ -11,7 +11,8 @@ use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use crate::feed::roster::Roster;
-use crate::message::{Body, headers};
+use crate::limits;
+use crate::message::{Body, compress, headers};
 use crate::net::connection::Asked;
 use crate::shutdown::Tasks;
 use crate::telemetry::{AccessLog, RouteMeters};
@@ -20,16 +21,25 @@ use crate::ws;
 pub mod feed_get;
 pub mod feed_sse;
 pub mod feed_ws;
+pub mod files;
 pub mod fixed;
 pub mod page;
 pub mod redirect;
 
+pub use files::Files;
 pub use fixed::Fixed;
 pub use page::Asset;
 pub use redirect::Redirect;
 
 /// This worker's rosters, by feed.
 pub type Rosters = Rc<HashMap<String, Rc<Roster>>>;
+
+/// What bounds the compression of answers (`compress`).
+pub const COMPRESSION: compress::Bounds = compress::Bounds {
+    min: limits::COMPRESS_MIN,
+    turn: limits::COMPRESS_TURN,
+    window_bits: limits::COMPRESS_WINDOW_BITS,
+};
 
 /// What a route does.
 #[derive(Debug)]
@@ -38,6 +48,7 @@ pub enum Handler {
     Page(Asset),
     Respond(Fixed),
     Redirect(Redirect),
+    Files(Files),
 }
 
 /// A feed as a route serves it.
@@ -67,6 +78,10 @@ impl Handler {
             Handler::Page(asset) => (asset.answer(&request), false),
             Handler::Respond(fixed) => (fixed.answer(), false),
             Handler::Redirect(redirect) => (redirect.answer(call.authority, request.uri()), false),
+            Handler::Files(files) => {
+                let (parts, _body) = request.into_parts();
+                (files.answer(&parts, files.path(parts.uri.path())).await, false)
+            }
         }
     }
 }
@@ -100,7 +115,7 @@ pub fn is_lasting(handler: &Handler, parts: &Parts) -> bool {
                 || ws::handshake::wants_websocket(&parts.method, parts.version, &parts.headers)
                 || parts.method == Method::CONNECT
         }
-        Handler::Page(_) | Handler::Respond(_) | Handler::Redirect(_) => false,
+        Handler::Page(_) | Handler::Respond(_) | Handler::Redirect(_) | Handler::Files(_) => false,
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Never: boxes what is whole; only a stream is.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,11 +10,19 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 
-/// A response body: nothing, one piece, or pieces as they come. It cannot fail.
+/// A response body: nothing, one piece, pieces as they come, or a body on its way through.
 pub enum Body {
     Empty,
     Whole(Bytes),
     Stream(Pin<Box<dyn Stream<Item = Bytes>>>),
+    Passing(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error>>>),
+}
+
+/// Why a body has no proper end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Broken(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Body {
@@ -33,21 +40,29 @@ impl From<Bytes> for Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let body = self.get_mut();
-        if let Body::Stream(pieces) = body {
-            return pieces.as_mut().poll_next(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))));
+        match body {
+            Body::Stream(pieces) => {
+                return pieces.as_mut().poll_next(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))));
+            }
+            Body::Passing(passing) => return passing.as_mut().poll_frame(cx),
+            Body::Empty | Body::Whole(_) => {}
         }
         Poll::Ready(match std::mem::replace(body, Body::Empty) {
             Body::Whole(bytes) => Some(Ok(Frame::data(bytes))),
-            Body::Empty | Body::Stream(_) => None,
+            Body::Empty | Body::Stream(_) | Body::Passing(_) => None,
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Body::Empty)
+        match self {
+            Body::Empty => true,
+            Body::Whole(_) | Body::Stream(_) => false,
+            Body::Passing(passing) => passing.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -55,6 +70,7 @@ impl http_body::Body for Body {
             Body::Empty => SizeHint::with_exact(0),
             Body::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Body::Stream(_) => SizeHint::default(),
+            Body::Passing(passing) => passing.size_hint(),
         }
     }
 }
@@ -65,6 +81,7 @@ impl fmt::Debug for Body {
             Body::Empty => f.write_str("Empty"),
             Body::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
             Body::Stream(_) => f.write_str("Stream"),
+            Body::Passing(_) => f.write_str("Passing"),
         }
     }
 }

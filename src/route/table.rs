@@ -6,9 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::options::{Action, HostPattern, Options, PathPattern};
+use http::HeaderValue;
+
+use super::options::{self, Action, HostPattern, Options, PathPattern};
 use crate::guard::OriginRule;
-use crate::handler::{Asset, FeedDoor, Fixed, Handler, Redirect};
+use crate::handler::files::{CacheRule, Folder};
+use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Redirect};
 use crate::page::Page;
 use crate::telemetry::{Metrics, RouteMeters};
 
@@ -60,7 +63,8 @@ impl Table {
                     let redirect = Redirect { to: to.to.clone(), status: to.status };
                     add(options.path.clone(), Handler::Redirect(redirect));
                 }
-                Action::Proxy { .. } | Action::Files(_) => {}
+                Action::Proxy { .. } => {}
+                Action::Files(files) => add(options.path.clone(), Handler::Files(folder(options, files))),
                 Action::Page { feed } => {
                     let watching = alerts(feed);
                     let page = Page {
@@ -126,6 +130,20 @@ impl Paths {
             self.prefixes.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, route)| route)
         })
     }
+}
+
+fn folder(route: &Options, files: &options::Files) -> Files {
+    let rule = |(path, value): &(PathPattern, HeaderValue)| match path {
+        PathPattern::Exact(path) => CacheRule { path: path.clone(), prefix: false, value: value.clone() },
+        PathPattern::Prefix(path) => CacheRule { path: path.clone(), prefix: true, value: value.clone() },
+    };
+    let folder = Folder {
+        root: files.root.clone(),
+        spa: files.spa.clone(),
+        cache: files.cache.iter().map(rule).collect(),
+        compress: route.compress,
+    };
+    Files::new(folder, route.strip_prefix.clone())
 }
 
 /// The first route that serves `feed` on an exact path.
