@@ -99,6 +99,16 @@ pub const CONFIG_PROBLEMS: usize = 100;
 pub const LISTENERS: usize = 256;
 /// Feeds of one config: each keeps a log on every worker.
 pub const FEEDS: usize = 1024;
+/// Upstreams of one config.
+pub const UPSTREAMS: usize = 1024;
+/// Servers of one upstream: each is looked up, counted and perhaps asked for its health on every worker.
+pub const SERVERS: usize = 256;
+/// Networks in `trusted_proxies`: they are gone through for each connection.
+pub const TRUSTED_PROXIES: usize = 256;
+/// Headers that one route sets or removes, of requests and of responses each.
+pub const HEADER_RULES: usize = 64;
+/// `cache` rules of one route: they are gone through for each file.
+pub const CACHE_RULES: usize = 64;
 /// Routes of one config.
 pub const ROUTES: usize = 4096;
 /// A secret kept in a file of its own (`token_file`), in bytes.
@@ -119,6 +129,27 @@ pub const KEYS_MAX: usize = 1_000_000;
 pub const HISTORY_MAX: usize = 100_000;
 /// The shortest keepalive, ping and interval of the statistics: faster is a flood, not a sign of life.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+// --- an upstream (each may be set in the config) ---
+
+/// How often its servers' names are looked up again: a container that restarts has another address.
+pub const RESOLVE_EVERY: Duration = Duration::from_secs(10);
+/// To connect to a server, TLS included: one in the same network answers in milliseconds.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// To the head of a response; nginx's own default.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two reads of a response's body; nginx's own default.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a server is asked for its health.
+pub const HEALTH_EVERY: Duration = Duration::from_secs(5);
+/// How long it may take to answer.
+pub const HEALTH_ANSWER: Duration = Duration::from_secs(2);
+/// Failures in a row until a server counts as down: one is chance.
+pub const HEALTH_FALL: u32 = 3;
+/// Successes in a row until it counts as up again.
+pub const HEALTH_RISE: u32 = 2;
+/// The most failures or successes in a row that can be asked for.
+pub const HEALTH_COUNT_MAX: u32 = 1000;
 
 // --- draining ([drain] of the config) ---
 
@@ -238,6 +269,50 @@ pub const ALERT_SUBJECTS: usize = 16 * KEYS;
 pub const ALERT_KEY: usize = 256;
 /// Alert rules of one source.
 pub const ALERT_RULES: usize = 256;
+
+// --- an upstream's connections ---
+
+/// Idle HTTP/1.1 connections that one worker keeps to one server; past it the one idle longest is closed.
+pub const UPSTREAM_IDLE: usize = 128;
+/// How often a worker looks for connections that were idle for long.
+pub const UPSTREAM_SWEEP: Duration = Duration::from_secs(15);
+/// Sweeps that an idle connection outlives: it is closed within 30 to 45 s, before most firewalls forget it.
+pub const UPSTREAM_SWEEPS: u32 = 3;
+/// Idle connections looked at for one that can be used, newest first.
+pub const UPSTREAM_SCAN: usize = 8;
+/// Servers that one request is tried on: with more, a client waits long for what will not come.
+pub const UPSTREAM_TRIES: usize = 3;
+/// What hyper may hold of an HTTP/1.1 connection to a server, in bytes, read or unsent: 1 MiB in 16 reads.
+pub const UPSTREAM_BUFFER: usize = 64 * 1024;
+/// The head of a response, in bytes: nginx takes 8 KiB, some single sign-on needs more.
+pub const UPSTREAM_HEAD: usize = 64 * 1024;
+/// Requests at once on one HTTP/2 connection to a server, where it does not ask for fewer.
+pub const UPSTREAM_STREAMS: usize = 100;
+/// HTTP/2 connections that one worker opens to one server; past it requests wait for each other.
+pub const UPSTREAM_H2_CONNECTIONS: usize = 8;
+/// What a server may send ahead on one HTTP/2 stream, in bytes; a connection's window has room for all its streams, so
+/// that a slow client holds up no other.
+pub const UPSTREAM_STREAM_WINDOW: u32 = 64 * 1024;
+/// Silence on an HTTP/2 connection with requests on it before the server is pinged.
+pub const UPSTREAM_PING: Duration = Duration::from_secs(30);
+/// How long it may take to answer the ping.
+pub const UPSTREAM_PONG: Duration = Duration::from_secs(10);
+/// Silence on a TCP connection to a server before the kernel asks whether it is still there: a tunnel has no other end.
+pub const UPSTREAM_TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+/// How long a server that did not answer is passed over at first.
+pub const MARK_FIRST: Duration = Duration::from_secs(1);
+/// The longest that it is passed over at a time.
+pub const MARK_MAX: Duration = Duration::from_secs(30);
+/// Requests in a row that a server takes and leaves unanswered until it is passed over.
+pub const MARK_BREAKS: u32 = 3;
+/// Names looked up at once: half of [`BLOCKING_THREADS`], so that a name server that hangs leaves threads for the rest.
+pub const LOOKUPS: usize = 2;
+/// The least time between two look-ups of one name, whoever asks.
+pub const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
+/// How long a request that found nobody at a name's addresses waits for that name to be looked up again.
+pub const LOOKUP_WAIT: Duration = Duration::from_millis(250);
+/// Addresses kept of one name.
+pub const ADDRESSES: usize = 64;
 
 // --- telemetry ---
 

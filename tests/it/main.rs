@@ -12,6 +12,7 @@ mod bad_input;
 mod browser;
 mod command_line;
 mod commands;
+mod containers;
 mod doors;
 mod drain;
 mod feed;
