@@ -186,6 +186,19 @@ pub const DEFLATE_LEVEL: u32 = 6;
 /// Messages below this many bytes are not worth deflating.
 pub const DEFLATE_MIN: usize = 64;
 
+// --- a request that is forwarded, and a tunnel ---
+
+/// The longest `X-Request-Id` that is passed on, in bytes: UUIDs have 36, some gateways twice that.
+pub const REQUEST_ID: usize = 128;
+/// One read from a tunnel's side, in bytes, and so the most that waits for the other: one TLS record.
+pub const TUNNEL_READ: usize = 16 * 1024;
+/// Reads of one direction before others have their turn: 256 KiB.
+pub const TUNNEL_READS: usize = 16;
+/// Frames of HTTP/2 that are smaller than this on the average, in bytes, cost its connection more than its windows stop.
+pub const TUNNEL_SMALL_FRAME: usize = 1024;
+/// Silence of a tunnel's client before the kernel asks whether it is still there.
+pub const TUNNEL_KEEPALIVE: Duration = Duration::from_secs(60);
+
 // --- a feed (each may be set in the config) ---
 
 /// (type, key) pairs whose last value and history are kept.

@@ -162,8 +162,8 @@ async fn run(work: Work, mut errands: mpsc::Receiver<Errand>) {
         tasks.spawn_background(Rc::clone(roster).keep_time());
     }
     let by_name = rosters.iter().map(|roster| (roster.feed().name().to_owned(), Rc::clone(roster))).collect();
-    let _upstreams = Upstreams::new(Arc::clone(&work.upstreams), tasks.clone());
-    let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::new(by_name), tasks.clone()));
+    let upstreams = Upstreams::new(Arc::clone(&work.upstreams), tasks.clone());
+    let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::new(by_name), upstreams, tasks.clone()));
     loop {
         tokio::select! {
             errand = errands.recv() => match errand {
@@ -188,6 +188,7 @@ async fn run(work: Work, mut errands: mpsc::Receiver<Errand>) {
     for roster in &rosters {
         tasks.spawn_background(Rc::clone(roster).drain(work.drain.spread));
     }
+    tasks.spawn_background(service.drain(work.drain.spread));
     tokio::select! {
         () = tasks.finished() => {}
         () = work.stages.ending() => {}

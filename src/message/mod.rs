@@ -1,4 +1,4 @@
-//! What handlers and the edge share of HTTP messages: the body type, headers, responses.
+//! What handlers and the edge share of HTTP messages: the body type, headers, framing, responses.
 //!
 //! Never: knows a route or a feed.
 
@@ -6,7 +6,11 @@ pub mod body;
 pub mod coder;
 pub mod coding;
 pub mod compress;
+pub mod framing;
 pub mod headers;
+pub mod heads;
+pub mod hop;
 pub mod respond;
+pub mod trace;
 
 pub use body::Body;

@@ -11,7 +11,7 @@ use http::HeaderValue;
 use super::options::{self, Action, HostPattern, Options, PathPattern};
 use crate::guard::OriginRule;
 use crate::handler::files::{CacheRule, Folder};
-use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Redirect};
+use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect};
 use crate::page::Page;
 use crate::telemetry::{Metrics, RouteMeters};
 
@@ -29,6 +29,8 @@ pub struct Table {
 pub struct Route {
     pub handler: Handler,
     pub origins: Vec<OriginRule>,
+    /// What is text is compressed on the way.
+    pub compress: bool,
     pub meters: Arc<RouteMeters>,
 }
 
@@ -45,9 +47,18 @@ impl Table {
     pub fn new(routes: &[Options], metrics: &Metrics, alerts: impl Fn(&str) -> Vec<String>) -> Table {
         let mut table = Table::default();
         for options in routes {
-            let meters = Arc::new(metrics.route(&format!("{}{}", options.host, options.path)));
+            let name = format!("{}{}", options.host, options.path);
+            let meters = Arc::new(match options.action {
+                Action::Proxy { .. } => metrics.tunnels(&name),
+                Action::Feed { .. }
+                | Action::Page { .. }
+                | Action::Respond(_)
+                | Action::Files(_)
+                | Action::Redirect(_) => metrics.route(&name),
+            });
             let mut add = |path: PathPattern, handler: Handler| {
-                let route = Route { handler, origins: options.origins.clone(), meters: Arc::clone(&meters) };
+                let (origins, meters) = (options.origins.clone(), Arc::clone(&meters));
+                let route = Route { handler, origins, compress: options.compress, meters };
                 table.paths_mut(&options.host).insert(path, Arc::new(route));
             };
             match &options.action {
@@ -63,7 +74,7 @@ impl Table {
                     let redirect = Redirect { to: to.to.clone(), status: to.status };
                     add(options.path.clone(), Handler::Redirect(redirect));
                 }
-                Action::Proxy { .. } => {}
+                Action::Proxy { upstream } => add(options.path.clone(), Handler::Proxy(proxy(upstream, options))),
                 Action::Files(files) => add(options.path.clone(), Handler::Files(folder(options, files))),
                 Action::Page { feed } => {
                     let watching = alerts(feed);
@@ -144,6 +155,15 @@ fn folder(route: &Options, files: &options::Files) -> Files {
         compress: route.compress,
     };
     Files::new(folder, route.strip_prefix.clone())
+}
+
+fn proxy(upstream: &str, options: &Options) -> Proxy {
+    Proxy {
+        upstream: upstream.to_owned(),
+        strip_prefix: options.strip_prefix.clone(),
+        body_size: options.body_size as u64,
+        body_timeout: options.body_timeout,
+    }
 }
 
 /// The first route that serves `feed` on an exact path.

@@ -154,13 +154,20 @@ impl Metrics {
     /// The handles of the route `route`, as configured.
     #[must_use]
     pub fn route(&self, route: &str) -> RouteMeters {
+        self.route_of(route, "feed")
+    }
+
+    /// The same, of a route whose sockets are tunnels.
+    #[must_use]
+    pub fn tunnels(&self, route: &str) -> RouteMeters {
+        self.route_of(route, "tunnel")
+    }
+
+    fn route_of(&self, route: &str, mode: &'static str) -> RouteMeters {
         let label = RouteLabels { route: route.to_owned() };
         RouteMeters {
             seconds: self.request_seconds.get_or_create_owned(&label),
-            sockets: self
-                .websocket_open
-                .get_or_create(&ModeLabels { route: label.route.clone(), mode: "feed" })
-                .clone(),
+            sockets: self.websocket_open.get_or_create(&ModeLabels { route: label.route.clone(), mode }).clone(),
             route: label.route,
             requests: self.requests.clone(),
             statuses: (100..600).map(|_| OnceLock::new()).collect(),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use tokio::time::Instant;
@@ -121,7 +121,7 @@ impl Files {
         // Boxed, so that a request which memory answers does not have its size.
         Box::pin(self.look(parts, path)).await.unwrap_or_else(|error| {
             tracing::error!(%error, root = %self.folder.root.display(), "a file cannot be read");
-            respond::problem(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
+            failure(parts, StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
         })
     }
 
@@ -147,7 +147,7 @@ impl Files {
                 Lookup::Folder => return Ok(to_folder(parts)),
                 Lookup::Nothing => match &self.spa {
                     Some(spa) if path != spa && wants_page(parts, path) => path = spa,
-                    Some(_) | None => return Ok(respond::problem(StatusCode::NOT_FOUND, NOT_FOUND)),
+                    Some(_) | None => return Ok(failure(parts, StatusCode::NOT_FOUND, NOT_FOUND)),
                 },
             }
         }
@@ -316,6 +316,15 @@ impl Drop for Busy<'_> {
 fn wants_page(parts: &Parts, path: &str) -> bool {
     let last = path.rsplit('/').next().unwrap_or(path);
     !last.contains('.') && Below::parse(path).is_some() && headers::accepts(&parts.headers, "text/html")
+}
+
+/// In the form that the request prefers.
+fn failure(parts: &Parts, status: StatusCode, detail: &str) -> Response<Body> {
+    if parts.headers.get(ACCEPT).is_some_and(headers::prefers_html) {
+        respond::page(status, detail)
+    } else {
+        respond::problem(status, detail)
+    }
 }
 
 /// To the same path with a slash, on the same host: the path alone says so, however the client came here.
