@@ -85,6 +85,13 @@ enum Lookup {
     Nothing,
 }
 
+/// Which bytes of a file are sent.
+struct Span {
+    range: Range<u64>,
+    /// As a part (206), though it may be all of them.
+    part: bool,
+}
+
 /// Resets what says that something is being done, also where the client leaves meanwhile.
 struct Busy<'a>(&'a Cell<bool>);
 
@@ -207,16 +214,16 @@ impl Files {
             Pick::Variant(variant) => variant,
             Pick::Make(..) => &entry.plain,
         };
-        let range = match variant.answer(parts) {
+        let span = match variant.answer(parts) {
             Ok(response) => return Ok(Some(response)),
-            Err(range) => range,
+            Err(span) => span,
         };
         let Content::OnDisk { path, stamp } = variant.content.clone() else { return Ok(None) };
-        let (root, at, length) = (Arc::clone(&entry.root), range.start, pieces::length(&range));
+        let (root, at, length) = (Arc::clone(&entry.root), span.range.start, pieces::length(&span.range));
         let opened = shutdown::blocking(move || find::reopen(&root, &path, &stamp, at, length)).await??;
         let Some((file, first)) = opened else { return Ok(None) };
-        let mut response = variant.whole_or_part(range.clone());
-        *response.body_mut() = Body::Passing(Box::pin(Pieces::new(file, first, range)));
+        let mut response = variant.head_of(&span);
+        *response.body_mut() = Body::Passing(Box::pin(Pieces::new(file, first, span.range)));
         Ok(Some(response))
     }
 
@@ -252,12 +259,12 @@ impl Entry {
 
 impl Variant {
     /// The answer, where it is at hand, or else which bytes of the file it needs.
-    fn answer(&self, parts: &Parts) -> Result<Response<Body>, Range<u64>> {
+    fn answer(&self, parts: &Parts) -> Result<Response<Body>, Span> {
         let state =
             State { etag: self.etag.as_bytes(), modified: self.modified, length: self.length, ranges: self.ranges };
-        let range = match judge(parts, &state, SystemTime::now) {
-            Verdict::Whole => 0..self.length,
-            Verdict::Part(range) => range,
+        let span = match judge(parts, &state, SystemTime::now) {
+            Verdict::Whole => Span { range: 0..self.length, part: false },
+            Verdict::Part(range) => Span { range, part: true },
             Verdict::NotModified => {
                 let mut response = respond::empty(StatusCode::NOT_MODIFIED);
                 *response.headers_mut() = self.bare_head();
@@ -275,21 +282,21 @@ impl Variant {
             }
         };
         if parts.method == Method::HEAD {
-            return Ok(self.whole_or_part(range));
+            return Ok(self.head_of(&span));
         }
-        let Content::Kept(bytes) = &self.content else { return Err(range) };
-        let (start, end) = (index(range.start, bytes.len()), index(range.end, bytes.len()));
-        let mut response = self.whole_or_part(range);
+        let Content::Kept(bytes) = &self.content else { return Err(span) };
+        let (start, end) = (index(span.range.start, bytes.len()), index(span.range.end, bytes.len()));
+        let mut response = self.head_of(&span);
         *response.body_mut() = Body::from(bytes.slice(start..end.max(start)));
         Ok(response)
     }
 
     /// The head for these bytes.
-    fn whole_or_part(&self, range: Range<u64>) -> Response<Body> {
+    fn head_of(&self, Span { range, part }: &Span) -> Response<Body> {
         let mut response = respond::empty(StatusCode::OK);
         let head = response.headers_mut();
         head.clone_from(&self.head);
-        if range != (0..self.length) {
+        if *part {
             let last = range.end.saturating_sub(1);
             headers::set(head, CONTENT_RANGE, &format!("bytes {}-{last}/{}", range.start, self.length));
             head.insert(CONTENT_LENGTH, range.end.saturating_sub(range.start).into());

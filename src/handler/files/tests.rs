@@ -299,6 +299,8 @@ async fn parts_are_given_of_small_files_and_of_large_ones() {
             ("bytes=-10".to_owned(), length - 10..length),
             (format!("bytes={}-", length - 1), length - 1..length),
             ("bytes=1-".to_owned(), 1..length),
+            // All of it is a part, too: players ask so, and believe nothing else.
+            ("bytes=0-".to_owned(), 0..length),
         ] {
             let seen = get(&files, uri, &[(RANGE, &range), (IF_RANGE, &tag)]).await;
             let said = format!("bytes {}-{}/{length}", expected.start, expected.end - 1);
