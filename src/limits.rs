@@ -243,6 +243,29 @@ pub const SSE_PIECE: usize = 16 * 1024;
 /// How soon an event stream's client comes back after a cut; each is told its own.
 pub const SSE_RETRY: Range<Duration> = Duration::from_secs(1)..Duration::from_secs(5);
 
+// --- files (`files`, `compress`) ---
+
+/// Files that one worker knows at once: a large front end's.
+pub const FILE_ENTRIES: usize = 1024;
+/// Bytes of files that one worker keeps in memory, their compressed variants and their paths counted.
+pub const FILE_MEMORY: usize = 8 * 1024 * 1024;
+/// The largest file kept in memory, in bytes; a larger one is read for each request.
+pub const FILE_KEPT: u64 = 64 * 1024;
+/// How long what is known of a file is believed without a look at the disk.
+pub const FILE_TRUST: Duration = Duration::from_secs(1);
+/// A file changed this shortly before it was read may change again without its times showing it: FAT counts in 2 s.
+pub const FILE_SETTLE: Duration = Duration::from_secs(2);
+/// What is read of a large file at once, in bytes: four hops to the blocking threads for 1 MiB.
+pub const FILE_PIECE: usize = 256 * 1024;
+/// Buffers of that size one worker keeps for the next file: fresh ones cost a page fault for each 4 KiB.
+pub const FILE_BUFFERS: usize = 8;
+/// Answers of fewer bytes are not worth compressing: they fit in one packet as they are.
+pub const COMPRESS_MIN: u64 = 1024;
+/// What is compressed before other connections have their turn, in bytes: about a millisecond at the slowest.
+pub const COMPRESS_TURN: usize = 32 * 1024;
+/// The window of an answer's compressor, in bits: 128 KiB, of which it needs a few times as much until the answer ends.
+pub const COMPRESS_WINDOW_BITS: u8 = 17;
+
 // --- sources ---
 
 /// How often the host's statistics are read.

@@ -11,7 +11,8 @@ use http::{Extensions, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use crate::feed::roster::Roster;
-use crate::message::{Body, headers};
+use crate::limits;
+use crate::message::{Body, compress, headers};
 use crate::net::connection::Asked;
 use crate::shutdown::Tasks;
 use crate::telemetry::{AccessLog, RouteMeters};
@@ -21,12 +22,14 @@ use crate::ws;
 pub mod feed_get;
 pub mod feed_sse;
 pub mod feed_ws;
+pub mod files;
 pub mod fixed;
 pub mod forward;
 pub mod page;
 pub mod redirect;
 pub mod tunnel;
 
+pub use files::Files;
 pub use fixed::Fixed;
 pub use forward::{Failure, Proxy};
 pub use page::Asset;
@@ -36,6 +39,13 @@ pub use tunnel::Tunnels;
 /// This worker's rosters, by feed.
 pub type Rosters = Rc<HashMap<String, Rc<Roster>>>;
 
+/// What bounds the compression of answers (`compress`).
+pub const COMPRESSION: compress::Bounds = compress::Bounds {
+    min: limits::COMPRESS_MIN,
+    turn: limits::COMPRESS_TURN,
+    window_bits: limits::COMPRESS_WINDOW_BITS,
+};
+
 /// What a route does.
 #[derive(Debug)]
 pub enum Handler {
@@ -43,6 +53,7 @@ pub enum Handler {
     Page(Asset),
     Respond(Fixed),
     Redirect(Redirect),
+    Files(Files),
     Proxy(Proxy),
 }
 
@@ -92,6 +103,10 @@ impl Handler {
             Handler::Page(asset) => own(asset.answer(&request)),
             Handler::Respond(fixed) => own(fixed.answer()),
             Handler::Redirect(redirect) => own(redirect.answer(call.authority, request.uri())),
+            Handler::Files(files) => {
+                let (parts, _body) = request.into_parts();
+                own(files.answer(&parts, files.path(parts.uri.path())).await)
+            }
             // Boxed: what it takes to forward is no part of what each connection keeps.
             Handler::Proxy(proxy) => Box::pin(proxy.handle(call, request)).await,
         }
@@ -128,7 +143,7 @@ pub fn is_lasting(handler: &Handler, parts: &Parts) -> bool {
                 || parts.method == Method::CONNECT
         }
         Handler::Proxy(_) => tunnel::wanted(parts).is_some(),
-        Handler::Page(_) | Handler::Respond(_) | Handler::Redirect(_) => false,
+        Handler::Page(_) | Handler::Respond(_) | Handler::Redirect(_) | Handler::Files(_) => false,
     }
 }
 

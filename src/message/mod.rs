@@ -3,6 +3,9 @@
 //! Never: knows a route or a feed.
 
 pub mod body;
+pub mod coder;
+pub mod coding;
+pub mod compress;
 pub mod framing;
 pub mod headers;
 pub mod heads;

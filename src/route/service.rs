@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::table::{Route, Table};
 use crate::guard::{self, Denied, Visit};
 use crate::handler::{self, Call, Kind, Rosters, Tunnels};
+use crate::message::compress::{self, Wanted};
 use crate::message::{Body, framing, headers, respond};
 use crate::net::connection::{Answer, Asked};
 use crate::shutdown::Tasks;
@@ -104,8 +105,15 @@ impl Service {
             access: &self.shared.access,
             meters: &route.meters,
         };
+        let wanted = route.compress.then(|| Wanted::of(request.method(), request.headers()));
         match route.handler.handle(&call, request).await {
-            Ok((response, kind)) => Answered { response, meters: Arc::clone(&route.meters), kind },
+            Ok((response, kind)) => {
+                let response = match wanted.filter(|_| kind != Kind::Socket) {
+                    Some(wanted) => compress::answer(&wanted, response, &handler::COMPRESSION),
+                    None => response,
+                };
+                Answered { response, meters: Arc::clone(&route.meters), kind }
+            }
             Err(failure) => fail(&Failure::Unanswered(&route.meters, failure), &route.meters, accept),
         }
     }

@@ -6,9 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::options::{Action, HostPattern, Options, PathPattern};
+use http::HeaderValue;
+
+use super::options::{self, Action, HostPattern, Options, PathPattern};
 use crate::guard::OriginRule;
-use crate::handler::{Asset, FeedDoor, Fixed, Handler, Proxy, Redirect};
+use crate::handler::files::{CacheRule, Folder};
+use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect};
 use crate::page::Page;
 use crate::telemetry::{Metrics, RouteMeters};
 
@@ -26,6 +29,8 @@ pub struct Table {
 pub struct Route {
     pub handler: Handler,
     pub origins: Vec<OriginRule>,
+    /// What is text is compressed on the way.
+    pub compress: bool,
     pub meters: Arc<RouteMeters>,
 }
 
@@ -52,7 +57,8 @@ impl Table {
                 | Action::Redirect(_) => metrics.route(&name),
             });
             let mut add = |path: PathPattern, handler: Handler| {
-                let route = Route { handler, origins: options.origins.clone(), meters: Arc::clone(&meters) };
+                let (origins, meters) = (options.origins.clone(), Arc::clone(&meters));
+                let route = Route { handler, origins, compress: options.compress, meters };
                 table.paths_mut(&options.host).insert(path, Arc::new(route));
             };
             match &options.action {
@@ -69,7 +75,7 @@ impl Table {
                     add(options.path.clone(), Handler::Redirect(redirect));
                 }
                 Action::Proxy { upstream } => add(options.path.clone(), Handler::Proxy(proxy(upstream, options))),
-                Action::Files(_) => {}
+                Action::Files(files) => add(options.path.clone(), Handler::Files(folder(options, files))),
                 Action::Page { feed } => {
                     let watching = alerts(feed);
                     let page = Page {
@@ -135,6 +141,20 @@ impl Paths {
             self.prefixes.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, route)| route)
         })
     }
+}
+
+fn folder(route: &Options, files: &options::Files) -> Files {
+    let rule = |(path, value): &(PathPattern, HeaderValue)| match path {
+        PathPattern::Exact(path) => CacheRule { path: path.clone(), prefix: false, value: value.clone() },
+        PathPattern::Prefix(path) => CacheRule { path: path.clone(), prefix: true, value: value.clone() },
+    };
+    let folder = Folder {
+        root: files.root.clone(),
+        spa: files.spa.clone(),
+        cache: files.cache.iter().map(rule).collect(),
+        compress: route.compress,
+    };
+    Files::new(folder, route.strip_prefix.clone())
 }
 
 fn proxy(upstream: &str, options: &Options) -> Proxy {

@@ -16,6 +16,7 @@ mod containers;
 mod doors;
 mod drain;
 mod feed;
+mod files;
 mod forward;
 mod http2;
 mod interop;
