@@ -156,11 +156,13 @@ async fn the_live_page_loads_its_parts_and_nothing_from_elsewhere() {
 #[tokio::test]
 async fn check_passes_every_config_of_the_repository() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(run(folder.path(), &["cert", "--name", "site"]).status.success());
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let mut seen = 0;
     for entry in std::fs::read_dir(configs).expect("a folder").map(|entry| entry.expect("an entry")) {
         let name = entry.file_name().into_string().expect("text");
+        if !name.ends_with(".toml") {
+            continue;
+        }
         std::fs::write(folder.path().join(&name), on_free_ports(&name)).expect("it can be written");
         let output = run(folder.path(), &["check", "--config", &name]);
         let said = text(&output.stdout);
@@ -169,7 +171,7 @@ async fn check_passes_every_config_of_the_repository() {
         assert!(output.stderr.is_empty());
         seen += 1;
     }
-    assert!(seen >= 2);
+    assert!(seen >= 4);
 }
 
 #[tokio::test]

@@ -218,7 +218,7 @@ fn a_config_that_did_not_change_equals_what_it_was() {
         ("credentials = true", "credentials = false"),
         ("rise = 2", "rise = 1"),
         ("above = 90", "above = 91"),
-        ("certs/site.key", "certs/other.key"),
+        ("\"localhost\", \"127.0.0.1\"", "\"localhost\", \"127.0.0.2\""),
         ("192.0.2.1", "192.0.2.2"),
         ("change-me", "changed"),
     ] {
