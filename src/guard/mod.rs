@@ -14,10 +14,10 @@ pub use origin::{OriginHost, OriginPort, OriginRule};
 #[derive(Debug, Clone, Copy)]
 pub struct Visit<'a> {
     pub request: &'a Parts,
-    /// The host it is for, with its port.
+    /// The host that the client asked for, with its port: what a trusted proxy says, else `Host`.
     pub authority: &'a str,
-    /// Over TLS.
-    pub secure: bool,
+    /// The client asked over TLS; `None` where that is not known, since TLS may have ended before us.
+    pub https: Option<bool>,
     /// It would open a socket or an event stream.
     pub lasting: bool,
     pub draining: bool,
@@ -32,6 +32,8 @@ pub enum Denied {
     OverCap,
     #[error("pages of this origin may not open this socket; the route's `origins` must name it")]
     Origin { origin: String, authority: String },
+    #[error("this connection's certificate is not for this host; ask again on a connection of its own")]
+    Misdirected,
 }
 
 /// Makes every check that a route asks for.
@@ -54,6 +56,7 @@ impl Denied {
         match self {
             Denied::Draining | Denied::OverCap => StatusCode::SERVICE_UNAVAILABLE,
             Denied::Origin { .. } => StatusCode::FORBIDDEN,
+            Denied::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         }
     }
 
@@ -64,6 +67,7 @@ impl Denied {
             Denied::Draining => "draining",
             Denied::OverCap => "connections",
             Denied::Origin { .. } => "origin",
+            Denied::Misdirected => "misdirected",
         }
     }
 }

@@ -5,5 +5,6 @@
 pub mod body;
 pub mod headers;
 pub mod respond;
+pub mod rules;
 
 pub use body::Body;

@@ -1,7 +1,7 @@
-//! One client connection: TLS, choice of protocol, HTTP, under one set of deadlines.
+//! One client connection: PROXY header, TLS, choice of protocol, HTTP, under one set of deadlines.
 //!
-//! Owns: every hyper knob of the server side, named here once. Never: looks into a request; `serve` is given what
-//! answers it.
+//! Owns: every hyper knob of the server side, named here once. Never: looks into a request but for whom it is
+//! ([`Forwarded`]); `serve` is given what answers it.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -18,7 +18,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, timeout_at};
@@ -28,8 +27,10 @@ use super::after::After;
 use super::clock::{Clock, Expired, InFlight};
 use super::listener::Accepted;
 use super::permit::Place;
+use super::proxy_protocol::{self, Header};
 use super::stream::{self, Io, Stream};
-use super::{Limits, Peer};
+use super::tls::{Sni, Tls};
+use super::{Forwarded, Limits, Peer, Trusted};
 use crate::limits;
 use crate::shutdown::Tasks;
 use crate::telemetry::log::client_warning;
@@ -37,15 +38,27 @@ use crate::telemetry::log::client_warning;
 /// What the connections of one listener have in common.
 #[derive(Debug, Clone)]
 pub struct Edge {
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Tls>,
     pub websocket_h2: bool,
+    /// A PROXY header comes first, from trusted peers only.
+    pub proxy_protocol: bool,
+    /// Everything is answered with a redirect to there, in which `{host}` and `{uri}` stand for the request's own.
+    pub redirect: Option<Arc<str>>,
+    pub trusted: Arc<Trusted>,
     pub limits: Arc<Limits>,
 }
 
 /// A request's connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
+    /// Its `client` is the request's, which a trusted proxy may have named.
     pub peer: Peer,
+    /// What else the peer says of whom the request is for.
+    pub forwarded: &'a Forwarded,
+    /// Where everything on this listener is redirected to; see [`Edge::redirect`].
+    pub redirect: Option<&'a str>,
+    /// Over TLS, the name that the client asked a certificate for, if it did.
+    pub sni: Option<&'a Sni>,
     /// Counts the request; what becomes a stream of its own keeps a clone.
     pub in_flight: &'a InFlight,
     /// Run when an HTTP/1.1 connection was upgraded, or has ended.
@@ -70,13 +83,38 @@ enum Protocol {
     Http2,
 }
 
+/// A connection on which it is known what is spoken.
+struct Opened {
+    io: Io,
+    early: Bytes,
+    protocol: Protocol,
+    sni: Option<Sni>,
+}
+
+/// What the requests of one connection have in common.
+struct Common {
+    peer: Peer,
+    edge: Edge,
+    sni: Option<Sni>,
+    after: After,
+}
+
+impl Edge {
+    /// A plain listener that believes nobody.
+    #[must_use]
+    pub fn plain(limits: Arc<Limits>) -> Edge {
+        let trusted = Arc::default();
+        Edge { tls: None, websocket_h2: false, proxy_protocol: false, redirect: None, trusted, limits }
+    }
+}
+
 /// Serves one connection until it ends, is upgraded, or everything drains.
 pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, tasks: Tasks, answer: Rc<A>) {
     let Place { permit, over_cap } = place;
-    let peer = Peer::new(accepted.addr, edge.tls.is_some(), over_cap);
+    let mut peer = Peer::new(accepted.addr, edge.tls.is_some(), over_cap);
     let deadline = accepted.at + edge.limits.header_timeout;
-    let opened = timeout_at(deadline, open(accepted.socket, &edge)).await;
-    let (io, early, protocol) = match opened {
+    let opened = timeout_at(deadline, open(accepted.socket, &mut peer, &edge)).await;
+    let Opened { io, early, protocol, sni } = match opened {
         Ok(Ok(Some(opened))) => opened,
         Ok(Ok(None)) => return,
         Ok(Err(error)) => return complain(peer, &error.to_string()),
@@ -84,12 +122,14 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     };
     let clock = Arc::new(Clock::new(accepted.at, matches!(protocol, Protocol::Http2)));
     let stream = Stream::new(io, early, Arc::clone(&clock), permit);
-    let after = Rc::new(After::default());
+    let common = Rc::new(Common { peer, edge, sni, after: After::default() });
+    let edge = &common.edge;
     let service = service_fn(|request: Request<Incoming>| {
         let in_flight = clock.begin(request.body().is_end_stream());
-        let (answer, after) = (Rc::clone(&answer), Rc::clone(&after));
+        let (answer, common) = (Rc::clone(&answer), Rc::clone(&common));
         async move {
-            let response = answer.answer(&Asked { peer, in_flight: &in_flight, after: &after }, request).await;
+            let forwarded = Forwarded::read(&common.peer, &common.edge.trusted, request.headers());
+            let response = answer.answer(&common.asked(&forwarded, &in_flight), request).await;
             if response.body().size_hint().exact().is_none() {
                 in_flight.streams();
             }
@@ -105,29 +145,54 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         }
         Protocol::Http2 => {
             let mut connection =
-                pin!(http2_builder(&edge, tasks.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
+                pin!(http2_builder(edge, tasks.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
             if peer.over_cap {
                 connection.as_mut().graceful_shutdown();
             }
             drive(connection, |c| c.graceful_shutdown(), &clock, &edge.limits, &tasks).await
         }
     };
-    after.run().await;
+    common.after.run().await;
     if let Err(reason) = outcome {
         complain(peer, &reason);
     }
 }
 
-/// Up to knowing what is spoken; `None` where the peer said nothing or the wrong thing and was told.
-async fn open(socket: std::net::TcpStream, edge: &Edge) -> io::Result<Option<(Io, Bytes, Protocol)>> {
-    let socket = TcpStream::from_std(socket)?;
+impl Common {
+    fn asked<'a>(&'a self, forwarded: &'a Forwarded, in_flight: &'a InFlight) -> Asked<'a> {
+        Asked {
+            peer: Peer { client: forwarded.client, ..self.peer },
+            forwarded,
+            redirect: self.edge.redirect.as_deref(),
+            sni: self.sni.as_ref(),
+            in_flight,
+            after: &self.after,
+        }
+    }
+}
+
+/// Up to knowing for whom the peer speaks, and what; `None` where it said nothing or the wrong thing and was told.
+async fn open(socket: std::net::TcpStream, peer: &mut Peer, edge: &Edge) -> io::Result<Option<Opened>> {
+    let mut socket = TcpStream::from_std(socket)?;
+    *peer = peer.judged(&edge.trusted);
+    if edge.proxy_protocol {
+        if !peer.trusted {
+            let reason = "only `trusted_proxies` may connect where `proxy_protocol` is on, and this is none of them";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+        }
+        match proxy_protocol::read(&mut socket).await? {
+            Some(Header::Proxied { source, .. }) => *peer = peer.speaking_for(source.ip()).judged(&edge.trusted),
+            Some(Header::Unspecified) => {}
+            None => return Ok(None),
+        }
+    }
     match &edge.tls {
-        Some(config) => open_tls(socket, config).await,
+        Some(tls) => open_tls(socket, tls).await,
         None => open_plain(socket).await,
     }
 }
 
-async fn open_tls(mut socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<Option<(Io, Bytes, Protocol)>> {
+async fn open_tls(mut socket: TcpStream, tls: &Tls) -> io::Result<Option<Opened>> {
     let mut first = [0];
     if socket.peek(&mut first).await? == 0 {
         return Ok(None);
@@ -138,10 +203,12 @@ async fn open_tls(mut socket: TcpStream, config: &Arc<ServerConfig>) -> io::Resu
         let reason = "plain text on a TLS port: the client must use https or wss";
         return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
-    let stream = TlsAcceptor::from(Arc::clone(config)).accept(socket).await?;
-    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let stream = TlsAcceptor::from(tls.server_config()).accept(socket).await?;
+    let session = stream.get_ref().1;
+    let http2 = session.alpn_protocol() == Some(b"h2");
     let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
-    Ok(Some((Io::Tls(Box::new(stream)), Bytes::new(), protocol)))
+    let sni = session.server_name().map(|name| tls.sni(name));
+    Ok(Some(Opened { io: Io::Tls(Box::new(stream)), early: Bytes::new(), protocol, sni }))
 }
 
 /// The answer to HTTP without TLS, written by hand: there is no TLS for hyper to write it into.
@@ -154,7 +221,7 @@ fn plain_on_tls() -> String {
     )
 }
 
-async fn open_plain(mut socket: TcpStream) -> io::Result<Option<(Io, Bytes, Protocol)>> {
+async fn open_plain(mut socket: TcpStream) -> io::Result<Option<Opened>> {
     let mut early = BytesMut::with_capacity(H2_PREFACE.len());
     while early.len() < H2_PREFACE.len() && H2_PREFACE.starts_with(&early) {
         let missing = (H2_PREFACE.len() - early.len()) as u64;
@@ -166,7 +233,7 @@ async fn open_plain(mut socket: TcpStream) -> io::Result<Option<(Io, Bytes, Prot
         return Err(io::Error::new(io::ErrorKind::InvalidData, "TLS on a plain port: the client must use http or ws"));
     }
     let protocol = if early == H2_PREFACE { Protocol::Http2 } else { Protocol::Http1 };
-    Ok(Some((Io::Plain(socket), early.freeze(), protocol)))
+    Ok(Some(Opened { io: Io::Plain(socket), early: early.freeze(), protocol, sni: None }))
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::Trusted;
+
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
@@ -11,6 +13,8 @@ pub struct Peer {
     pub client: IpAddr,
     /// The socket is TLS.
     pub secure: bool,
+    /// `client` is one of `trusted_proxies`: it is believed when it says for whom it speaks.
+    pub trusted: bool,
     /// The process is at its cap of connections: it is told so, and nothing else.
     pub over_cap: bool,
 }
@@ -18,7 +22,19 @@ pub struct Peer {
 impl Peer {
     #[must_use]
     pub fn new(addr: SocketAddr, secure: bool, over_cap: bool) -> Peer {
-        Peer { addr, client: addr.ip().to_canonical(), secure, over_cap }
+        Peer { addr, client: addr.ip().to_canonical(), secure, trusted: false, over_cap }
+    }
+
+    /// The same, speaking for `client`: what a PROXY header says.
+    #[must_use]
+    pub fn speaking_for(self, client: IpAddr) -> Peer {
+        Peer { client: client.to_canonical(), ..self }
+    }
+
+    /// The same, believed in what its requests say if `client` is trusted.
+    #[must_use]
+    pub fn judged(self, trusted: &Trusted) -> Peer {
+        Peer { trusted: trusted.contains(self.client), ..self }
     }
 }
 

@@ -52,7 +52,7 @@ fn explain(meters: &RouteMeters, denied: &Denied) {
             let remedy = "if the page is yours, add its origin to the route's `origins`";
             tracing::warn!(route = meters.route(), origin, host = authority, unsaid, remedy, "foreign origin refused");
         }
-        Denied::Draining | Denied::OverCap => {
+        Denied::Draining | Denied::OverCap | Denied::Misdirected => {
             tracing::warn!(route = meters.route(), reason = denied.reason(), unsaid, "request refused");
         }
     }

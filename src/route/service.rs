@@ -12,9 +12,10 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use super::finish::Finish;
 use super::table::{Route, Table};
 use crate::guard::{self, Denied, Visit};
-use crate::handler::{self, Call, Rosters};
+use crate::handler::{self, Call, Rosters, redirect};
 use crate::message::{Body, headers, respond};
 use crate::net::connection::{Answer, Asked};
 use crate::shutdown::Tasks;
@@ -56,16 +57,31 @@ impl Service {
             return self.fail(&Failure::Denied(&self.shared.unrouted, Denied::OverCap));
         }
         let Some(authority) = one_host(&request) else { return self.fail(&Failure::NoHost) };
-        let route = self.shared.table.load().find(headers::without_port(&authority), request.uri().path()).cloned();
+        if let Some(to) = asked.redirect {
+            let response = redirect::permanent(to, &authority, request.uri());
+            return Answered::plain(response, &self.shared.unrouted);
+        }
+        let host = headers::without_port(&authority);
+        if asked.sni.is_some_and(|sni| sni.misdirects(host)) {
+            return self.fail(&Failure::Denied(&self.shared.unrouted, Denied::Misdirected));
+        }
+        let route = self.shared.table.load().find(host, request.uri().path()).cloned();
         let Some(route) = route else { return self.fail(&Failure::NoRoute) };
         let (parts, body) = request.into_parts();
         let lasting = handler::is_lasting(&route.handler, &parts);
         let draining = self.tasks.stages().is_draining();
-        let visit = Visit { request: &parts, authority: &authority, secure: asked.peer.secure, lasting, draining };
-        if let Err(denied) = guard::admit(&visit, &route.origins) {
-            return Answered::plain(Failure::Denied(&route.meters, denied).answer(), &route.meters);
+        let (asked_for, https) = (asked.forwarded.host().unwrap_or(&authority), asked.forwarded.is_https());
+        let visit = Visit { request: &parts, authority: asked_for, https, lasting, draining };
+        let finish = Finish::new(&route, &visit);
+        if let Some(response) = finish.preflight(&visit) {
+            return Answered { finish, ..Answered::plain(response, &route.meters) };
         }
-        self.handle(asked, &authority, Request::from_parts(parts, body), &route).await
+        if let Err(denied) = guard::admit(&visit, &route.origins) {
+            let response = Failure::Denied(&route.meters, denied).answer();
+            return Answered { finish, ..Answered::plain(response, &route.meters) };
+        }
+        let answered = self.handle(asked, &authority, Request::from_parts(parts, body), &route).await;
+        Answered { finish, ..answered }
     }
 
     async fn handle(&self, asked: &Asked<'_>, authority: &str, request: Request<Incoming>, route: &Route) -> Answered {
@@ -78,7 +94,7 @@ impl Service {
             meters: &route.meters,
         };
         let (response, upgraded) = route.handler.handle(&call, request).await;
-        Answered { response, meters: Arc::clone(&route.meters), upgraded }
+        Answered { upgraded, ..Answered::plain(response, &route.meters) }
     }
 
     fn fail(&self, failure: &Failure<'_>) -> Answered {
@@ -93,7 +109,7 @@ impl Answer for Service {
         let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let mut answered = self.route(asked, request).await;
-        headers::finish(answered.response.headers_mut());
+        answered.finish.apply(answered.response.headers_mut());
         let (status, took) = (answered.response.status().as_u16(), began.elapsed());
         if answered.upgraded {
             answered.meters.upgraded(status);
@@ -121,11 +137,12 @@ struct Answered {
     meters: Arc<RouteMeters>,
     /// It became a socket, which is logged when it ends.
     upgraded: bool,
+    finish: Finish,
 }
 
 impl Answered {
     fn plain(response: Response<Body>, meters: &Arc<RouteMeters>) -> Answered {
-        Answered { response, meters: Arc::clone(meters), upgraded: false }
+        Answered { response, meters: Arc::clone(meters), upgraded: false, finish: Finish::default() }
     }
 }
 

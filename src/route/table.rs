@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::options::{Action, HostPattern, Options, PathPattern};
+use super::options::{Action, Cors, HeaderRules, HostPattern, Options, PathPattern};
 use crate::guard::OriginRule;
 use crate::handler::{Asset, FeedDoor, Fixed, Handler, Redirect};
 use crate::page::Page;
@@ -26,6 +26,8 @@ pub struct Table {
 pub struct Route {
     pub handler: Handler,
     pub origins: Vec<OriginRule>,
+    pub cors: Option<Cors>,
+    pub headers: HeaderRules,
     pub meters: Arc<RouteMeters>,
 }
 
@@ -44,7 +46,13 @@ impl Table {
         for options in routes {
             let meters = Arc::new(metrics.route(&format!("{}{}", options.host, options.path)));
             let mut add = |path: PathPattern, handler: Handler| {
-                let route = Route { handler, origins: options.origins.clone(), meters: Arc::clone(&meters) };
+                let route = Route {
+                    handler,
+                    origins: options.origins.clone(),
+                    cors: options.cors.clone(),
+                    headers: options.headers.clone(),
+                    meters: Arc::clone(&meters),
+                };
                 table.paths_mut(&options.host).insert(path, Arc::new(route));
             };
             match &options.action {
