@@ -214,7 +214,7 @@ const HTTPS: u16 = 443;
 
 fn bind_listeners(config: &Config, limits: &Arc<Limits>) -> Result<(Vec<Bound>, Vec<Tls>), BindError> {
     let shared = TlsShared::new().map_err(BindError::TlsStart)?;
-    let trusted = Arc::new(Trusted::default());
+    let trusted = Arc::new(Trusted::new(config.trusted_proxies.iter().copied()));
     let (mut bound, mut all) = (Vec::new(), Vec::new());
     for (listener, options) in config.listeners.iter().enumerate() {
         let tls = options.tls.as_ref().map(|options| Tls::load(options, &shared)).transpose();

@@ -5,7 +5,7 @@
 //! # The way through
 //!
 //! ```text
-//! socket -> net (accept, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
+//! socket -> net (accept, PROXY, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
 //!           feed_ws / feed_sse / feed_get / page / respond
 //! source (stats, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
 //! ```

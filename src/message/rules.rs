@@ -3,12 +3,12 @@
 //! Owns: what they may not touch: a header that frames the message or upgrades the connection is HTTP's own, and stays.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-const OWN: [HeaderName; 13] = [
+const OWN: [HeaderName; 11] = [
     CONNECTION,
     CONTENT_LENGTH,
     TRANSFER_ENCODING,
@@ -18,9 +18,7 @@ const OWN: [HeaderName; 13] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION,
 ];
 

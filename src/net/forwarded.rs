@@ -21,6 +21,8 @@ use element::Element;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forwarded {
     pub client: IpAddr,
+    /// Who sent the request to us: the last of those on its way, by the socket or its PROXY header.
+    pub sender: IpAddr,
     /// The client came over TLS.
     pub secure: bool,
     /// The peer is a trusted proxy: it was asked for all of this, and its own headers may be added to.
@@ -41,6 +43,7 @@ impl Forwarded {
     pub fn read(peer: &Peer, trusted: &Trusted, headers: &HeaderMap) -> Forwarded {
         let direct = Forwarded {
             client: peer.client,
+            sender: peer.client,
             secure: peer.secure,
             trusted: peer.trusted,
             told_scheme: false,
@@ -244,11 +247,12 @@ mod tests {
             ("x-forwarded-host", "a.example"),
         ];
         let forwarded = read_from("11.0.0.1:9", &headers);
-        assert_eq!(forwarded.client.to_string(), "11.0.0.1");
+        assert_eq!((forwarded.client, forwarded.client.to_string().as_str()), (forwarded.sender, "11.0.0.1"));
         assert!(!forwarded.trusted && !forwarded.secure && forwarded.host().is_none());
         assert_eq!(forwarded.is_https(), None);
         let believed = read_from("[::ffff:10.0.0.1]:9", &headers);
         assert_eq!((believed.client.to_string().as_str(), believed.trusted), ("192.0.2.1", true));
+        assert_eq!(believed.sender.to_string(), "10.0.0.1");
     }
 
     #[track_caller]

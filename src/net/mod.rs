@@ -10,6 +10,7 @@ pub mod clock;
 pub mod connection;
 pub mod forwarded;
 pub mod listener;
+mod opening;
 pub mod peer;
 pub mod permit;
 pub mod proxy_protocol;
