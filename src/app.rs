@@ -27,6 +27,7 @@ use crate::secret::Secret;
 use crate::shutdown::{Stages, Tasks};
 use crate::source::{self, Source, SourceError};
 use crate::telemetry::{AccessLog, Metrics};
+use crate::upstream::{self, SetupError};
 use crate::worker::{self, Work, Workers};
 
 /// Everything bound, nothing served yet.
@@ -40,6 +41,7 @@ pub struct App {
     sources: Vec<(Arc<Feed>, Source)>,
     metrics: Arc<Metrics>,
     shared: Arc<Shared>,
+    upstreams: Arc<upstream::Shared>,
     stages: Stages,
 }
 
@@ -72,6 +74,8 @@ pub enum BindError {
     Source { feed: String, error: SourceError },
     #[error("feed `{feed}`: {error}")]
     Pointer { feed: String, error: PointerError },
+    #[error("upstreams cannot be set up: {0}")]
+    Upstream(#[from] SetupError),
     #[error("the access log cannot start: {0}")]
     Log(io::Error),
 }
@@ -98,7 +102,9 @@ impl App {
         let table = Table::new(&config.routes, &metrics, |feed| watchers(&config.feeds, feed));
         let access = AccessLog::start(config.log).map_err(BindError::Log)?;
         let shared = Arc::new(Shared::new(table, access, &metrics));
-        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, stages: Stages::default() })
+        let upstreams = upstream::Shared::new(upstreams(&config), &metrics)?;
+        let stages = Stages::default();
+        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, upstreams, stages })
     }
 
     /// What is served, in the config's order.
@@ -130,6 +136,7 @@ impl App {
         let work = Work {
             shared: Arc::clone(&self.shared),
             hub: Arc::clone(&self.hub),
+            upstreams: Arc::clone(&self.upstreams),
             stages: self.stages.clone(),
             drain: self.config.drain,
         };
@@ -156,6 +163,7 @@ impl App {
             let feed = Arc::clone(feed);
             tasks.spawn_background(async move { feed.run_pacer().await });
         }
+        self.upstreams.run(&tasks);
         for Bound { listener, edge } in self.listeners {
             let workers = Rc::clone(&workers);
             let accepting = listener.accept_each(move |accepted| workers.place(accepted, &edge));
@@ -250,6 +258,12 @@ fn redirect_to(target: &HttpsTarget, port: impl Fn(usize) -> Option<u16>) -> Str
     };
     let host = host.unwrap_or("{host}");
     if port == HTTPS { format!("https://{host}{{uri}}") } else { format!("https://{host}:{port}{{uri}}") }
+}
+
+/// Those that the config names, and those that routes ask before they let a request pass.
+fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
+    let asked = config.routes.iter().filter_map(|route| Some(&route.auth_request.as_ref()?.upstream));
+    config.upstreams.iter().chain(asked)
 }
 
 /// The feeds whose alerts watch `feed`.

@@ -23,6 +23,7 @@ use crate::net::permit::{Load, Place};
 use crate::route::service::{Service, Shared};
 use crate::shutdown::{DrainOptions, Stages, Tasks};
 use crate::telemetry::log::client_warning;
+use crate::upstream::{self, Upstreams};
 
 /// All workers, as the acceptor sees them.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ struct Placed {
 pub struct Work {
     pub shared: Arc<Shared>,
     pub hub: Arc<FeedHub>,
+    pub upstreams: Arc<upstream::Shared>,
     pub stages: Stages,
     pub drain: DrainOptions,
 }
@@ -128,7 +130,8 @@ async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
         tasks.spawn_background(Rc::clone(roster).keep_time());
     }
     let by_name = rosters.iter().map(|roster| (roster.feed().name().to_owned(), Rc::clone(roster))).collect();
-    let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::new(by_name), tasks.clone()));
+    let upstreams = Upstreams::new(Arc::clone(&work.upstreams), tasks.clone());
+    let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::new(by_name), upstreams, tasks.clone()));
     loop {
         tokio::select! {
             connection = placed.recv() => match connection {
@@ -148,6 +151,7 @@ async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
     for roster in &rosters {
         tasks.spawn_background(Rc::clone(roster).drain(work.drain.spread));
     }
+    tasks.spawn_background(service.drain(work.drain.spread));
     tokio::select! {
         () = tasks.finished() => {}
         () = work.stages.ending() => {}
@@ -178,6 +182,7 @@ mod tests {
         Work {
             shared: Arc::new(Shared::new(Table::default(), access, &Metrics::new())),
             hub: Arc::new(FeedHub::new(Vec::new())),
+            upstreams: upstream::Shared::new([], &Metrics::new()).unwrap(),
             stages: Stages::default(),
             drain: DrainOptions { spread: Duration::ZERO, timeout: Duration::ZERO },
         }

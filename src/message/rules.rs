@@ -31,10 +31,23 @@ pub fn may_touch(name: &HeaderName) -> bool {
 /// Sets each header to its value, in place of all it had, or removes it where there is none.
 pub fn apply(headers: &mut HeaderMap, rules: &[(HeaderName, Option<HeaderValue>)]) {
     for (name, value) in rules.iter().filter(|(name, _)| may_touch(name)) {
-        match value {
-            Some(value) => headers.insert(name, value.clone()),
-            None => headers.remove(name),
-        };
+        remove(headers, name);
+        if let Some(value) = value {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+/// Removes a header, also as `X_Tenant`, which is the same as `X-Tenant` to CGI and its heirs.
+pub fn remove(headers: &mut HeaderMap, name: &HeaderName) {
+    headers.remove(name);
+    let same = |(a, b): (u8, u8)| a == b || (matches!(a, b'_' | b'-') && matches!(b, b'_' | b'-'));
+    let alike = |other: &&HeaderName| {
+        let (name, other) = (name.as_str(), other.as_str());
+        name.len() == other.len() && name.bytes().zip(other.bytes()).all(same)
+    };
+    while let Some(other) = headers.keys().find(alike).cloned() {
+        headers.remove(other);
     }
 }
 
@@ -70,6 +83,17 @@ mod tests {
         check(&[(header::VIA, None)], &[&[(SERVER, "app")], &rest[..]].concat());
         // The later rule has the last word.
         check(&[(SERVER, None), (SERVER, Some("y"))], &[&[(SERVER, "y")], &rest[..]].concat());
+    }
+
+    #[test]
+    fn a_name_in_disguise_is_the_same_name() {
+        let mut headers = HeaderMap::new();
+        for name in ["x_tenant-id", "x-tenant_id", "x_tenant_id", "x-tenant-id", "x-tenant-ids"] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("client's"));
+        }
+        apply(&mut headers, &[(HeaderName::from_static("x-tenant-id"), Some(HeaderValue::from_static("ours")))]);
+        assert_eq!(headers.len(), 2, "{headers:?}");
+        assert_eq!(headers["x-tenant-id"], "ours");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Owns: every hyper knob of the server side, named here once. Never: looks into a request but for whom it is
 //! ([`Forwarded`]); `serve` is given what answers it.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -29,6 +30,7 @@ use super::stream::Stream;
 use super::tls::{Sni, Tls};
 use super::{Forwarded, Limits, Peer, Trusted};
 use crate::limits;
+use crate::message::framing::{Rule, Verdict};
 use crate::shutdown::Tasks;
 use crate::telemetry::log::client_warning;
 
@@ -60,6 +62,8 @@ pub struct Asked<'a> {
     pub in_flight: &'a InFlight,
     /// Run when an HTTP/1.1 connection was upgraded, or has ended.
     pub after: &'a After,
+    /// The request, or one before it on its connection, can be read in two ways, which only the connection's bytes show.
+    pub ambiguous: Option<Rule>,
 }
 
 /// Answers requests.
@@ -103,12 +107,14 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     let stream = Stream::new(io, early, Arc::clone(&clock), permit);
     let common = Rc::new(Common { peer, edge, sni, after: After::default() });
     let edge = &common.edge;
+    let (verdict, requests) = (Arc::new(Verdict::default()), Cell::new(0));
     let service = service_fn(|request: Request<Incoming>| {
         let in_flight = clock.begin(request.body().is_end_stream());
         let (answer, common) = (Rc::clone(&answer), Rc::clone(&common));
+        let ambiguous = verdict.of(requests.replace(requests.get() + 1));
         async move {
             let forwarded = Forwarded::read(&common.peer, &common.edge.trusted, request.headers());
-            let response = answer.answer(&common.asked(&forwarded, &in_flight), request).await;
+            let response = answer.answer(&common.asked(&forwarded, &in_flight, ambiguous), request).await;
             if response.body().size_hint().exact().is_none() {
                 in_flight.streams();
             }
@@ -119,7 +125,8 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         Protocol::Http1 => {
             let mut builder = http1_builder(&edge.limits);
             builder.keep_alive(!peer.over_cap);
-            let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+            let stream = TokioIo::new(stream.watched(Arc::clone(&verdict)));
+            let connection = builder.serve_connection(stream, service).with_upgrades();
             drive(pin!(connection), |c| c.graceful_shutdown(), &clock, &edge.limits, &tasks).await
         }
         Protocol::Http2 => {
@@ -138,7 +145,7 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
 }
 
 impl Common {
-    fn asked<'a>(&'a self, forwarded: &'a Forwarded, in_flight: &'a InFlight) -> Asked<'a> {
+    fn asked<'a>(&'a self, forwarded: &'a Forwarded, in_flight: &'a InFlight, ambiguous: Option<Rule>) -> Asked<'a> {
         Asked {
             peer: Peer { client: forwarded.client, ..self.peer },
             forwarded,
@@ -146,6 +153,7 @@ impl Common {
             sni: self.sni.as_ref(),
             in_flight,
             after: &self.after,
+            ambiguous,
         }
     }
 }

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Peer, Trusted};
 use crate::limits;
+use crate::message::hop::Hop;
 
 mod element;
 
@@ -81,6 +82,19 @@ impl Forwarded {
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.secure { "https" } else { "http" }
+    }
+
+    /// What a server is told of the way that a request to `authority` came.
+    #[must_use]
+    pub fn hop<'a>(&'a self, authority: &'a str) -> Hop<'a> {
+        Hop {
+            peer: self.sender,
+            trusted: self.trusted,
+            scheme: self.scheme(),
+            authority,
+            host: self.host().unwrap_or(authority),
+            request_id: limits::REQUEST_ID,
+        }
     }
 
     /// The host that the client asked for, perhaps with a port, where a trusted proxy says it.

@@ -9,6 +9,7 @@ use http::{HeaderMap, Response};
 use super::cors::{self, Verdict};
 use super::table::Route;
 use crate::guard::Visit;
+use crate::handler::Kind;
 use crate::message::{Body, headers, rules};
 
 /// What the answer to one request is given; by default only what every answer is.
@@ -20,7 +21,8 @@ impl Finish {
     #[must_use]
     pub fn new(route: &Arc<Route>, visit: &Visit<'_>) -> Finish {
         let verdict = route.cors.as_ref().map(|cors| cors::judge(cors, visit));
-        Finish(Some((Arc::clone(route), verdict)))
+        let is_due = verdict.is_some() || !route.headers.response.is_empty();
+        Finish(is_due.then(|| (Arc::clone(route), verdict)))
     }
 
     /// The answer to a preflight, which no guard and no handler sees.
@@ -30,11 +32,14 @@ impl Finish {
         verdict.as_ref()?.preflight(visit)
     }
 
-    pub fn apply(&self, out: &mut HeaderMap) {
+    /// Edits the answer's headers; `kind` says whose it is: a server has said of itself what it wants said.
+    pub fn apply(&self, kind: Kind, out: &mut HeaderMap) {
         if let Some((_, Some(verdict))) = &self.0 {
             verdict.apply(out);
         }
-        headers::finish(out);
+        if kind != Kind::Forwarded {
+            headers::finish(out);
+        }
         if let Some((route, _)) = &self.0 {
             rules::apply(out, &route.headers.response);
         }

@@ -2,25 +2,28 @@
 //!
 //! Never: knows what a handler does, or how a refusal reads.
 
+use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::header::HOST;
-use http::uri::Authority;
-use http::{Method, Request, Response, Version};
+use http::header::ACCEPT;
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::finish::Finish;
 use super::table::{Route, Table};
-use crate::guard::{self, Denied, Visit};
-use crate::handler::{self, Call, Rosters, redirect};
-use crate::message::{Body, headers, respond};
+use crate::guard::{self, Denied, Grant, Visit};
+use crate::handler::{self, Call, Kind, Rosters, Tunnels, redirect};
+use crate::message::{Body, framing, headers, respond};
 use crate::net::connection::{Answer, Asked};
 use crate::shutdown::Tasks;
 use crate::telemetry::access::{Entry, Outcome};
 use crate::telemetry::{AccessLog, Metrics, RouteMeters};
+use crate::upstream::Upstreams;
 
 /// What all workers answer requests with.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub struct Shared {
 pub struct Service {
     shared: Arc<Shared>,
     rosters: Rosters,
+    upstreams: Upstreams,
+    tunnels: Rc<Tunnels>,
     tasks: Tasks,
 }
 
@@ -48,57 +53,95 @@ impl Shared {
 
 impl Service {
     #[must_use]
-    pub fn new(shared: Arc<Shared>, rosters: Rosters, tasks: Tasks) -> Service {
-        Service { shared, rosters, tasks }
+    pub fn new(shared: Arc<Shared>, rosters: Rosters, upstreams: Upstreams, tasks: Tasks) -> Service {
+        Service { shared, rosters, upstreams, tunnels: Tunnels::new(), tasks }
+    }
+
+    /// Ends the tunnels, which have no roster, in random order over `spread`.
+    pub fn drain(&self, spread: Duration) -> impl Future<Output = ()> + use<> {
+        Rc::clone(&self.tunnels).drain(spread)
     }
 
     async fn route(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Answered {
+        let (mut parts, body) = request.into_parts();
+        // A reference to what hyper holds anyway; what prefers which form is found out where it matters.
+        let accept = parts.headers.get(ACCEPT).cloned();
+        let accept = accept.as_ref();
+        let unrouted = &self.shared.unrouted;
         if asked.peer.over_cap {
-            return self.fail(&Failure::Denied(&self.shared.unrouted, Denied::OverCap));
+            return fail(&Failure::Denied(unrouted, Denied::OverCap), unrouted, accept);
         }
-        let Some(authority) = one_host(&request) else { return self.fail(&Failure::NoHost) };
+        let framed = asked.ambiguous.map_or(Ok(()), Err).and_then(|()| framing::request(&parts));
+        let authority = match framed.and_then(|()| framing::authority(&parts)) {
+            Ok(authority) => authority,
+            Err(rule) => return fail(&Failure::Ambiguous(unrouted, rule), unrouted, accept),
+        };
         if let Some(to) = asked.redirect {
-            let response = redirect::permanent(to, &authority, request.uri());
-            return Answered::plain(response, &self.shared.unrouted);
+            return Answered::own(redirect::permanent(to, &authority, &parts.uri), unrouted);
         }
         let host = headers::without_port(&authority);
         if asked.sni.is_some_and(|sni| sni.misdirects(host)) {
-            return self.fail(&Failure::Denied(&self.shared.unrouted, Denied::Misdirected));
+            return fail(&Failure::Denied(unrouted, Denied::Misdirected), unrouted, accept);
         }
-        let route = self.shared.table.load().find(host, request.uri().path()).cloned();
-        let Some(route) = route else { return self.fail(&Failure::NoRoute) };
-        let (parts, body) = request.into_parts();
+        let route = self.shared.table.load().find(host, parts.uri.path()).cloned();
+        let Some(route) = route else { return fail(&Failure::NoRoute, unrouted, accept) };
         let lasting = handler::is_lasting(&route.handler, &parts);
         let draining = self.tasks.stages().is_draining();
         let (asked_for, https) = (asked.forwarded.host().unwrap_or(&authority), asked.forwarded.is_https());
         let visit = Visit { request: &parts, authority: asked_for, https, lasting, draining };
         let finish = Finish::new(&route, &visit);
         if let Some(response) = finish.preflight(&visit) {
-            return Answered { finish, ..Answered::plain(response, &route.meters) };
+            return Answered { finish, ..Answered::own(response, &route.meters) };
         }
-        if let Err(denied) = guard::admit(&visit, &route.origins) {
-            let response = Failure::Denied(&route.meters, denied).answer();
-            return Answered { finish, ..Answered::plain(response, &route.meters) };
-        }
-        let answered = self.handle(asked, &authority, Request::from_parts(parts, body), &route).await;
+        let answered = match self.admit(asked, &visit, &authority, &route).await {
+            Ok(grant) => {
+                grant.apply(&mut parts.headers);
+                self.handle(asked, &authority, Request::from_parts(parts, body), &route, accept).await
+            }
+            Err(denied) => fail(&Failure::Denied(&route.meters, denied), &route.meters, accept),
+        };
         Answered { finish, ..answered }
     }
 
-    async fn handle(&self, asked: &Asked<'_>, authority: &str, request: Request<Incoming>, route: &Route) -> Answered {
+    /// What the guards of `route` say, the cheap ones first.
+    async fn admit(
+        &self,
+        asked: &Asked<'_>,
+        visit: &Visit<'_>,
+        authority: &str,
+        route: &Route,
+    ) -> Result<Grant, Denied> {
+        guard::admit(visit, &route.origins)?;
+        let Some(check) = &route.check else { return Ok(Grant::default()) };
+        // A client that closes its side has left: then nobody waits for this either.
+        asked.in_flight.streams();
+        let upstream = self.upstreams.get(check.upstream());
+        // Boxed: what it takes to ask is no part of what each connection keeps.
+        Box::pin(check.ask(upstream, visit.request, &asked.forwarded.hop(authority), asked.peer.client)).await
+    }
+
+    async fn handle(
+        &self,
+        asked: &Asked<'_>,
+        authority: &str,
+        request: Request<Incoming>,
+        route: &Route,
+        accept: Option<&HeaderValue>,
+    ) -> Answered {
         let call = Call {
             asked,
             authority,
             rosters: &self.rosters,
+            upstreams: &self.upstreams,
+            tunnels: &self.tunnels,
             tasks: &self.tasks,
             access: &self.shared.access,
             meters: &route.meters,
         };
-        let (response, upgraded) = route.handler.handle(&call, request).await;
-        Answered { upgraded, ..Answered::plain(response, &route.meters) }
-    }
-
-    fn fail(&self, failure: &Failure<'_>) -> Answered {
-        Answered::plain(failure.answer(), &self.shared.unrouted)
+        match route.handler.handle(&call, request).await {
+            Ok((response, kind)) => Answered { kind, ..Answered::own(response, &route.meters) },
+            Err(failure) => fail(&Failure::Unanswered(&route.meters, failure), &route.meters, accept),
+        }
     }
 }
 
@@ -109,9 +152,9 @@ impl Answer for Service {
         let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let mut answered = self.route(asked, request).await;
-        answered.finish.apply(answered.response.headers_mut());
+        answered.finish.apply(answered.kind, answered.response.headers_mut());
         let (status, took) = (answered.response.status().as_u16(), began.elapsed());
-        if answered.upgraded {
+        if answered.kind == Kind::Socket {
             answered.meters.upgraded(status);
             return answered.response;
         }
@@ -135,31 +178,16 @@ impl Answer for Service {
 struct Answered {
     response: Response<Body>,
     meters: Arc<RouteMeters>,
-    /// It became a socket, which is logged when it ends.
-    upgraded: bool,
+    kind: Kind,
     finish: Finish,
 }
 
 impl Answered {
-    fn plain(response: Response<Body>, meters: &Arc<RouteMeters>) -> Answered {
-        Answered { response, meters: Arc::clone(meters), upgraded: false, finish: Finish::default() }
+    fn own(response: Response<Body>, meters: &Arc<RouteMeters>) -> Answered {
+        Answered { response, meters: Arc::clone(meters), kind: Kind::Own, finish: Finish::default() }
     }
 }
 
-/// The host that the request names, if it names exactly one and well (RFC 9112, section 3.2); before HTTP/1.1 it may
-/// name none.
-fn one_host(request: &Request<Incoming>) -> Option<String> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
-        return None;
-    }
-    let authority = match (request.uri().authority(), host) {
-        (Some(authority), _) => authority.clone(),
-        (None, Some(host)) => Authority::try_from(host.as_bytes()).ok()?,
-        (None, None) if request.version() < Version::HTTP_11 => return Some(String::new()),
-        (None, None) => return None,
-    };
-    // What stands before an `@` is no part of a host, and has no place in a request.
-    (!authority.as_str().contains('@')).then(|| authority.as_str().to_owned())
+fn fail(failure: &Failure<'_>, meters: &Arc<RouteMeters>, accept: Option<&HeaderValue>) -> Answered {
+    Answered::own(failure.answer(accept), meters)
 }

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::options::{Action, Cors, HeaderRules, HostPattern, Options, PathPattern};
-use crate::guard::OriginRule;
-use crate::handler::{Asset, FeedDoor, Fixed, Handler, Redirect};
+use super::options::{Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
+use crate::guard::{Check, OriginRule};
+use crate::handler::{Asset, FeedDoor, Fixed, Handler, Proxy, Redirect};
 use crate::page::Page;
 use crate::telemetry::{Metrics, RouteMeters};
 
@@ -28,6 +28,7 @@ pub struct Route {
     pub origins: Vec<OriginRule>,
     pub cors: Option<Cors>,
     pub headers: HeaderRules,
+    pub check: Option<Check>,
     pub meters: Arc<RouteMeters>,
 }
 
@@ -44,13 +45,22 @@ impl Table {
     pub fn new(routes: &[Options], metrics: &Metrics, alerts: impl Fn(&str) -> Vec<String>) -> Table {
         let mut table = Table::default();
         for options in routes {
-            let meters = Arc::new(metrics.route(&format!("{}{}", options.host, options.path)));
+            let name = format!("{}{}", options.host, options.path);
+            let meters = Arc::new(match options.action {
+                Action::Proxy { .. } => metrics.tunnels(&name),
+                Action::Feed { .. }
+                | Action::Page { .. }
+                | Action::Respond(_)
+                | Action::Files(_)
+                | Action::Redirect(_) => metrics.route(&name),
+            });
             let mut add = |path: PathPattern, handler: Handler| {
                 let route = Route {
                     handler,
                     origins: options.origins.clone(),
                     cors: options.cors.clone(),
                     headers: options.headers.clone(),
+                    check: options.auth_request.as_ref().map(check),
                     meters: Arc::clone(&meters),
                 };
                 table.paths_mut(&options.host).insert(path, Arc::new(route));
@@ -68,7 +78,8 @@ impl Table {
                     let redirect = Redirect { to: to.to.clone(), status: to.status };
                     add(options.path.clone(), Handler::Redirect(redirect));
                 }
-                Action::Proxy { .. } | Action::Files(_) => {}
+                Action::Proxy { upstream } => add(options.path.clone(), Handler::Proxy(proxy(upstream, options))),
+                Action::Files(_) => {}
                 Action::Page { feed } => {
                     let watching = alerts(feed);
                     let page = Page {
@@ -134,6 +145,20 @@ impl Paths {
             self.prefixes.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, route)| route)
         })
     }
+}
+
+fn proxy(upstream: &str, options: &Options) -> Proxy {
+    Proxy {
+        upstream: upstream.to_owned(),
+        strip_prefix: options.strip_prefix.clone(),
+        body_size: options.body_size as u64,
+        body_timeout: options.body_timeout,
+        headers: options.headers.request.clone(),
+    }
+}
+
+fn check(asked: &AuthRequest) -> Check {
+    Check::new(asked.upstream.name.clone(), &asked.path, asked.copy.clone())
 }
 
 /// The first route that serves `feed` on an exact path.

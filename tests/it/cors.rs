@@ -1,6 +1,7 @@
 //! Cross-origin resource sharing, as a browser asks for it.
 
-use crate::support::{Proxy, Reply, get, request};
+use crate::support::backend::{Backend, front};
+use crate::support::{Proxy, RawHttp, Reply, get, request};
 
 const CONFIG: &str = r#"
 [[listener]]
@@ -58,4 +59,38 @@ async fn an_answer_is_given_to_all_and_opened_to_some() {
     let open = get(proxy.address(), "/open", &[("Origin", "https://evil.example")]).await;
     assert_eq!((open.header("access-control-allow-origin"), open.header("vary")), (Some("*"), None));
     assert_eq!(open.header("access-control-allow-credentials"), None);
+}
+
+#[tokio::test]
+async fn a_backend_has_no_say_in_it_but_for_what_it_exposes() {
+    let backend = Backend::bind().await;
+    let proxy = front("", &backend.server(), "", "cors = { origins = [\"https://dash.example.com\"] }");
+    let mut raw = RawHttp::connect(proxy.address()).await;
+    raw.send(b"GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://dash.example.com\r\n\r\n").await;
+    let (head, mut server) = backend.request().await;
+    assert!(head.to_lowercase().contains("origin: https://dash.example.com"), "{head}");
+    server
+        .send(
+            b"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\n\
+              Access-Control-Expose-Headers: X-Total\r\nVary: Accept\r\nContent-Length: 0\r\n\r\n",
+        )
+        .await;
+    let head = raw.head().await.to_lowercase();
+    let mut said: Vec<_> =
+        head.lines().filter(|line| line.starts_with("access-control") || line.starts_with("vary")).collect();
+    said.sort_unstable();
+    let expected = [
+        "access-control-allow-origin: https://dash.example.com",
+        "access-control-expose-headers: x-total",
+        "vary: accept",
+        "vary: origin",
+    ];
+    assert_eq!(said, expected);
+    // A preflight is answered here, and the failure of the backend is the page's to read.
+    let reply = preflight(&proxy, "/x", "https://dash.example.com").await;
+    assert_eq!(reply.status, 204);
+    drop((backend, server));
+    let failed = get(proxy.address(), "/", &[("Origin", "https://dash.example.com")]).await;
+    assert_eq!(failed.status, 502);
+    assert_eq!(failed.header("access-control-allow-origin"), Some("https://dash.example.com"));
 }

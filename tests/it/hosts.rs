@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use crate::support::backend::{Backend, front};
 use crate::support::raw::RawHttp;
 use crate::support::{Proxy, get, request, tls};
 
@@ -112,4 +113,27 @@ async fn a_routes_headers_are_on_all_its_answers_and_have_the_last_word() {
     assert_eq!((same.status, same.header("cache-control")), (304, Some("max-age=5")));
     assert_eq!(same.header("server"), Some("steadfeed"));
     assert_eq!(get(proxy.address(), "/none", &[]).await.header("x-frame-options"), None);
+}
+
+#[tokio::test]
+async fn a_routes_headers_are_what_a_backend_gets_and_is_made_to_say() {
+    let backend = Backend::bind().await;
+    let rules = "headers = { request = { X-Tenant = \"a\", Host = \"inner\", Cookie = \"\", X-Forwarded-Proto = \"https\" }, \
+                 response = { X-App = \"b\", Server = \"\" } }";
+    let proxy = front("", &backend.server(), "", rules);
+    let mut raw = RawHttp::connect(proxy.address()).await;
+    raw.send(b"GET / HTTP/1.1\r\nHost: a.test\r\nX_Tenant: evil\r\nX-Tenant: evil\r\nCookie: a\r\nConnection: x-tenant\r\n\r\n")
+        .await;
+    let (head, mut server) = backend.request().await;
+    let head = head.to_lowercase();
+    for line in ["host: inner", "x-tenant: a", "x-forwarded-proto: https", "x-forwarded-host: a.test"] {
+        assert_eq!(head.matches(&format!("\r\n{line}\r\n")).count(), 1, "{line}: {head}");
+    }
+    assert!(!head.contains("evil") && !head.contains("cookie"), "{head}");
+    server.send(b"HTTP/1.1 200 OK\r\nServer: app\r\nX-App: a\r\nContent-Length: 0\r\n\r\n").await;
+    let head = raw.head().await.to_lowercase();
+    assert!(head.contains("\r\nx-app: b\r\n") && !head.contains("server:") && !head.contains("x-app: a"), "{head}");
+    drop((backend, server));
+    let failed = get(proxy.address(), "/", &[]).await;
+    assert_eq!((failed.status, failed.header("x-app"), failed.header("server")), (502, Some("b"), None));
 }

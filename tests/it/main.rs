@@ -8,6 +8,7 @@
 mod support;
 
 mod admin;
+mod auth_request;
 mod bad_input;
 mod browser;
 mod command_line;
@@ -16,6 +17,7 @@ mod cors;
 mod doors;
 mod drain;
 mod feed;
+mod forward;
 mod hosts;
 mod http2;
 mod interop;
@@ -24,7 +26,9 @@ mod proxy_protocol;
 mod pulse;
 mod selection;
 mod slow;
+mod smuggling;
 mod statistics;
 mod stress;
 mod tidy;
 mod trusted;
+mod tunnel;

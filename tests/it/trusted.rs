@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::support::{Instance, Proxy, WsClient, get};
+use crate::support::backend::{Backend, front_config};
+use crate::support::{Instance, Proxy, RawHttp, WsClient, get};
 
 const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
 
@@ -78,4 +79,32 @@ async fn behind_a_trusted_proxy_the_forwarded_host_and_scheme_make_the_same_orig
     assert!(!opens(&proxy, &own, &[("X-Forwarded-Proto", "https")]).await);
     let stranger = Proxy::start_whole(&config(""));
     assert!(!opens(&stranger, "https://dash.example.com", &told).await);
+}
+
+#[tokio::test]
+async fn a_backend_is_told_what_trusted_proxies_said_and_no_more() {
+    let backend = Backend::bind().await;
+    for (trusted, chain, proto, host) in [
+        ("\"127.0.0.1\"", "6.6.6.6, 127.0.0.1", "https", "dash.example.com"),
+        ("\"10.0.0.1\"", "127.0.0.1", "http", "a.test"),
+    ] {
+        let top = format!("trusted_proxies = [{trusted}]\nadmin.listen = \"off\"");
+        let proxy = Proxy::start_whole(&front_config(&top, &backend.server(), "", ""));
+        let mut raw = RawHttp::connect(proxy.address()).await;
+        raw.send(
+            b"GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n\
+              X-Forwarded-Host: dash.example.com\r\n\r\n",
+        )
+        .await;
+        let (head, _) = backend.request().await;
+        let head = head.to_lowercase();
+        for line in [
+            format!("x-forwarded-for: {chain}\r\n"),
+            format!("x-forwarded-proto: {proto}\r\n"),
+            format!("x-forwarded-host: {host}\r\n"),
+            "host: a.test\r\n".to_owned(),
+        ] {
+            assert_eq!(head.matches(&format!("\r\n{line}")).count(), 1, "{line}: {head}");
+        }
+    }
 }
