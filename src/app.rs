@@ -28,7 +28,7 @@ use crate::shutdown::{Stages, Tasks};
 use crate::source::{self, Source, SourceError};
 use crate::telemetry::{AccessLog, Metrics};
 use crate::upstream::{self, SetupError};
-use crate::worker::{self, Work, Workers};
+use crate::worker::{self, Bound, Work, Workers};
 
 /// Everything bound, nothing served yet.
 #[derive(Debug)]
@@ -43,12 +43,6 @@ pub struct App {
     shared: Arc<Shared>,
     upstreams: Arc<upstream::Shared>,
     stages: Stages,
-}
-
-#[derive(Debug)]
-struct Bound {
-    listener: Listener,
-    edge: Edge,
 }
 
 /// An address served.
@@ -132,7 +126,7 @@ impl App {
     ///
     /// # Errors
     /// If a thread or a runtime cannot be had.
-    pub fn run<F: Future<Output = ()>>(self, stop: impl Fn() -> F) -> io::Result<()> {
+    pub fn run<F: Future<Output = ()>>(mut self, stop: impl Fn() -> F) -> io::Result<()> {
         let work = Work {
             shared: Arc::clone(&self.shared),
             hub: Arc::clone(&self.hub),
@@ -142,17 +136,20 @@ impl App {
         };
         let connections =
             Arc::new(Connections::new(self.config.limits.connections, self.metrics.connections_open.clone()));
-        let workers = Rc::new(Workers::start(self.config.workers.get(), &work, connections)?);
         let runtime = worker::runtime()?;
-        runtime.block_on(self.control(Rc::clone(&workers), stop));
-        drop(runtime);
-        if let Ok(workers) = Rc::try_unwrap(workers) {
-            workers.join();
+        let workers = Workers::start(self.config.workers.get(), &work, connections)?;
+        let accepting = workers.accept(std::mem::take(&mut self.listeners));
+        let stages = self.stages.clone();
+        if accepting.is_ok() {
+            runtime.block_on(self.control(&workers, stop));
         }
-        Ok(())
+        stages.end();
+        drop(runtime);
+        workers.join();
+        accepting
     }
 
-    async fn control<F: Future<Output = ()>>(self, workers: Rc<Workers>, stop: impl Fn() -> F) {
+    async fn control<F: Future<Output = ()>>(self, workers: &Workers, stop: impl Fn() -> F) {
         let tasks = Tasks::new(self.stages.clone());
         let admin_limits = Arc::new(self.config.limits.clone());
         for (feed, source) in self.sources {
@@ -164,11 +161,6 @@ impl App {
             tasks.spawn_background(async move { feed.run_pacer().await });
         }
         self.upstreams.run(&tasks);
-        for Bound { listener, edge } in self.listeners {
-            let workers = Rc::clone(&workers);
-            let accepting = listener.accept_each(move |accepted| workers.place(accepted, &edge));
-            tasks.spawn_background(until_draining(self.stages.clone(), accepting));
-        }
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
                 token,
@@ -280,17 +272,6 @@ fn watch(tls: Vec<Tls>) -> Option<Watcher> {
     Watcher::start(tls)
         .inspect_err(|error| tracing::warn!(%error, "certificates are not watched: restart to have new ones read"))
         .ok()
-}
-
-async fn until_draining(stages: Stages, accepting: impl Future<Output = io::Result<()>>) {
-    tokio::select! {
-        outcome = accepting => {
-            if let Err(error) = outcome {
-                tracing::error!(%error, "a listener ended");
-            }
-        }
-        () = stages.draining() => {}
-    }
 }
 
 /// Serves the admin listener, also while draining: that is when it is asked most.

@@ -13,8 +13,8 @@
 //! # Threads
 //!
 //! A [`worker`] is a thread with its own single-threaded runtime and its own rosters: a connection never crosses
-//! threads once it is placed. The *control* thread, on which [`app::App::run`] is called, accepts sockets and hands
-//! each to the worker that holds fewest; it also runs the sources, the admin listener and the drain. Workers share
+//! threads once it is placed. The first worker also accepts sockets and hands each to the worker that holds fewest. The
+//! *control* thread, on which [`app::App::run`] is called, runs the sources, the admin listener and the drain. Workers share
 //! only what is read-mostly or atomic: the route table, the TLS configurations, the metrics, and the hub.
 //!
 //! # One log, cursors

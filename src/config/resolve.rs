@@ -41,9 +41,13 @@ pub(super) fn resolve(
     let admin = process::admin(file.admin, problems);
     let drain = process::drain(file.drain, problems);
     let limits = process::limits(file.limits, surroundings.descriptors, problems);
-    let trusted_is_absent = file.trusted_proxies.is_absent();
+    let trusts_nobody = match &file.trusted_proxies {
+        Field::Absent => true,
+        Field::Given(_, List(items)) => items.is_empty(),
+        Field::Broken(..) => false,
+    };
     let trusted_proxies = process::trusted_proxies(file.trusted_proxies, problems);
-    let listeners = listener::listeners(file.listener, admin.options.as_ref(), trusted_is_absent, problems);
+    let listeners = listener::listeners(file.listener, admin.options.as_ref(), trusts_nobody, problems);
     let upstreams = upstream::upstreams(file.upstream, problems);
     let feeds = feed::feeds(file.feed, admin.options.is_some(), problems);
     let known = Known { feeds: &feeds, upstreams: &upstreams, limits: &limits };

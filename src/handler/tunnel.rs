@@ -12,7 +12,7 @@ mod stream;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
@@ -21,6 +21,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::time::{Sleep, sleep};
 
 use self::end::End;
 use self::flow::{Flow, Progress};
@@ -28,6 +29,7 @@ use self::registry::Seat;
 pub use self::registry::Tunnels;
 use super::forward::{self, Failure, Proxy};
 use super::{Call, Kind, is_extended_connect};
+use crate::limits;
 use crate::message::{Body, framing, hop, trace};
 use crate::net::ConnectionPermit;
 use crate::net::clock::InFlight;
@@ -57,6 +59,8 @@ struct Tunnel {
     /// Who ended its side first.
     ended: Option<&'static str>,
     record: Option<SocketRecord>,
+    /// It is over, and until when a stream is heard out.
+    lingering: Option<Pin<Box<Sleep>>>,
     _place: Place,
     _load: LoadPermit,
 }
@@ -200,6 +204,7 @@ impl Opening {
             seat: Tunnels::seat(&tunnels),
             ended: None,
             record: Some(record),
+            lingering: None,
             _place: place,
             _load: load,
         });
@@ -253,6 +258,25 @@ impl Tunnel {
         self.seat.wait(cx);
         Poll::Pending
     }
+
+    /// What of either side is still open is told that no more comes, as far as it can be told at once.
+    fn end(&mut self, cx: &mut Context<'_>, reason: &str) {
+        let _ = self.client.poll_finish(cx);
+        let _ = self.server.poll_finish(cx);
+        self.server = End::Gone;
+        if let Some(record) = self.record.take() {
+            record.tunnel_closed(reason, self.up.bytes(), self.down.bytes());
+        }
+    }
+
+    /// Completes at once for a socket, and for a stream when it says no more, or has had its time.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let tunnels = Rc::clone(self.seat.tunnels());
+        if tunnels.with_scratch(|scratch| self.client.poll_discard(cx, scratch)).is_ready() {
+            return Poll::Ready(());
+        }
+        self.lingering.get_or_insert_with(|| Box::pin(sleep(limits::CLOSE_TIMEOUT))).as_mut().poll(cx)
+    }
 }
 
 /// Completes when the tunnel has ended and that is on record.
@@ -261,14 +285,11 @@ impl Future for Tunnel {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let tunnel = self.get_mut();
-        let reason = std::task::ready!(tunnel.advance(cx));
-        // What of either side is still open is told that no more comes, as far as it can be told at once.
-        let _ = tunnel.client.poll_finish(cx);
-        let _ = tunnel.server.poll_finish(cx);
-        if let Some(record) = tunnel.record.take() {
-            record.tunnel_closed(&reason, tunnel.up.bytes(), tunnel.down.bytes());
+        if tunnel.lingering.is_none() {
+            let reason = ready!(tunnel.advance(cx));
+            tunnel.end(cx, &reason);
         }
-        Poll::Ready(())
+        tunnel.linger(cx)
     }
 }
 

@@ -255,6 +255,7 @@ mod tests {
         let mut left: Vec<_> =
             parts.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         left.retain(|(name, _)| !added.contains(name) && !name.starts_with("x-forwarded-"));
+        left.sort();
         assert_eq!(left, expected);
     }
 
@@ -277,7 +278,7 @@ mod tests {
             ],
             &[("x-kept", "a")],
         );
-        check(&[("te", "gzip, Trailers")], &[("te", "trailers"), ("connection", "te")]);
+        check(&[("te", "gzip, Trailers")], &[("connection", "te"), ("te", "trailers")]);
         check(&[("expect", "100-Continue")], &[]);
         check(&[("expect", "other")], &[("expect", "other")]);
         check(&[("trailer", "x-sum")], &[("trailer", "x-sum")]);
@@ -292,7 +293,7 @@ mod tests {
                 ("authorization", "a"),
                 ("cookie", "a"),
             ],
-            &[("content-length", "1"), ("authorization", "a"), ("cookie", "a")],
+            &[("authorization", "a"), ("content-length", "1"), ("cookie", "a")],
         );
         let mut parts = parts(&[("connection", "Host, X-Forwarded-For")]);
         request(&mut parts, &HOP, false);

@@ -32,6 +32,10 @@ pub(super) type Answered = (Response<Incoming>, Held);
 
 /// On a connection kept from before, or a new one.
 pub(super) async fn send(pool: &Rc<Pool>, mut request: Request<Body>, others: bool) -> Result<Answered, Box<Unsaid>> {
+    if !is_repeatable(&request) {
+        // It could not be said again to a new connection, so let this thread hear first which of the old ones are closed.
+        tokio::task::yield_now().await;
+    }
     if let Some(link) = pool.take() {
         match exchange(pool, link, request, true).await {
             Ok(answered) => return Ok(keep(pool, answered)),
@@ -101,13 +105,18 @@ async fn exchange(
     Err(Box::new(unsaid))
 }
 
-/// The same request once more, where saying it twice does no harm.
-fn spare(request: &Request<Body>) -> Option<Request<Body>> {
+/// Whether saying it twice does no harm, and can be done.
+fn is_repeatable(request: &Request<Body>) -> bool {
     let idempotent = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
     );
-    if !idempotent || !http_body::Body::is_end_stream(request.body()) {
+    idempotent && http_body::Body::is_end_stream(request.body())
+}
+
+/// The same request once more.
+fn spare(request: &Request<Body>) -> Option<Request<Body>> {
+    if !is_repeatable(request) {
         return None;
     }
     let mut spare = Request::new(Body::Empty);

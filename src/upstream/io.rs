@@ -2,9 +2,11 @@
 //!
 //! Owns: what hyper's client connections run on, and what an upgraded one is taken back as. Never: buffers of its own.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -26,11 +28,29 @@ pub enum Io {
 pub(super) struct Turns {
     io: Io,
     was_read: bool,
+    heard: Rc<Heard>,
 }
 
+/// Whom to wake when something was read.
+#[derive(Debug, Default)]
+pub(super) struct Heard(RefCell<Option<Waker>>);
+
 impl Turns {
-    pub(super) fn new(io: Io) -> Turns {
-        Turns { io, was_read: false }
+    pub(super) fn new(io: Io, heard: Rc<Heard>) -> Turns {
+        Turns { io, was_read: false, heard }
+    }
+}
+
+impl Heard {
+    /// Once, at the next read.
+    pub(super) fn register(&self, waker: &Waker) {
+        self.0.replace(Some(waker.clone()));
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.0.take() {
+            waker.wake();
+        }
     }
 }
 
@@ -102,6 +122,7 @@ impl AsyncRead for Turns {
         let count = piece.filled().len();
         buf.advance(count);
         turns.was_read = count > 0;
+        turns.heard.wake();
         Poll::Ready(Ok(()))
     }
 }

@@ -14,9 +14,10 @@ use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::oneshot;
 
 use super::connect::{Connected, Place, Protocol};
-use super::io::{Io, Turns};
+use super::io::{Heard, Io, Turns};
 use super::member::Member;
 use super::outgoing::Outgoing;
 use crate::limits;
@@ -60,7 +61,7 @@ struct Background(Rc<Tasks>);
 pub(super) type Unanswered = (hyper::Error, Option<Request<Outgoing>>);
 
 impl Link {
-    /// Begins to speak HTTP.
+    /// Begins to speak HTTP. For HTTP/2 that waits for the server's part.
     ///
     /// # Errors
     /// If the connection ends before HTTP/2's preface is out.
@@ -126,18 +127,28 @@ impl Http2 {
     async fn new(io: Io, place: Place, tasks: &Tasks) -> Result<Http2, hyper::Error> {
         let scheme = if matches!(io, Io::Tls(_)) { Scheme::HTTPS } else { Scheme::HTTP };
         let builder = http2_builder(Background(Rc::new(tasks.clone())));
-        let (sender, connection) = builder.handshake(TokioIo::new(Turns::new(io))).await?;
-        let most = Rc::new(Cell::new(limits::UPSTREAM_STREAMS));
+        let heard = Rc::<Heard>::default();
+        let (sender, connection) = builder.handshake(TokioIo::new(Turns::new(io, Rc::clone(&heard)))).await?;
+        let most = Rc::new(Cell::new(0));
         let learned = Rc::clone(&most);
+        let (waits, settled) = oneshot::channel::<()>();
         drop(tasks.spawn_background(async move {
-            let mut connection = pin!(connection);
+            let (mut connection, mut waits) = (pin!(connection), Some(waits));
             poll_fn(|cx| {
                 let polled = connection.as_mut().poll(cx);
                 learned.set(connection.current_max_send_streams().min(limits::UPSTREAM_STREAMS));
+                if learned.get() > 0 {
+                    waits = None;
+                } else {
+                    heard.register(cx.waker());
+                }
                 polled.map(drop)
             })
             .await;
         }));
+        // How many requests may share it is for the server's SETTINGS to say (RFC 9113, section 6.5.2); this is the end of
+        // the channel, with them or with the connection.
+        let _ = settled.await;
         Ok(Http2 { sender, streams: Rc::default(), most, scheme, place })
     }
 
@@ -184,7 +195,8 @@ fn http2_builder(executor: Background) -> http2::Builder<Background> {
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits::UPSTREAM_HEAD).unwrap_or(u32::MAX))
         .max_send_buf_size(limits::H2_SEND_BUFFER)
-        .initial_max_send_streams(limits::UPSTREAM_STREAMS)
+        // Until the server has said how many.
+        .initial_max_send_streams(0)
         .initial_stream_window_size(limits::UPSTREAM_STREAM_WINDOW)
         .initial_connection_window_size(limits::UPSTREAM_STREAM_WINDOW.saturating_mul(streams))
         .keep_alive_interval(limits::UPSTREAM_PING)
@@ -220,5 +232,40 @@ fn fit_http2(request: &mut Request<Outgoing>, scheme: &Scheme) {
     parts.authority = authority;
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HOST;
+    use http::uri::Scheme;
+    use http::{Method, Request, Version};
+
+    use super::{Outgoing, fit_http1, fit_http2};
+    use crate::message::Body;
+
+    fn request(path: &str, host: &str) -> Request<Outgoing> {
+        let (body, _) = Outgoing::new(Body::Empty);
+        Request::builder().method(Method::GET).uri(path).header(HOST, host).body(body).unwrap()
+    }
+
+    #[track_caller]
+    fn check(path: &str, host: &str, expected: &str) {
+        let mut request = request(path, host);
+        fit_http2(&mut request, &Scheme::HTTPS);
+        assert_eq!((request.uri().to_string().as_str(), request.version()), (expected, Version::HTTP_2));
+        assert!(!request.headers().contains_key(HOST));
+        fit_http2(&mut request, &Scheme::HTTPS);
+        assert_eq!(request.uri().to_string(), expected, "once is enough");
+        fit_http1(&mut request);
+        assert_eq!((request.uri().to_string().as_str(), request.version()), (path, Version::HTTP_11));
+        assert_eq!(request.headers()[HOST], host);
+    }
+
+    #[test]
+    fn a_request_that_one_protocol_did_not_take_fits_the_other() {
+        check("/", "app", "https://app/");
+        check("/a%2fb?c=d", "app.test:8443", "https://app.test:8443/a%2fb?c=d");
+        check("/", "[::1]:80", "https://[::1]:80/");
     }
 }

@@ -106,8 +106,7 @@ impl Pool {
             }
         };
         // The one before may have waited as long for nothing.
-        let late = |_| Failure::ConnectTimeout { server: Arc::clone(&self.member.name) };
-        timeout(self.connect_timeout, opened).await.map_err(late)?
+        timeout(self.connect_timeout, opened).await.map_err(|_| self.late())?
     }
 
     /// A connection for one request alone, which may become a socket.
@@ -138,7 +137,7 @@ impl Pool {
     async fn open_one(&self, wanted: Wanted) -> Result<Link, Failure> {
         let connected = connect::connect(&self.member, wanted, self.connect_timeout).await?;
         self.multiplexes.set(connected.protocol == Protocol::Http2);
-        let opened = Link::new(connected, &self.tasks).await;
+        let opened = timeout(self.connect_timeout, Link::new(connected, &self.tasks)).await.map_err(|_| self.late())?;
         let link = opened.map_err(|error| Failure::Broken { server: Arc::clone(&self.member.name), error })?;
         if let Link::Http2(link) = &link {
             let mut shared = self.shared.borrow_mut();
@@ -148,6 +147,10 @@ impl Pool {
             }
         }
         Ok(link)
+    }
+
+    fn late(&self) -> Failure {
+        Failure::ConnectTimeout { server: Arc::clone(&self.member.name) }
     }
 
     fn take_idle(&self) -> Option<Http1> {

@@ -211,9 +211,10 @@ mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
 
+    use tokio::sync::Semaphore;
     use tokio::time::{Instant, sleep};
 
-    use super::{Addresses, keep};
+    use super::{Addresses, keep, system};
     use crate::limits;
     use crate::upstream::{Scheme, Server};
 
@@ -254,6 +255,11 @@ mod tests {
         }
     }
 
+    /// Until the next look-up is over.
+    async fn next_lookup() {
+        sleep(EVERY + Duration::from_millis(1)).await;
+    }
+
     async fn known(addresses: &Addresses) -> Vec<SocketAddr> {
         addresses.round().await.unwrap().addresses
     }
@@ -265,10 +271,10 @@ mod tests {
         beside(&addresses, &names, async {
             assert_eq!(known(&addresses).await, at(&["10.0.0.1"]));
             let changes = addresses.changes();
-            sleep(EVERY).await;
+            next_lookup().await;
             assert_eq!(addresses.changes(), changes);
             names.lead_to(&["10.0.0.2"]);
-            sleep(EVERY).await;
+            next_lookup().await;
             assert_eq!(known(&addresses).await, at(&["10.0.0.2"]));
             assert_ne!(addresses.changes(), changes);
             assert!(!addresses.has(at(&["10.0.0.1"])[0]));
@@ -283,7 +289,7 @@ mod tests {
             let error = addresses.round().await.unwrap_err();
             assert_eq!(error.to_string(), "app does not resolve: no such name");
             names.lead_to(&["10.0.0.1"]);
-            sleep(EVERY).await;
+            next_lookup().await;
             assert_eq!(known(&addresses).await, at(&["10.0.0.1"]));
         })
         .await;
@@ -296,9 +302,9 @@ mod tests {
         beside(&addresses, &names, async {
             assert_eq!(known(&addresses).await, at(&["10.0.0.1"]));
             names.hosts.replace(None);
-            sleep(EVERY).await;
+            next_lookup().await;
             names.lead_to(&[]);
-            sleep(EVERY).await;
+            next_lookup().await;
             assert_eq!(names.asked.get(), 3);
             assert_eq!(known(&addresses).await, at(&["10.0.0.1"]));
         })
@@ -325,6 +331,20 @@ mod tests {
             assert!(began.elapsed() <= limits::LOOKUP_WAIT * 20);
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn look_ups_wait_for_each_other_at_the_bound() {
+        let slots = Semaphore::new(limits::LOOKUPS);
+        let all = slots.acquire_many(u32::try_from(limits::LOOKUPS).unwrap()).await.unwrap();
+        let mut waiting = std::pin::pin!(system(&slots, "127.0.0.1", 80));
+        tokio::select! {
+            biased;
+            found = waiting.as_mut() => panic!("{found:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop(all);
+        assert_eq!(waiting.await.unwrap(), at(&["127.0.0.1"]));
     }
 
     #[tokio::test]

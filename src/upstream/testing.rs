@@ -67,10 +67,14 @@ pub(super) fn upstream(options: &Options) -> Rc<Upstream> {
 
 /// Trusts these certificates and no other.
 pub(super) fn trusting(options: &Options, trusted: &Path) -> Rc<Upstream> {
+    let shared = Shared::with_roots([options], &Metrics::new(), Some(roots(trusted))).unwrap();
+    Rc::clone(Upstreams::new(shared, tasks()).get("app").unwrap())
+}
+
+pub(super) fn roots(trusted: &Path) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(trusted).unwrap()).unwrap();
-    let shared = Shared::with_roots([options], &Metrics::new(), Some(roots)).unwrap();
-    Rc::clone(Upstreams::new(shared, tasks()).get("app").unwrap())
+    roots
 }
 
 pub(super) fn request(method: Method, body: Body) -> Request<Body> {

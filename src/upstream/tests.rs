@@ -1,5 +1,6 @@
 //! Upstreams against servers that do as they are told.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -14,9 +15,13 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::link::Link;
+use super::permit::Held;
 use super::standing::State;
 use super::testing::*;
-use super::{Balance, Failure, Health, Io, Scheme, Sent, Server, Shared, Upstream, Upstreams, connect};
+use super::{
+    Balance, Failure, Health, Io, Scheme, Sent, Server, SetupError, Shared, Upstream, Upstreams, connect, resolve,
+};
 use crate::limits;
 use crate::message::Body;
 use crate::telemetry::Metrics;
@@ -31,6 +36,15 @@ fn loads(upstream: &Upstream) -> Vec<usize> {
 
 fn named(server: &Server) -> String {
     server.to_string()
+}
+
+fn server_named(host: &str) -> Server {
+    Server::Tcp { scheme: Scheme::Http, host: host.to_owned(), port: 80 }
+}
+
+fn port(server: &Server) -> u16 {
+    let Server::Tcp { port, .. } = server else { panic!("{server}") };
+    *port
 }
 
 #[test]
@@ -74,21 +88,19 @@ fn a_request_beside_another_has_a_connection_of_its_own() {
 }
 
 #[test]
-fn a_kept_connection_that_its_server_closed_is_not_used() {
+fn a_kept_connection_that_its_server_has_just_closed_is_not_used() {
     run(async {
         let app = Manual::start().await;
         let upstream = upstream(&options(&[app.server(Scheme::Http)]));
         let first = async {
             let (mut stream, _) = app.asked().await;
             answer(&mut stream, "first").await;
+            stream
         };
-        let (sent, ()) = tokio::join!(ask(&upstream, post()), first);
-        assert_eq!(sent.unwrap(), "first");
-        until(|| {
-            upstream.pools[0].sweep();
-            upstream.pools[0].idle_count() == 0
-        })
-        .await;
+        let (sent, stream) = tokio::join!(ask(&upstream, post()), first);
+        assert_eq!((sent.unwrap().as_str(), upstream.pools[0].idle_count()), ("first", 1));
+        // Just before the next request, which could not be said twice.
+        drop(stream);
         let second = async {
             let (mut stream, _) = app.asked().await;
             answer(&mut stream, "second").await;
@@ -379,10 +391,9 @@ fn a_scan_for_an_idle_connection_is_bounded() {
         let upstream = upstream(&options(std::slice::from_ref(&app.server)));
         let busy = super::testing::upstream(&options(&[unfinished.server(Scheme::Http)]));
         assert_eq!(ask(&upstream, get()).await.unwrap(), "one");
+        let pool = &upstream.pools[0];
         let mut open = Vec::new();
-        for count in 0..limits::UPSTREAM_SCAN {
-            let usable = upstream.pools[0].take();
-            assert!(usable.is_some(), "behind {count} that are not ready");
+        let mut put_busy = async || {
             let script = async {
                 let (mut stream, _) = unfinished.asked().await;
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npart").await.unwrap();
@@ -390,13 +401,19 @@ fn a_scan_for_an_idle_connection_is_bounded() {
             };
             let (sent, stream) = tokio::join!(busy.send(CLIENT, get()), script);
             let Sent { response, mut permit, .. } = sent.unwrap();
+            let Held::Http1 { link, .. } = permit.take() else { panic!("HTTP/1.1") };
+            pool.put(link);
             open.push((response, stream));
-            let Some(super::link::Link::Http1(usable)) = usable else { panic!("HTTP/1.1") };
-            upstream.pools[0].put(usable);
-            let super::permit::Held::Http1 { link, .. } = permit.take() else { panic!("HTTP/1.1") };
-            upstream.pools[0].put(link);
+        };
+        for _ in 1..limits::UPSTREAM_SCAN {
+            put_busy().await;
         }
-        assert!(upstream.pools[0].take().is_none());
+        let Some(Link::Http1(usable)) = pool.take() else { panic!("it is within the bound") };
+        pool.put(usable);
+        for _ in 0..limits::UPSTREAM_SCAN {
+            put_busy().await;
+        }
+        assert!(pool.take().is_none(), "it is beyond the bound");
     });
 }
 
@@ -608,4 +625,115 @@ fn a_server_whose_checks_fail_gets_nothing_until_they_pass_again() {
         let host = app.server.to_string().replace("http://", "");
         assert!(head.contains(&format!("host: {host}\r\n")), "{head}");
     });
+}
+
+#[test]
+fn every_address_of_a_name_is_tried_and_the_one_that_answered_first_next_time() {
+    run(async {
+        let app = Answering::start("app").await;
+        let refused = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port(&nobody().await)));
+        let upstream = upstream(&options(&[server_named("app.invalid")]));
+        let addresses = &upstream.group.members[0].addresses;
+        let answers = SocketAddr::from(([127, 0, 0, 1], port(&app.server)));
+        addresses.set(&[refused, answers]);
+        assert_eq!(addresses.round().await.unwrap().addresses, [refused, answers]);
+        assert_eq!(ask(&upstream, post()).await.unwrap(), "app");
+        assert_eq!(addresses.round().await.unwrap().addresses, [answers, refused]);
+    });
+}
+
+#[test]
+fn a_kept_connection_to_where_a_name_no_longer_leads_is_not_used() {
+    run(async {
+        let (old, new) = (Answering::start("old").await, Answering::start("new").await);
+        let at = |app: &Answering| SocketAddr::from(([127, 0, 0, 1], port(&app.server)));
+        let upstream = upstream(&options(&[server_named("app.invalid")]));
+        let addresses = &upstream.group.members[0].addresses;
+        addresses.set(&[at(&old)]);
+        assert_eq!(ask(&upstream, get()).await.unwrap(), "old");
+        addresses.set(&[at(&new), at(&old)]);
+        assert_eq!(ask(&upstream, get()).await.unwrap(), "old", "it is still one of its addresses");
+        addresses.set(&[at(&new)]);
+        assert_eq!(ask(&upstream, get()).await.unwrap(), "new");
+        assert_eq!(upstream.pools[0].idle_count(), 1);
+    });
+}
+
+#[test]
+fn a_container_that_comes_back_at_another_address_is_found_by_the_first_request() {
+    run(async {
+        let old = nobody().await;
+        let new = Answering::start("new").await;
+        let upstream = upstream(&options(&[server_named("app.invalid")]));
+        let leads_to = Cell::new(port(&old));
+        let lookup = async |_: &str, _| Ok(vec![SocketAddr::from(([127, 0, 0, 1], leads_to.get()))]);
+        let addresses = &upstream.group.members[0].addresses;
+        let looked_up = resolve::keep(addresses, "app", Duration::from_millis(50), lookup);
+        let asking = async {
+            assert_eq!(addresses.round().await.unwrap().addresses.len(), 1);
+            leads_to.set(port(&new.server));
+            assert_eq!(ask(&upstream, post()).await.unwrap(), "new");
+        };
+        tokio::select! {
+            () = looked_up => unreachable!("never ends"),
+            () = asking => {}
+        }
+    });
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_a_failure_to_connect_that_says_so() {
+    run(async {
+        let options = options(&[server_named("app.invalid")]);
+        let (shared, tasks) = (Shared::new([&options], &Metrics::new()).unwrap(), tasks());
+        let upstreams = Upstreams::new(Arc::clone(&shared), tasks.clone());
+        shared.run(&tasks);
+        let failure = ask(upstreams.get("app").unwrap(), get()).await.unwrap_err();
+        let said = failure.to_string();
+        assert!(said.starts_with("cannot connect to http://app.invalid:80: app.invalid does not resolve: "), "{said}");
+    });
+}
+
+#[test]
+fn a_server_that_never_says_its_part_of_http2_is_left_in_time() {
+    run(async {
+        let app = Manual::start().await;
+        let mut options = options(&[app.server(Scheme::H2c)]);
+        options.connect_timeout = Duration::from_millis(50);
+        let upstream = upstream(&options);
+        let asking = join_all((0..5).map(|_| ask(&upstream, get())));
+        let (sent, _stream) = tokio::join!(asking, app.accept());
+        assert!(sent.iter().all(|sent| matches!(sent, Err(Failure::ConnectTimeout { .. }))), "{sent:?}");
+    });
+}
+
+#[test]
+fn an_http2_server_that_sets_no_bound_is_asked_as_much_as_ours_allows() {
+    run(async {
+        let mut app = Multiplexing::start(None, None).await;
+        let upstream = upstream(&options(&[app.server(Scheme::H2c, "127.0.0.1")]));
+        let count = limits::UPSTREAM_STREAMS + 1;
+        let asking = join_all((0..count).map(|_| ask(&upstream, get())));
+        let script = async {
+            let mut all = Vec::new();
+            for _ in 0..count {
+                all.push(app.asked.recv().await.unwrap());
+            }
+            all.into_iter().for_each(|to| respond(to, "h2"));
+        };
+        let (answers, ()) = tokio::join!(asking, script);
+        assert!(answers.into_iter().all(|answer| answer.unwrap() == "h2"));
+        assert_eq!(app.connections.get(), 2);
+    });
+}
+
+#[test]
+fn an_https_server_without_a_name_for_its_certificate_or_a_machine_without_trust_is_no_upstream() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, _) = certificate(folder.path());
+    let https = |host: &str| Server::Tcp { scheme: Scheme::Https, host: host.to_owned(), port: 443 };
+    let set_up = |host, roots| Shared::with_roots([&options(&[https(host)])], &Metrics::new(), Some(roots));
+    assert!(set_up("app", roots(&cert)).is_ok());
+    assert!(matches!(set_up("a b", roots(&cert)), Err(SetupError::Name { .. })));
+    assert!(matches!(set_up("app", rustls::RootCertStore::empty()), Err(SetupError::NoRoots { .. })));
 }

@@ -13,6 +13,7 @@ mod bad_input;
 mod browser;
 mod command_line;
 mod commands;
+mod containers;
 mod cors;
 mod doors;
 mod drain;

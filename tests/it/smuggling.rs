@@ -31,7 +31,9 @@ impl Scene {
         async move {
             let mut raw = RawHttp::connect(self.address()).await;
             raw.send(bytes).await;
-            let answer = String::from_utf8_lossy(&raw.closed().await).into_owned();
+            // With no body to come, the end is at once.
+            let seen = if bytes.starts_with(b"GET") { raw.rest().await } else { raw.closed().await };
+            let answer = String::from_utf8_lossy(&seen).into_owned();
             assert!(answer.starts_with("HTTP/1.1 400 "), "{place}: {answer:?}");
             assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{place}: one answer, and no more: {answer:?}");
         }
@@ -179,17 +181,20 @@ async fn over_http2_a_host_that_differs_and_two_lengths_are_refused() {
         let request = Request::get("http://a.example/");
         fields.iter().fold(request, |request, (name, value)| request.header(*name, *value)).body(()).expect("a request")
     };
+    for fields in
+        [[("host", "b.example")].as_slice(), &[("host", "a.example"), ("host", "a.example")], &[("host", "a.example/")]]
+    {
+        assert_eq!(over_h2(&scene, request(fields), None).await.expect("an answer"), 400, "{fields:?}");
+    }
     for fields in [
-        [("host", "b.example")].as_slice(),
-        &[("host", "a.example"), ("host", "a.example")],
-        &[("host", "a.example/")],
+        [("connection", "x")].as_slice(),
+        &[("transfer-encoding", "chunked")],
+        &[("upgrade", "h2c")],
+        &[("te", "gzip")],
         &[("content-length", "0"), ("content-length", "0")],
         &[("content-length", "0, 0")],
     ] {
-        assert_eq!(over_h2(&scene, request(fields), None).await.expect("an answer"), 400, "{fields:?}");
-    }
-    for fields in [[("connection", "x")], [("transfer-encoding", "chunked")], [("upgrade", "h2c")], [("te", "gzip")]] {
-        let outcome = over_h2(&scene, request(&fields), None).await;
+        let outcome = over_h2(&scene, request(fields), None).await;
         assert!(matches!(outcome, Ok(400) | Err(_)), "{fields:?}: {outcome:?}");
     }
     scene.nothing_passed().await;

@@ -42,7 +42,7 @@ pub(in crate::config) struct RouteFile {
     pub spa: Field<Parsed<String>>,
     /// With `files`: path or prefix = Cache-Control; the most specific wins. Default: none.
     pub cache: Field<Named<Parsed<HeaderText>>>,
-    /// With `redirect`: 301, 302, 303, 307 or 308. Default 302.
+    /// With `redirect`: 301, 302, 303, 307 or 308. Default 308.
     pub status: Field<Whole>,
     /// With `proxy` or `files`: cut off the path first, as in "/api". Default: nothing.
     pub strip_prefix: Field<Parsed<PathPattern>>,

@@ -235,14 +235,14 @@ fn cache(file: Field<Named<Parsed<HeaderText>>>, problems: &mut Problems) -> Vec
 
 fn redirect(file: &mut RouteFile, problems: &mut Problems) -> Option<Action> {
     let status = match take(&mut file.status).read(problems) {
-        None => StatusCode::FOUND,
+        None => StatusCode::PERMANENT_REDIRECT,
         Some((span, status)) => {
             let known = [301, 302, 303, 307, 308].into_iter().find(|&known| u64::from(known) == status.0);
             if known.is_none() && !file.redirect.is_absent() {
                 let what = format!("{} is no status of a redirect", status.0);
                 problems.error(span, Wrong::new(what, "write 301, 302, 303, 307 or 308"));
             }
-            known.and_then(|known| StatusCode::from_u16(known).ok()).unwrap_or(StatusCode::FOUND)
+            known.and_then(|known| StatusCode::from_u16(known).ok()).unwrap_or_default()
         }
     };
     let Parsed(Location(to)) = take(&mut file.redirect).value(problems)?;

@@ -9,7 +9,7 @@ use super::upstream::plain;
 use crate::config::either::TextOr;
 use crate::config::field::{Field, List, Named, Table};
 use crate::config::file::{AuthRequestFile, CorsFile, HeadersFile};
-use crate::config::problem::{Wrong, quoted};
+use crate::config::problem::{Span, Wrong, quoted};
 use crate::config::problems::Problems;
 use crate::config::texts::HeaderText;
 use crate::config::urls::AuthUrl;
@@ -20,11 +20,13 @@ use crate::route::{AuthRequest, Cors, HeaderRules, PathPattern};
 
 /// Headers that say how a message is framed, or are of one connection alone (RFC 9110, section 7.6.1), or make a
 /// WebSocket handshake (RFC 6455, section 11.3): we write them ourselves.
-const OURS: [HeaderName; 11] = [
+const OURS: [HeaderName; 13] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::SEC_WEBSOCKET_ACCEPT,
+    header::SEC_WEBSOCKET_EXTENSIONS,
     header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_PROTOCOL,
     header::SEC_WEBSOCKET_VERSION,
     header::TE,
     header::TRAILER,
@@ -80,7 +82,7 @@ fn rules(
                 Some(Wrong::new("a request is never without a `Host`", "write one, or remove this"))
             }
             Ok(name) => {
-                // As it is removed where it is empty, it is kept for being looked at where it is wrong.
+                // One whose value is wrong is kept too: a second one of its name is then still told.
                 rules.push((name, value.filter(|value| !value.is_empty())));
                 None
             }
@@ -110,13 +112,8 @@ pub(super) fn cors(file: Field<Table<CorsFile>>, problems: &mut Problems) -> Opt
     if items.is_empty() {
         problems.error(list.clone(), Wrong::new("this list is empty", format!("write {example}")));
     }
-    let origins: Vec<OriginRule> =
-        items.into_iter().filter_map(|item| item.value(problems)).map(|Parsed(rule)| rule).collect();
-    let any = origins.contains(&OriginRule::Any);
-    if any && origins.len() > 1 {
-        problems.warning(list.clone(), Wrong::new("\"*\" admits every origin, the others too", "write [\"*\"] alone"));
-    }
-    if any && credentials {
+    let origins = origin_rules(list.clone(), items, problems);
+    if origins.contains(&OriginRule::Any) && credentials {
         let what = "with \"*\" every page there is could act as whoever looks at it";
         let instead = "name the origins, or remove `credentials`";
         problems.error(credentials_place.unwrap_or(list), Wrong::new(what, instead));
@@ -166,6 +163,10 @@ pub(super) fn origins(file: Field<List<Parsed<OriginRule>>>, problems: &mut Prob
         let what = "no page may open this route: its `origins` are none";
         problems.warning(span.clone(), Wrong::new(what, "write [\"same\"], or leave it empty if no browser comes"));
     }
+    origin_rules(span, items, problems)
+}
+
+fn origin_rules(span: Span, items: Vec<Field<Parsed<OriginRule>>>, problems: &mut Problems) -> Vec<OriginRule> {
     let rules: Vec<OriginRule> =
         items.into_iter().filter_map(|item| item.value(problems)).map(|Parsed(rule)| rule).collect();
     if rules.contains(&OriginRule::Any) && rules.len() > 1 {

@@ -30,7 +30,7 @@ pub(super) struct Listeners {
 pub(super) fn listeners(
     file: Field<List<Table<ListenerFile>>>,
     admin: Option<&admin::Options>,
-    trusted_is_absent: bool,
+    trusts_nobody: bool,
     problems: &mut Problems,
 ) -> Listeners {
     let list_place = file.span();
@@ -54,7 +54,7 @@ pub(super) fn listeners(
         }
         let address = file.address.read(problems);
         let websocket_h2 = file.websocket_h2.value(problems).is_some_and(|Flag(on)| on);
-        let proxy_protocol = proxy_protocol(file.proxy_protocol, trusted_is_absent, problems);
+        let proxy_protocol = proxy_protocol(file.proxy_protocol, trusts_nobody, problems);
         let redirect = redirect_to_https(file.redirect_to_https, !file.tls.is_absent(), has_tls, problems);
         let tls = tls(file.tls, problems);
         let Some((span, Parsed(address))) = address else { continue };
@@ -83,9 +83,9 @@ pub(super) fn listeners(
     listeners
 }
 
-fn proxy_protocol(field: Field<Flag>, trusted_is_absent: bool, problems: &mut Problems) -> bool {
+fn proxy_protocol(field: Field<Flag>, trusts_nobody: bool, problems: &mut Problems) -> bool {
     let Some((span, Flag(on))) = field.read(problems) else { return false };
-    if on && trusted_is_absent {
+    if on && trusts_nobody {
         let what = "nobody may connect: a PROXY header is taken from `trusted_proxies` only, and there are none";
         problems.absent(span, Wrong::new(what, "add trusted_proxies = [\"10.0.0.0/8\"] at the top, with your proxies"));
     }

@@ -13,7 +13,7 @@ use crate::config::problem::{Span, Text, Wrong};
 use crate::config::problems::Problems;
 use crate::config::values::Parsed;
 use crate::limits;
-use crate::route::{Action, HostPattern, Options};
+use crate::route::{Action, HostPattern, Options, PathPattern};
 
 /// The routes, and where the folders stand that they serve.
 #[derive(Default)]
@@ -35,7 +35,7 @@ pub(super) fn routes(
         let instead = format!("add one: [[route]] with a `path` and one of {}", Kind::every());
         problems.absent(0..0, Wrong::new("no path is served", instead));
     }
-    let mut seen = HashMap::new();
+    let (mut seen, mut roots) = (HashMap::new(), Vec::new());
     let mut routes = Routes::default();
     for file in files {
         let Some((header, Table(file))) = file.read(problems) else { continue };
@@ -53,11 +53,28 @@ pub(super) fn routes(
             }
             None => {
                 seen.insert((route.host.clone(), route.path.clone()), span.start);
+                if route.path == PathPattern::Exact("/".to_owned())
+                    && matches!(route.action, Action::Proxy { .. } | Action::Files(_))
+                {
+                    roots.push((route.host.clone(), span));
+                }
                 routes.options.push(route);
             }
         }
     }
+    for (host, span) in roots {
+        check_root(&host, span, &routes.options, problems);
+    }
     routes
+}
+
+/// In other servers "/" is all paths; here it is one. Where a host has no other pattern, that was meant.
+fn check_root(host: &HostPattern, span: Span, routes: &[Options], problems: &mut Problems) {
+    let has_patterns = routes.iter().any(|route| route.host == *host && matches!(route.path, PathPattern::Prefix(_)));
+    if !has_patterns {
+        let what = "this is the path \"/\" alone, and nothing below it";
+        problems.warning(span, Wrong::new(what, "write \"/*\" for all paths"));
+    }
 }
 
 fn route(header: &Span, mut file: RouteFile, known: &Known<'_>, problems: &mut Problems) -> Option<Options> {

@@ -16,13 +16,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::stream::Stream;
-use crate::{limits, net, upstream};
+use crate::limits;
+use crate::net::stream::Io as ClientIo;
+use crate::upstream::Io as ServerIo;
 
 /// One side.
 #[derive(Debug)]
 pub(super) enum End {
     Socket(Socket),
     Stream(Box<Stream>),
+    /// Closed, before the other side was.
+    Gone,
 }
 
 /// A socket, taken back out of hyper.
@@ -48,10 +52,10 @@ impl End {
 
     /// The client's socket.
     #[must_use]
-    pub(super) fn from_client(io: net::stream::Io) -> End {
+    pub(super) fn from_client(io: ClientIo) -> End {
         let (stream, tls) = match io {
-            net::stream::Io::Plain(stream) => (stream, None),
-            net::stream::Io::Tls(stream) => {
+            ClientIo::Plain(stream) => (stream, None),
+            ClientIo::Tls(stream) => {
                 let (stream, tls) = stream.into_inner();
                 (stream, Some(Connection::Server(tls)))
             }
@@ -66,11 +70,11 @@ impl End {
 
     /// The server's socket.
     #[must_use]
-    pub(super) fn from_server(io: upstream::Io) -> End {
+    pub(super) fn from_server(io: ServerIo) -> End {
         match io {
-            upstream::Io::Plain(stream) => End::socket(Wire::Tcp(stream), None),
-            upstream::Io::Unix(stream) => End::socket(Wire::Unix(stream), None),
-            upstream::Io::Tls(stream) => {
+            ServerIo::Plain(stream) => End::socket(Wire::Tcp(stream), None),
+            ServerIo::Unix(stream) => End::socket(Wire::Unix(stream), None),
+            ServerIo::Tls(stream) => {
                 let (stream, tls) = stream.into_inner();
                 End::socket(Wire::Tcp(stream), Some(Connection::Client(tls)))
             }
@@ -90,6 +94,7 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_read(cx, into),
             End::Stream(stream) => stream.poll_read(cx, into),
+            End::Gone => Poll::Ready(Ok(0)),
         }
     }
 
@@ -98,6 +103,7 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_write(cx, bytes),
             End::Stream(stream) => stream.poll_write(cx, bytes),
+            End::Gone => Poll::Ready(Err(ErrorKind::BrokenPipe.into())),
         }
     }
 
@@ -106,6 +112,7 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_flush(cx),
             End::Stream(stream) => stream.poll_flush(cx),
+            End::Gone => Poll::Ready(Ok(())),
         }
     }
 
@@ -114,6 +121,7 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_finish(cx),
             End::Stream(stream) => stream.poll_finish(cx),
+            End::Gone => Poll::Ready(Ok(())),
         }
     }
 
@@ -123,8 +131,16 @@ impl End {
     /// If the stream says too much meanwhile.
     pub(super) fn hoard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> io::Result<()> {
         match self {
-            End::Socket(_) => Ok(()),
+            End::Socket(_) | End::Gone => Ok(()),
             End::Stream(stream) => stream.hoard(cx, scratch),
+        }
+    }
+
+    /// Reads and drops what it still says, where that may not stay unread; completes once no more will come.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+        match self {
+            End::Socket(_) | End::Gone => Poll::Ready(()),
+            End::Stream(stream) => stream.poll_discard(cx, scratch),
         }
     }
 }

@@ -70,7 +70,10 @@ impl Flow {
     ) -> io::Result<Progress> {
         for _ in 0..limits::TUNNEL_READS {
             match self.at {
-                At::Done => return Ok(Progress::Done),
+                At::Done => {
+                    let _ = from.poll_discard(cx, scratch);
+                    return Ok(Progress::Done);
+                }
                 At::Open | At::Ending if !self.held.is_empty() => match to.poll_write(cx, &self.held) {
                     Poll::Ready(Ok(count)) => self.take(count),
                     Poll::Ready(Err(_)) => self.abandon(),

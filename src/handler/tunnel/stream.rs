@@ -1,7 +1,8 @@
 //! A tunnel's side that is a stream within a connection (HTTP/2).
 //!
 //! Owns: what the stream said and the other side has not taken. Never: leaves many small frames unread, since those count
-//! against the whole connection: a stream that has said too much of them is ended, alone.
+//! against the whole connection: a stream that has said too much of them is ended, alone, and what is still on its way is
+//! read and dropped, since frames of a stream that is gone count as unread for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -32,7 +33,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
 
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.queue.is_empty() {
-            return if self.ended { Poll::Ready(Ok(0)) } else { self.read(cx, into) };
+            return self.fill(cx, into);
         }
         let count = self.queue.len().min(into.len());
         self.queue.copy_to_slice(&mut into[..count]);
@@ -76,6 +77,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         Ok(())
     }
 
+    /// Reads and drops what has come; completes once no more will.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+        (self.queue, self.frames) = (BytesMut::new(), 0);
+        while !self.ended {
+            match ready!(self.read(cx, scratch)) {
+                Ok(count) => self.ended = count == 0,
+                Err(_) => self.ended = true,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Several frames at once: what is slower than the connection's own reading would leave them unread.
+    fn fill(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut count = 0;
+        while count < into.len() && !self.ended {
+            match self.read(cx, &mut into[count..]) {
+                Poll::Ready(Ok(0)) => self.ended = true,
+                Poll::Ready(Ok(more)) => count += more,
+                // What failed once fails again, when what came before it is passed on.
+                Poll::Ready(Err(_)) | Poll::Pending if count > 0 => break,
+                failed @ (Poll::Ready(Err(_)) | Poll::Pending) => return failed,
+            }
+        }
+        Poll::Ready(Ok(count))
+    }
+
     fn read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(into);
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
@@ -97,6 +125,8 @@ mod tests {
         let (mut stream, mut scratch) = (Stream::new(ours), vec![0; limits::TUNNEL_READ]);
         let mut outcome = Ok(());
         for _ in 0..count {
+            // A task that never yields is told to wait by the pipe.
+            tokio::task::yield_now().await;
             // One that is not taken waits in the pipe, as it would in its window.
             let written = poll_fn(|cx| Poll::Ready(Pin::new(&mut theirs).poll_write(cx, &vec![7; size]))).await;
             outcome = poll_fn(|cx| Poll::Ready(stream.hoard(cx, &mut scratch))).await;
