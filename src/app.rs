@@ -20,7 +20,7 @@ use crate::net::listener::{Accepted, Listener};
 use crate::net::permit::Load;
 use crate::net::tls::watch::Watcher;
 use crate::net::tls::{Shared as TlsShared, Tls, TlsError};
-use crate::net::{Connections, Limits};
+use crate::net::{Connections, HttpsTarget, Limits, Trusted};
 use crate::route::Table;
 use crate::route::service::Shared;
 use crate::secret::Secret;
@@ -209,8 +209,12 @@ fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<(Arc<Feed>, Source)>, B
     Ok(made)
 }
 
+/// The port that `https` means without one.
+const HTTPS: u16 = 443;
+
 fn bind_listeners(config: &Config, limits: &Arc<Limits>) -> Result<(Vec<Bound>, Vec<Tls>), BindError> {
     let shared = TlsShared::new().map_err(BindError::TlsStart)?;
+    let trusted = Arc::new(Trusted::new(config.trusted_proxies.iter().copied()));
     let (mut bound, mut all) = (Vec::new(), Vec::new());
     for (listener, options) in config.listeners.iter().enumerate() {
         let tls = options.tls.as_ref().map(|options| Tls::load(options, &shared)).transpose();
@@ -218,14 +222,34 @@ fn bind_listeners(config: &Config, limits: &Arc<Limits>) -> Result<(Vec<Bound>, 
         let address = options.address;
         let socket = Listener::bind(address).map_err(|error| BindError::Listener { listener, address, error })?;
         let edge = Edge {
-            tls: tls.as_ref().map(Tls::server_config),
+            tls: tls.clone(),
             websocket_h2: options.websocket_h2,
+            proxy_protocol: options.proxy_protocol,
+            redirect: None,
+            trusted: Arc::clone(&trusted),
             limits: Arc::clone(limits),
         };
         bound.push(Bound { listener: socket, edge });
         all.extend(tls);
     }
+    for (listener, options) in config.listeners.iter().enumerate() {
+        let Some(target) = &options.redirect_to_https else { continue };
+        let redirect = redirect_to(target, |listener| Some(bound.get(listener)?.listener.address().ok()?.port()));
+        if let Some(bound) = bound.get_mut(listener) {
+            bound.edge.redirect = Some(redirect.into());
+        }
+    }
     Ok((bound, all))
+}
+
+/// The template of a redirect to `target`; `port` gives a listener's, as bound.
+fn redirect_to(target: &HttpsTarget, port: impl Fn(usize) -> Option<u16>) -> String {
+    let (host, port) = match target {
+        HttpsTarget::Listener(listener) => (None, port(*listener).unwrap_or(HTTPS)),
+        HttpsTarget::At { host, port } => (host.as_deref(), *port),
+    };
+    let host = host.unwrap_or("{host}");
+    if port == HTTPS { format!("https://{host}{{uri}}") } else { format!("https://{host}:{port}{{uri}}") }
 }
 
 /// Those that the config names, and those that routes ask before they let a request pass.
@@ -257,7 +281,7 @@ async fn serve_admin(listener: Listener, admin: Admin, limits: Arc<Limits>) {
     let load = Load::default();
     // Its own stages: the drain is not its end.
     let tasks = Tasks::new(Stages::default());
-    let edge = Edge { tls: None, websocket_h2: false, limits };
+    let edge = Edge::plain(limits);
     let accepting = listener.accept_each(|accepted: Accepted| {
         let Some(place) = connections.admit(&load) else { return };
         let (admin, own_tasks, edge) = (Rc::clone(&admin), tasks.clone(), edge.clone());

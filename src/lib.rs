@@ -5,7 +5,7 @@
 //! # The way through
 //!
 //! ```text
-//! socket -> net (accept, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
+//! socket -> net (accept, PROXY, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
 //!           forward / tunnel / feed_ws / feed_sse / feed_get / files / page / respond
 //! source (stats, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
 //! ```
@@ -56,6 +56,7 @@
 //! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
 //!   what becomes of it then.
 //! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
+//! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.
 //! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.
 //! - `handler -> net::stream`: an upgraded connection is taken back out of hyper as the type it went in as.
 //! - `upstream -> {message, net::tls}`: what is sent is a message, encrypted with what the listeners use.

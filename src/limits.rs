@@ -62,6 +62,24 @@ pub const H2_UNHEARD: usize = 64 * 1024;
 /// Unsent bytes the kernel takes for one socket (`TCP_NOTSENT_LOWAT`): without it 4 MiB go before a stall is seen.
 pub const NOTSENT_LOWAT: u32 = 16 * 1024;
 
+// --- who a request is from ---
+
+/// A PROXY header, in bytes, what it adds to the addresses included: nginx's own bound.
+pub const PROXY_HEADER: usize = 4096;
+/// Elements of one `X-Forwarded-For` or `Forwarded` that are looked at: more proxies than stand in any one way.
+pub const FORWARDED_HOPS: usize = 32;
+/// A host with its port, in bytes: a DNS name has at most 253 (RFC 1035, section 2.3.4).
+pub const HOST_NAME: usize = 260;
+
+/// What is read of the body of an answer to `auth_request`, in bytes, so that its connection can be used again.
+pub const CHECK_BODY: usize = 16 * 1024;
+/// How long that may take; then the connection is dropped.
+pub const CHECK_BODY_TIMEOUT: Duration = Duration::from_secs(1);
+/// Header names that a CORS preflight asks for and is told back, in bytes.
+pub const CORS_HEADERS: usize = 2048;
+/// How long a browser may keep the answer to a preflight: the longest that Chromium does.
+pub const CORS_MAX_AGE: Duration = Duration::from_secs(7200);
+
 // --- TLS ---
 
 /// A PEM file, in bytes: a chain of four RSA-4096 certificates is 10 KiB.

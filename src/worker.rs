@@ -248,7 +248,7 @@ mod tests {
             send_timeout: minute,
             keepalive_timeout: minute,
         };
-        Edge { tls: None, websocket_h2: false, limits: Arc::new(limits) }
+        Edge::plain(Arc::new(limits))
     }
 
     fn loads(workers: &Workers) -> Vec<usize> {

@@ -3,21 +3,25 @@
 //!
 //! Never: answers; a check gives `Result<_, Denied>`, and one place turns that into a response.
 
+pub mod auth_request;
 pub mod origin;
 
-use http::StatusCode;
-use http::request::Parts;
+use std::sync::Arc;
 
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+
+pub use auth_request::{Check, Grant};
 pub use origin::{OriginHost, OriginPort, OriginRule};
 
 /// What a request is checked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Visit<'a> {
     pub request: &'a Parts,
-    /// The host it is for, with its port.
+    /// The host that the client asked for, with its port: what a trusted proxy says, else `Host`.
     pub authority: &'a str,
-    /// Over TLS.
-    pub secure: bool,
+    /// The client asked over TLS; `None` where that is not known, since TLS may have ended before us.
+    pub https: Option<bool>,
     /// It would open a socket or an event stream.
     pub lasting: bool,
     pub draining: bool,
@@ -32,6 +36,17 @@ pub enum Denied {
     OverCap,
     #[error("pages of this origin may not open this socket; the route's `origins` must name it")]
     Origin { origin: String, authority: String },
+    #[error("this connection's certificate is not for this host; ask again on a connection of its own")]
+    Misdirected,
+    /// `auth_request` was answered 401 or 403, with these `WWW-Authenticate`.
+    #[error("this needs a leave that the request does not have")]
+    Refused { status: StatusCode, challenges: Vec<HeaderValue> },
+    /// `auth_request` was answered neither yes nor no.
+    #[error("whether this may pass cannot be told")]
+    Unclear { server: Arc<str>, status: StatusCode },
+    /// `auth_request` was not answered.
+    #[error("whether this may pass cannot be asked at the moment")]
+    Unasked { reason: String },
 }
 
 /// Makes every check that a route asks for.
@@ -54,6 +69,10 @@ impl Denied {
         match self {
             Denied::Draining | Denied::OverCap => StatusCode::SERVICE_UNAVAILABLE,
             Denied::Origin { .. } => StatusCode::FORBIDDEN,
+            Denied::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Denied::Refused { status, .. } => *status,
+            Denied::Unclear { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Denied::Unasked { .. } => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -64,6 +83,9 @@ impl Denied {
             Denied::Draining => "draining",
             Denied::OverCap => "connections",
             Denied::Origin { .. } => "origin",
+            Denied::Misdirected => "misdirected",
+            Denied::Refused { .. } => "auth_request",
+            Denied::Unclear { .. } | Denied::Unasked { .. } => "auth_request_failed",
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns: the same-origin rule and the patterns. Never: refuses a request without the header: that is no browser.
 
+use http::HeaderValue;
 use http::header::ORIGIN;
 
 use super::{Denied, Visit};
@@ -43,17 +44,40 @@ struct Origin<'a> {
     port: u16,
 }
 
-/// # Errors
-/// If the request has an `Origin` that no rule admits.
-pub fn check(rules: &[OriginRule], visit: &Visit<'_>) -> Result<(), Denied> {
+/// What a request's `Origin` is to some rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// It has none.
+    Nobody,
+    Admitted(&'a HeaderValue),
+    /// No rule admits it, or there are several.
+    Foreign(&'a HeaderValue),
+}
+
+/// Judges the `Origin` of a request by `rules`.
+#[must_use]
+pub fn named<'a>(rules: &[OriginRule], visit: &Visit<'a>) -> Named<'a> {
     let mut values = visit.request.headers.get_all(ORIGIN).iter();
-    let Some(value) = values.next() else { return Ok(()) };
+    let Some(value) = values.next() else { return Named::Nobody };
     let text = value.to_str().unwrap_or_default();
     let alone = values.next().is_none();
     if alone && rules.iter().any(|rule| rule.admits(text, visit)) {
-        return Ok(());
+        Named::Admitted(value)
+    } else {
+        Named::Foreign(value)
     }
-    Err(Denied::Origin { origin: text.to_owned(), authority: visit.authority.to_owned() })
+}
+
+/// # Errors
+/// If the request has an `Origin` that no rule admits.
+pub fn check(rules: &[OriginRule], visit: &Visit<'_>) -> Result<(), Denied> {
+    match named(rules, visit) {
+        Named::Nobody | Named::Admitted(_) => Ok(()),
+        Named::Foreign(value) => {
+            let origin = value.to_str().unwrap_or_default().to_owned();
+            Err(Denied::Origin { origin, authority: visit.authority.to_owned() })
+        }
+    }
 }
 
 impl OriginRule {
@@ -61,7 +85,7 @@ impl OriginRule {
         match self {
             OriginRule::Any => true,
             OriginRule::Null => text == "null",
-            OriginRule::Same => parse(text).is_some_and(|origin| is_same(origin, visit.authority, visit.secure)),
+            OriginRule::Same => parse(text).is_some_and(|origin| is_same(origin, visit.authority, visit.https)),
             OriginRule::Pattern { scheme, host, port } => parse(text).is_some_and(|origin| {
                 origin.scheme.eq_ignore_ascii_case(scheme) && host.matches(origin.host) && port.matches(origin)
             }),
@@ -92,9 +116,9 @@ impl OriginPort {
     }
 }
 
-/// The host agrees with `Host`, and so does the port, an absent one being the default of the origin's scheme; over TLS
-/// the origin is `https` too. On a plain socket TLS may have ended before us.
-fn is_same(origin: Origin<'_>, authority: &str, secure: bool) -> bool {
+/// The host agrees with `Host`, and so does the port, an absent one being the default of the origin's scheme; where the
+/// request's scheme is known, it is the origin's too. On a plain socket TLS may have ended before us.
+fn is_same(origin: Origin<'_>, authority: &str, https: Option<bool>) -> bool {
     let (host, port) = split_port(authority);
     let port = match port {
         Some(port) => port.parse().ok(),
@@ -102,7 +126,7 @@ fn is_same(origin: Origin<'_>, authority: &str, secure: bool) -> bool {
     };
     origin.host.eq_ignore_ascii_case(host)
         && port == Some(origin.port)
-        && (!secure || origin.scheme.eq_ignore_ascii_case("https"))
+        && https.is_none_or(|https| origin.scheme.eq_ignore_ascii_case(if https { "https" } else { "http" }))
 }
 
 /// `scheme://host[:port]` and nothing more.
@@ -142,8 +166,13 @@ mod tests {
 
     #[track_caller]
     fn admitted(rules: &[OriginRule], origin: &str, authority: &str, secure: bool) -> bool {
+        admitted_from(rules, origin, authority, secure.then_some(true))
+    }
+
+    #[track_caller]
+    fn admitted_from(rules: &[OriginRule], origin: &str, authority: &str, https: Option<bool>) -> bool {
         let (request, ()) = Request::builder().header("origin", origin).body(()).unwrap().into_parts();
-        let visit = Visit { request: &request, authority, secure, lasting: true, draining: false };
+        let visit = Visit { request: &request, authority, https, lasting: true, draining: false };
         check(rules, &visit).is_ok()
     }
 
@@ -171,6 +200,21 @@ mod tests {
         check_same("null", "a.example", true, false);
         check_same("", "a.example", true, false);
         check_same("https://a.example@evil.example", "a.example", true, false);
+    }
+
+    #[test]
+    fn a_scheme_that_a_trusted_proxy_told_must_agree_too() {
+        for (origin, https, expected) in [
+            ("https://a.example", Some(true), true),
+            ("https://a.example", Some(false), false),
+            ("https://a.example", None, true),
+            ("http://a.example", Some(true), false),
+            ("http://a.example", Some(false), true),
+            ("http://a.example", None, true),
+        ] {
+            let same = admitted_from(&[OriginRule::Same], origin, "a.example", https);
+            assert_eq!(same, expected, "{origin} {https:?}");
+        }
     }
 
     fn pattern(scheme: &str, host: OriginHost, port: OriginPort) -> [OriginRule; 1] {

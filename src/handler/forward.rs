@@ -11,17 +11,15 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
 use super::{Call, Kind, tunnel};
-use crate::limits;
 use crate::message::body::{self, Bounds};
 use crate::message::framing::{self, Rule};
-use crate::message::hop::{self, Hop};
-use crate::message::{Body, respond};
+use crate::message::{Body, hop, respond, rules};
 use crate::upstream::{self, Sent, Upstream};
 
 /// What `proxy` says.
@@ -34,6 +32,8 @@ pub struct Proxy {
     pub body_size: u64,
     /// Between two reads of a request body.
     pub body_timeout: Duration,
+    /// What is set or removed last of all.
+    pub headers: Vec<(HeaderName, Option<HeaderValue>)>,
 }
 
 /// Why a request that was to be forwarded has no answer; shown, the line for the log.
@@ -94,7 +94,9 @@ impl Proxy {
         if hint.lower() > self.body_size {
             return Err(Failure::TooLarge(self.body_size));
         }
-        hop::request(&mut parts, &hop(call), !body.is_end_stream() && hint.exact().is_none());
+        let hop = call.asked.forwarded.hop(call.authority);
+        hop::request(&mut parts, &hop, !body.is_end_stream() && hint.exact().is_none());
+        rules::apply(&mut parts.headers, &self.headers);
         parts.uri = target(&parts.uri, self.strip_prefix.as_deref());
         let bounds = Bounds { size: self.body_size, pause: self.body_timeout };
         Ok(Request::from_parts(parts, Body::passing(body, bounds, ())))
@@ -139,18 +141,6 @@ pub(super) fn answer(upstream: &Upstream, sent: Sent) -> Result<Response<Body>, 
     }
     let bounds = Bounds { size: u64::MAX, pause: upstream.idle_timeout() };
     Ok(Response::from_parts(head, Body::passing(body, bounds, permit)))
-}
-
-fn hop<'a>(call: &Call<'a>) -> Hop<'a> {
-    let peer = call.asked.peer;
-    Hop {
-        peer: if peer.trusted { peer.addr.ip().to_canonical() } else { peer.client },
-        trusted: peer.trusted,
-        scheme: if peer.secure { "https" } else { "http" },
-        authority: call.authority,
-        host: call.authority,
-        request_id: limits::REQUEST_ID,
-    }
 }
 
 /// Path and query alone, the path less `prefix`; it begins with a slash still.

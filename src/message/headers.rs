@@ -70,6 +70,16 @@ pub fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
+/// Sets a header to these values, if there are any, in place of those it has.
+pub fn replace(headers: &mut HeaderMap, name: &HeaderName, values: &[HeaderValue]) {
+    if !values.is_empty() {
+        headers.remove(name);
+    }
+    for value in values {
+        headers.append(name, value.clone());
+    }
+}
+
 /// Says that the response depends on this request header.
 pub fn vary(headers: &mut HeaderMap, name: HeaderName) {
     headers.append(VARY, name.into());

@@ -11,6 +11,7 @@ pub mod headers;
 pub mod heads;
 pub mod hop;
 pub mod respond;
+pub mod rules;
 pub mod trace;
 
 pub use body::Body;

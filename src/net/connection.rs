@@ -1,7 +1,7 @@
-//! One client connection: TLS, choice of protocol, HTTP, under one set of deadlines.
+//! One client connection: PROXY header, TLS, choice of protocol, HTTP, under one set of deadlines.
 //!
-//! Owns: every hyper knob of the server side, named here once. Never: looks into a request; `serve` is given what
-//! answers it.
+//! Owns: every hyper knob of the server side, named here once. Never: looks into a request but for whom it is
+//! ([`Forwarded`]); `serve` is given what answers it.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -12,25 +12,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, timeout_at};
-use tokio_rustls::TlsAcceptor;
 
 use super::after::After;
 use super::clock::{Clock, Expired, InFlight};
 use super::listener::Accepted;
+use super::opening::{Opened, Protocol, open};
 use super::permit::Place;
-use super::stream::{self, Io, Stream};
-use super::{Limits, Peer};
+use super::stream::Stream;
+use super::tls::{Sni, Tls};
+use super::{Forwarded, Limits, Peer, Trusted};
 use crate::limits;
 use crate::message::framing::{Rule, Verdict};
 use crate::shutdown::Tasks;
@@ -39,15 +37,27 @@ use crate::telemetry::log::client_warning;
 /// What the connections of one listener have in common.
 #[derive(Debug, Clone)]
 pub struct Edge {
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Tls>,
     pub websocket_h2: bool,
+    /// A PROXY header comes first, from trusted peers only.
+    pub proxy_protocol: bool,
+    /// Everything is answered with a redirect to there, in which `{host}` and `{uri}` stand for the request's own.
+    pub redirect: Option<Arc<str>>,
+    pub trusted: Arc<Trusted>,
     pub limits: Arc<Limits>,
 }
 
 /// A request's connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
+    /// Its `client` is the request's, which a trusted proxy may have named.
     pub peer: Peer,
+    /// What else the peer says of whom the request is for.
+    pub forwarded: &'a Forwarded,
+    /// Where everything on this listener is redirected to; see [`Edge::redirect`].
+    pub redirect: Option<&'a str>,
+    /// Over TLS, the name that the client asked a certificate for, if it did.
+    pub sni: Option<&'a Sni>,
     /// Counts the request; what becomes a stream of its own keeps a clone.
     pub in_flight: &'a InFlight,
     /// Run when an HTTP/1.1 connection was upgraded, or has ended.
@@ -64,23 +74,30 @@ pub trait Answer: 'static {
     fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>>;
 }
 
-/// The connection's first bytes.
-const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// The content type of a TLS handshake record (RFC 8446, section 5.1).
-const TLS_HANDSHAKE: u8 = 22;
+/// What the requests of one connection have in common.
+struct Common {
+    peer: Peer,
+    edge: Edge,
+    sni: Option<Sni>,
+    after: After,
+}
 
-enum Protocol {
-    Http1,
-    Http2,
+impl Edge {
+    /// A plain listener that believes nobody.
+    #[must_use]
+    pub fn plain(limits: Arc<Limits>) -> Edge {
+        let trusted = Arc::default();
+        Edge { tls: None, websocket_h2: false, proxy_protocol: false, redirect: None, trusted, limits }
+    }
 }
 
 /// Serves one connection until it ends, is upgraded, or everything drains.
 pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, tasks: Tasks, answer: Rc<A>) {
     let Place { permit, over_cap } = place;
-    let peer = Peer::new(accepted.addr, edge.tls.is_some(), over_cap);
+    let mut peer = Peer::new(accepted.addr, edge.tls.is_some(), over_cap);
     let deadline = accepted.at + edge.limits.header_timeout;
-    let opened = timeout_at(deadline, open(accepted.socket, &edge)).await;
-    let (io, early, protocol) = match opened {
+    let opened = timeout_at(deadline, open(accepted.socket, &mut peer, &edge)).await;
+    let Opened { io, early, protocol, sni } = match opened {
         Ok(Ok(Some(opened))) => opened,
         Ok(Ok(None)) => return,
         Ok(Err(error)) => return complain(peer, &error.to_string()),
@@ -88,15 +105,16 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     };
     let clock = Arc::new(Clock::new(accepted.at, matches!(protocol, Protocol::Http2)));
     let stream = Stream::new(io, early, Arc::clone(&clock), permit);
-    let after = Rc::new(After::default());
+    let common = Rc::new(Common { peer, edge, sni, after: After::default() });
+    let edge = &common.edge;
     let (verdict, requests) = (Arc::new(Verdict::default()), Cell::new(0));
     let service = service_fn(|request: Request<Incoming>| {
         let in_flight = clock.begin(request.body().is_end_stream());
-        let (answer, after) = (Rc::clone(&answer), Rc::clone(&after));
+        let (answer, common) = (Rc::clone(&answer), Rc::clone(&common));
         let ambiguous = verdict.of(requests.replace(requests.get() + 1));
         async move {
-            let response =
-                answer.answer(&Asked { peer, in_flight: &in_flight, after: &after, ambiguous }, request).await;
+            let forwarded = Forwarded::read(&common.peer, &common.edge.trusted, request.headers());
+            let response = answer.answer(&common.asked(&forwarded, &in_flight, ambiguous), request).await;
             if response.body().size_hint().exact().is_none() {
                 in_flight.streams();
             }
@@ -113,68 +131,31 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         }
         Protocol::Http2 => {
             let mut connection =
-                pin!(http2_builder(&edge, tasks.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
+                pin!(http2_builder(edge, tasks.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
             if peer.over_cap {
                 connection.as_mut().graceful_shutdown();
             }
             drive(connection, |c| c.graceful_shutdown(), &clock, &edge.limits, &tasks).await
         }
     };
-    after.run().await;
+    common.after.run().await;
     if let Err(reason) = outcome {
         complain(peer, &reason);
     }
 }
 
-/// Up to knowing what is spoken; `None` where the peer said nothing or the wrong thing and was told.
-async fn open(socket: std::net::TcpStream, edge: &Edge) -> io::Result<Option<(Io, Bytes, Protocol)>> {
-    let socket = TcpStream::from_std(socket)?;
-    match &edge.tls {
-        Some(config) => open_tls(socket, config).await,
-        None => open_plain(socket).await,
-    }
-}
-
-async fn open_tls(mut socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<Option<(Io, Bytes, Protocol)>> {
-    let mut first = [0];
-    if socket.peek(&mut first).await? == 0 {
-        return Ok(None);
-    }
-    if first[0] != TLS_HANDSHAKE {
-        socket.write_all(plain_on_tls().as_bytes()).await?;
-        stream::close(socket).await;
-        let reason = "plain text on a TLS port: the client must use https or wss";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
-    }
-    let stream = TlsAcceptor::from(Arc::clone(config)).accept(socket).await?;
-    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
-    Ok(Some((Io::Tls(Box::new(stream)), Bytes::new(), protocol)))
-}
-
-/// The answer to HTTP without TLS, written by hand: there is no TLS for hyper to write it into.
-fn plain_on_tls() -> String {
-    const BODY: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"this port speaks TLS: use https:// (or wss://) for it"}"#;
-    let length = BODY.len();
-    format!(
-        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nserver: steadfeed\r\n\
-         connection: close\r\ncontent-length: {length}\r\n\r\n{BODY}"
-    )
-}
-
-async fn open_plain(mut socket: TcpStream) -> io::Result<Option<(Io, Bytes, Protocol)>> {
-    let mut early = BytesMut::with_capacity(H2_PREFACE.len());
-    while early.len() < H2_PREFACE.len() && H2_PREFACE.starts_with(&early) {
-        let missing = (H2_PREFACE.len() - early.len()) as u64;
-        if (&mut socket).take(missing).read_buf(&mut early).await? == 0 {
-            return Ok(None);
+impl Common {
+    fn asked<'a>(&'a self, forwarded: &'a Forwarded, in_flight: &'a InFlight, ambiguous: Option<Rule>) -> Asked<'a> {
+        Asked {
+            peer: Peer { client: forwarded.client, ..self.peer },
+            forwarded,
+            redirect: self.edge.redirect.as_deref(),
+            sni: self.sni.as_ref(),
+            in_flight,
+            after: &self.after,
+            ambiguous,
         }
     }
-    if early.first() == Some(&TLS_HANDSHAKE) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "TLS on a plain port: the client must use http or ws"));
-    }
-    let protocol = if early == H2_PREFACE { Protocol::Http2 } else { Protocol::Http1 };
-    Ok(Some((Io::Plain(socket), early.freeze(), protocol)))
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {

@@ -8,15 +8,21 @@ use std::time::Duration;
 pub mod after;
 pub mod clock;
 pub mod connection;
+pub mod forwarded;
 pub mod listener;
+mod opening;
 pub mod peer;
 pub mod permit;
+pub mod proxy_protocol;
 pub mod stream;
 pub mod tls;
+pub mod trusted;
 
+pub use forwarded::Forwarded;
 pub use peer::Peer;
 pub use permit::{ConnectionPermit, Connections};
 pub use stream::Stream;
+pub use trusted::Trusted;
 
 /// What the config says of one listener.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::Trusted;
+
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
@@ -11,7 +13,7 @@ pub struct Peer {
     pub client: IpAddr,
     /// The socket is TLS.
     pub secure: bool,
-    /// It is one of the proxies that are believed when they say for whom they speak.
+    /// `client` is one of `trusted_proxies`: it is believed when it says for whom it speaks.
     pub trusted: bool,
     /// The process is at its cap of connections: it is told so, and nothing else.
     pub over_cap: bool,
@@ -21,6 +23,18 @@ impl Peer {
     #[must_use]
     pub fn new(addr: SocketAddr, secure: bool, over_cap: bool) -> Peer {
         Peer { addr, client: addr.ip().to_canonical(), secure, trusted: false, over_cap }
+    }
+
+    /// The same, speaking for `client`: what a PROXY header says.
+    #[must_use]
+    pub fn speaking_for(self, client: IpAddr) -> Peer {
+        Peer { client: client.to_canonical(), ..self }
+    }
+
+    /// The same, believed in what its requests say if `client` is trusted.
+    #[must_use]
+    pub fn judged(self, trusted: &Trusted) -> Peer {
+        Peer { trusted: trusted.contains(self.client), ..self }
     }
 }
 

@@ -37,6 +37,9 @@ impl Failure<'_> {
         if let Some((name, value)) = self.remedy(status) {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
+        if let Failure::Denied(_, Denied::Refused { challenges, .. }) = self {
+            headers::replace(response.headers_mut(), &WWW_AUTHENTICATE, challenges);
+        }
         response
     }
 
@@ -121,7 +124,14 @@ fn explain(meters: &RouteMeters, denied: &Denied) {
             let remedy = "if the page is yours, add its origin to the route's `origins`";
             tracing::warn!(route = meters.route(), origin, host = authority, unsaid, remedy, "foreign origin refused");
         }
-        Denied::Draining | Denied::OverCap => {
+        Denied::Unclear { server, status } => {
+            let remedy = "it must answer 2xx, 401 or 403";
+            tracing::warn!(route = meters.route(), %server, %status, unsaid, remedy, "`auth_request` is not understood");
+        }
+        Denied::Unasked { reason } => {
+            tracing::warn!(route = meters.route(), reason, unsaid, "`auth_request` cannot be asked");
+        }
+        Denied::Draining | Denied::OverCap | Denied::Misdirected | Denied::Refused { .. } => {
             tracing::warn!(route = meters.route(), reason = denied.reason(), unsaid, "request refused");
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! Owns: the table that finds a route, and the service that takes a request through it.
 
+pub mod cors;
 pub mod failure;
+pub mod finish;
 pub mod options;
 pub mod service;
 pub mod table;

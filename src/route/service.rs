@@ -14,9 +14,10 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use super::finish::Finish;
 use super::table::{Route, Table};
-use crate::guard::{self, Denied, Visit};
-use crate::handler::{self, Call, Kind, Rosters, Tunnels};
+use crate::guard::{self, Denied, Grant, Visit};
+use crate::handler::{self, Call, Kind, Rosters, Tunnels, redirect};
 use crate::message::compress::{self, Wanted};
 use crate::message::{Body, framing, headers, respond};
 use crate::net::connection::{Answer, Asked};
@@ -63,7 +64,7 @@ impl Service {
     }
 
     async fn route(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Answered {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         // A reference to what hyper holds anyway; what prefers which form is found out where it matters.
         let accept = parts.headers.get(ACCEPT).cloned();
         let accept = accept.as_ref();
@@ -76,15 +77,48 @@ impl Service {
             Ok(authority) => authority,
             Err(rule) => return fail(&Failure::Ambiguous(unrouted, rule), unrouted, accept),
         };
-        let route = self.shared.table.load().find(headers::without_port(&authority), parts.uri.path()).cloned();
+        if let Some(to) = asked.redirect {
+            return Answered::own(redirect::permanent(to, &authority, &parts.uri), unrouted);
+        }
+        let host = headers::without_port(&authority);
+        if asked.sni.is_some_and(|sni| sni.misdirects(host)) {
+            return fail(&Failure::Denied(unrouted, Denied::Misdirected), unrouted, accept);
+        }
+        let route = self.shared.table.load().find(host, parts.uri.path()).cloned();
         let Some(route) = route else { return fail(&Failure::NoRoute, unrouted, accept) };
         let lasting = handler::is_lasting(&route.handler, &parts);
         let draining = self.tasks.stages().is_draining();
-        let visit = Visit { request: &parts, authority: &authority, secure: asked.peer.secure, lasting, draining };
-        if let Err(denied) = guard::admit(&visit, &route.origins) {
-            return fail(&Failure::Denied(&route.meters, denied), &route.meters, accept);
+        let (asked_for, https) = (asked.forwarded.host().unwrap_or(&authority), asked.forwarded.is_https());
+        let visit = Visit { request: &parts, authority: asked_for, https, lasting, draining };
+        let finish = Finish::new(&route, &visit);
+        if let Some(response) = finish.preflight(&visit) {
+            return Answered { finish, ..Answered::own(response, &route.meters) };
         }
-        self.handle(asked, &authority, Request::from_parts(parts, body), &route, accept).await
+        let answered = match self.admit(asked, &visit, &authority, &route).await {
+            Ok(grant) => {
+                grant.apply(&mut parts.headers);
+                self.handle(asked, &authority, Request::from_parts(parts, body), &route, accept).await
+            }
+            Err(denied) => fail(&Failure::Denied(&route.meters, denied), &route.meters, accept),
+        };
+        Answered { finish, ..answered }
+    }
+
+    /// What the guards of `route` say, the cheap ones first.
+    async fn admit(
+        &self,
+        asked: &Asked<'_>,
+        visit: &Visit<'_>,
+        authority: &str,
+        route: &Route,
+    ) -> Result<Grant, Denied> {
+        guard::admit(visit, &route.origins)?;
+        let Some(check) = &route.check else { return Ok(Grant::default()) };
+        // A client that closes its side has left: then nobody waits for this either.
+        asked.in_flight.streams();
+        let upstream = self.upstreams.get(check.upstream());
+        // Boxed: what it takes to ask is no part of what each connection keeps.
+        Box::pin(check.ask(upstream, visit.request, &asked.forwarded.hop(authority), asked.peer.client)).await
     }
 
     async fn handle(
@@ -112,7 +146,7 @@ impl Service {
                     Some(wanted) => compress::answer(&wanted, response, &handler::COMPRESSION),
                     None => response,
                 };
-                Answered { response, meters: Arc::clone(&route.meters), kind }
+                Answered { kind, ..Answered::own(response, &route.meters) }
             }
             Err(failure) => fail(&Failure::Unanswered(&route.meters, failure), &route.meters, accept),
         }
@@ -126,9 +160,7 @@ impl Answer for Service {
         let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let mut answered = self.route(asked, request).await;
-        if answered.kind != Kind::Forwarded {
-            headers::finish(answered.response.headers_mut());
-        }
+        answered.finish.apply(answered.kind, answered.response.headers_mut());
         let (status, took) = (answered.response.status().as_u16(), began.elapsed());
         if answered.kind == Kind::Socket {
             answered.meters.upgraded(status);
@@ -155,8 +187,15 @@ struct Answered {
     response: Response<Body>,
     meters: Arc<RouteMeters>,
     kind: Kind,
+    finish: Finish,
+}
+
+impl Answered {
+    fn own(response: Response<Body>, meters: &Arc<RouteMeters>) -> Answered {
+        Answered { response, meters: Arc::clone(meters), kind: Kind::Own, finish: Finish::default() }
+    }
 }
 
 fn fail(failure: &Failure<'_>, meters: &Arc<RouteMeters>, accept: Option<&HeaderValue>) -> Answered {
-    Answered { response: failure.answer(accept), meters: Arc::clone(meters), kind: Kind::Own }
+    Answered::own(failure.answer(accept), meters)
 }

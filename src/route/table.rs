@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::options::{self, Action, HostPattern, Options, PathPattern};
-use crate::guard::OriginRule;
+use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
+use crate::guard::{Check, OriginRule};
 use crate::handler::files::{CacheRule, Folder};
 use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect};
 use crate::page::Page;
@@ -29,6 +29,9 @@ pub struct Table {
 pub struct Route {
     pub handler: Handler,
     pub origins: Vec<OriginRule>,
+    pub cors: Option<Cors>,
+    pub headers: HeaderRules,
+    pub check: Option<Check>,
     /// What is text is compressed on the way.
     pub compress: bool,
     pub meters: Arc<RouteMeters>,
@@ -57,8 +60,15 @@ impl Table {
                 | Action::Redirect(_) => metrics.route(&name),
             });
             let mut add = |path: PathPattern, handler: Handler| {
-                let (origins, meters) = (options.origins.clone(), Arc::clone(&meters));
-                let route = Route { handler, origins, compress: options.compress, meters };
+                let route = Route {
+                    handler,
+                    origins: options.origins.clone(),
+                    cors: options.cors.clone(),
+                    headers: options.headers.clone(),
+                    check: options.auth_request.as_ref().map(check),
+                    compress: options.compress,
+                    meters: Arc::clone(&meters),
+                };
                 table.paths_mut(&options.host).insert(path, Arc::new(route));
             };
             match &options.action {
@@ -163,7 +173,12 @@ fn proxy(upstream: &str, options: &Options) -> Proxy {
         strip_prefix: options.strip_prefix.clone(),
         body_size: options.body_size as u64,
         body_timeout: options.body_timeout,
+        headers: options.headers.request.clone(),
     }
+}
+
+fn check(asked: &AuthRequest) -> Check {
+    Check::new(asked.upstream.name.clone(), &asked.path, asked.copy.clone())
 }
 
 /// The first route that serves `feed` on an exact path.

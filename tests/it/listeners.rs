@@ -371,7 +371,7 @@ async fn tls_1_2_and_1_3_are_spoken_with_the_certificate_of_the_name_asked_for()
 
 /// Asks for `/hello` over HTTP/1.1; the connection stays.
 async fn ask(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin)) -> String {
-    stream.write_all(b"GET /hello HTTP/1.1\r\nHost: a.test\r\n\r\n").await.expect("it is taken");
+    stream.write_all(b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it is taken");
     let mut answer = Vec::new();
     within("an answer", async {
         while !answer.ends_with(b"hello") {

@@ -19,6 +19,7 @@ pub mod name;
 pub mod pair;
 mod resolver;
 mod self_signed;
+mod sni;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod watch;
@@ -27,6 +28,7 @@ pub use error::TlsError;
 use pair::{Age, Pair};
 use resolver::{Keyring, Resolver};
 use self_signed::SelfSigned;
+pub use sni::Sni;
 
 use crate::limits;
 
@@ -132,6 +134,12 @@ impl Tls {
     #[must_use]
     pub fn server_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.0.config)
+    }
+
+    /// What a client asked for as `name` (SNI) may be asked for on its connection.
+    #[must_use]
+    pub fn sni(&self, name: &str) -> Sni {
+        Sni::new(name, &self.0.resolver)
     }
 
     /// Reads the files again. Reads from disk: not for a worker's thread.

@@ -130,6 +130,16 @@ impl Leaf {
         })
     }
 
+    /// Whether the certificate bears the DNS name `host`, itself or by a wildcard one level up (RFC 9525 section 6.3).
+    pub(super) fn is_for(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.names.iter().any(|name| match name {
+            Name::Dns(name) => *name == host || (parent.is_some() && name.strip_prefix("*.") == parent),
+            Name::Ip(_) => false,
+        })
+    }
+
     /// Where `now` falls in the certificate's life.
     #[must_use]
     pub fn age(&self, now: SystemTime) -> Age {

@@ -64,13 +64,26 @@ impl Keyring {
         self.pairs.len() == other.pairs.len() && self.pairs.iter().zip(&other.pairs).all(|(a, b)| a.same_chain(b))
     }
 
-    /// The pair for `name`: its own, else a wildcard one level up (RFC 9525 section 6.3), else the first pair.
+    /// The pairs for `name`: its own, else those of a wildcard one level up (RFC 9525 section 6.3).
+    fn named(&self, name: &str) -> Option<&Candidates> {
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        self.exact.get(&name).or_else(|| self.wildcard.get(name.split_once('.')?.1))
+    }
+
+    /// Whether a client that asked for `name` was shown a certificate that is not for `host`, while another here is.
+    pub(super) fn misdirects(&self, name: &str, host: &str) -> bool {
+        if self.pairs.len() < 2 || self.named(host).is_none() {
+            return false;
+        }
+        // Which of several for one name was shown depends on the client: any will do.
+        let shown = self.named(name).unwrap_or(&self.unnamed);
+        let is_shown = |pair: &&Pair| shown.iter().any(|shown| Arc::ptr_eq(shown, &pair.certified));
+        !self.pairs.iter().filter(is_shown).any(|pair| pair.leaf.is_for(host))
+    }
+
+    /// The pair for `name`, else the first one.
     fn find(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let named = name.and_then(|name| {
-            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-            self.exact.get(&name).or_else(|| self.wildcard.get(name.split_once('.')?.1))
-        });
-        let candidates = named.unwrap_or(&self.unnamed);
+        let candidates = name.and_then(|name| self.named(name)).unwrap_or(&self.unnamed);
         let verifiable = candidates.iter().find(|pair| pair.key.choose_scheme(schemes).is_some());
         verifiable.or_else(|| candidates.first()).cloned()
     }
@@ -146,6 +159,54 @@ mod tests {
         check(None, &[ECDSA], 1);
         check(Some("b.test"), &[SignatureScheme::ED25519], 2);
         check(None, &[SignatureScheme::RSA_PSS_SHA256], 0);
+    }
+
+    #[track_caller]
+    fn check_misdirected(keyring: &Keyring, name: &str, host: &str, expected: bool) {
+        assert_eq!(keyring.misdirects(name, host), expected, "SNI {name}, Host {host}");
+    }
+
+    #[test]
+    fn a_request_is_misdirected_where_another_certificate_is_for_its_host() {
+        let keyring = Keyring::new(vec![
+            pair(&["a.test", "also.test"], &PKCS_ED25519),
+            pair(&["*.b.test", "b.test"], &PKCS_ECDSA_P256_SHA256),
+            pair(&["own.b.test"], &PKCS_ECDSA_P256_SHA256),
+        ]);
+        for (name, host, expected) in [
+            ("a.test", "a.test", false),
+            ("a.test", "A.Test.", false),
+            ("a.test", "also.test", false),
+            ("a.test", "b.test", true),
+            ("a.test", "x.b.test", true),
+            ("b.test", "a.test", true),
+            // One certificate for both, though the second has one of its own, too: browsers share the connection.
+            ("x.b.test", "y.b.test", false),
+            ("x.b.test", "b.test", false),
+            ("x.b.test", "own.b.test", false),
+            ("own.b.test", "x.b.test", true),
+            // No certificate is for the host.
+            ("a.test", "localhost", false),
+            ("a.test", "two.levels.b.test", false),
+            ("a.test", "127.0.0.1", false),
+            ("a.test", "", false),
+            // No certificate is for the name: the first was shown.
+            ("unknown.test", "a.test", false),
+            ("unknown.test", "b.test", true),
+            ("unknown.test", "other.test", false),
+        ] {
+            check_misdirected(&keyring, name, host, expected);
+        }
+    }
+
+    #[test]
+    fn with_one_certificate_or_two_of_a_kind_nothing_is_misdirected() {
+        let one = Keyring::new(vec![pair(&["localhost"], &PKCS_ED25519)]);
+        let two = Keyring::new(vec![pair(&["a.test"], &PKCS_ED25519), pair(&["a.test"], &PKCS_ECDSA_P256_SHA256)]);
+        for host in ["localhost", "a.test", "127.0.0.1", "b.test", ""] {
+            check_misdirected(&one, "b.test", host, false);
+            check_misdirected(&two, "b.test", host, false);
+        }
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! A connection's beginning: whom the peer speaks for (PROXY), TLS, and which HTTP is spoken.
+//!
+//! Never: waits by itself; the caller's deadline covers all of it.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::Peer;
+use super::connection::Edge;
+use super::proxy_protocol::{self, Header};
+use super::stream::{self, Io};
+use super::tls::{Sni, Tls};
+
+/// The connection's first bytes.
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The content type of a TLS handshake record (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
+/// What a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// A connection on which it is known what is spoken.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) io: Io,
+    /// Read already.
+    pub(super) early: Bytes,
+    pub(super) protocol: Protocol,
+    pub(super) sni: Option<Sni>,
+}
+
+/// Up to knowing for whom the peer speaks, and what; `None` where it said nothing or the wrong thing and was told.
+pub(super) async fn open(socket: std::net::TcpStream, peer: &mut Peer, edge: &Edge) -> io::Result<Option<Opened>> {
+    let mut socket = TcpStream::from_std(socket)?;
+    *peer = peer.judged(&edge.trusted);
+    if edge.proxy_protocol {
+        if !peer.trusted {
+            let reason = "only `trusted_proxies` may connect where `proxy_protocol` is on, and this is none of them";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+        }
+        match proxy_protocol::read(&mut socket).await? {
+            Some(Header::Proxied { source, .. }) => *peer = peer.speaking_for(source.ip()).judged(&edge.trusted),
+            Some(Header::Unspecified) => {}
+            None => return Ok(None),
+        }
+    }
+    match &edge.tls {
+        Some(tls) => open_tls(socket, tls).await,
+        None => open_plain(socket).await,
+    }
+}
+
+async fn open_tls(mut socket: TcpStream, tls: &Tls) -> io::Result<Option<Opened>> {
+    let mut first = [0];
+    if socket.peek(&mut first).await? == 0 {
+        return Ok(None);
+    }
+    if first[0] != TLS_HANDSHAKE {
+        socket.write_all(plain_on_tls().as_bytes()).await?;
+        stream::close(socket).await;
+        let reason = "plain text on a TLS port: the client must use https or wss";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    let stream = TlsAcceptor::from(tls.server_config()).accept(socket).await?;
+    let session = stream.get_ref().1;
+    let http2 = session.alpn_protocol() == Some(b"h2");
+    let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
+    let sni = session.server_name().map(|name| tls.sni(name));
+    Ok(Some(Opened { io: Io::Tls(Box::new(stream)), early: Bytes::new(), protocol, sni }))
+}
+
+/// The answer to HTTP without TLS, written by hand: there is no TLS for hyper to write it into.
+fn plain_on_tls() -> String {
+    const BODY: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"this port speaks TLS: use https:// (or wss://) for it"}"#;
+    let length = BODY.len();
+    format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nserver: steadfeed\r\n\
+         connection: close\r\ncontent-length: {length}\r\n\r\n{BODY}"
+    )
+}
+
+async fn open_plain(mut socket: TcpStream) -> io::Result<Option<Opened>> {
+    let mut early = BytesMut::with_capacity(H2_PREFACE.len());
+    while early.len() < H2_PREFACE.len() && H2_PREFACE.starts_with(&early) {
+        let missing = (H2_PREFACE.len() - early.len()) as u64;
+        if (&mut socket).take(missing).read_buf(&mut early).await? == 0 {
+            return Ok(None);
+        }
+    }
+    if early.first() == Some(&TLS_HANDSHAKE) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "TLS on a plain port: the client must use http or ws"));
+    }
+    let protocol = if early == H2_PREFACE { Protocol::Http2 } else { Protocol::Http1 };
+    Ok(Some(Opened { io: Io::Plain(socket), early: early.freeze(), protocol, sni: None }))
+}
