@@ -7,11 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Outcome;
 
+/// A proxy needs two for each of 5,000 tunnels; and the same for all, since some are as large as what they may open.
+const DESCRIPTORS: u64 = 20_000;
 /// For a process that was asked to end.
 const ASKED: Duration = Duration::from_millis(300);
 /// For what was killed to be gone.
@@ -77,6 +79,14 @@ impl Process {
         });
         receive.recv_timeout(within).map_err(|_| format!("silent for {} s", within.as_secs()).into())
     }
+}
+
+/// Lets this process and those that it starts open [`DESCRIPTORS`] files, where the hard limit is not lower.
+pub fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let current = Some(limit.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS));
+    // Where it may not be, a row that needs more says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum });
 }
 
 /// Where an interrupt or SIGTERM ends this process, `folder` goes too; the kernel tells the children of the end.
