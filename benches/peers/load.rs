@@ -40,7 +40,7 @@ pub struct Figures {
     pub p99: f64,
     /// The share of one core that the proxy used.
     pub busy: f64,
-    /// The share of the time in which it was ready, but another process had the core.
+    /// The share of the time in which a thread of it was ready, but another had the core.
     pub waited: f64,
     /// KiB of the proxy's processes over what they held before, a socket.
     pub memory: f64,

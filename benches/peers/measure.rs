@@ -56,13 +56,17 @@ impl Cpu {
     }
 }
 
-/// Memory of processes in KiB, what they share counted once.
+/// Memory of processes in KiB, what they share counted once. Pages of files are left out: how many of those are theirs
+/// depends on who else runs the same program.
 pub fn memory(pids: &[u32]) -> Outcome<f64> {
     let mut sum = 0.0;
     for pid in pids {
         let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).ok_or("no Pss in smaps_rollup")?;
-        sum += line.trim().trim_end_matches(" kB").parse::<f64>()?;
+        for name in ["Pss_Anon:", "Pss_Shmem:"] {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let line = line.ok_or_else(|| format!("no {name} in smaps_rollup; Linux 5.4 has it"))?;
+            sum += line.trim().trim_end_matches(" kB").parse::<f64>()?;
+        }
     }
     Ok(sum)
 }
