@@ -49,6 +49,7 @@ http {{
             proxy_set_header Connection $connection_upgrade;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_buffers 8 64k;
             proxy_max_temp_file_size 0;
             proxy_read_timeout 1h;
         }}
@@ -65,7 +66,7 @@ pub fn haproxy(folder: &Path, ports: Ports, backend: u16) -> String {
     format!(
         "global
     nbthread 1
-    maxconn 8192
+    maxconn 7000
     ssl-default-bind-options ssl-min-ver TLSv1.3
 defaults
     mode http

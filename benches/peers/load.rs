@@ -40,6 +40,8 @@ pub struct Figures {
     pub p99: f64,
     /// The share of one core that the proxy used.
     pub busy: f64,
+    /// The share of the time in which a thread of it was ready, but another had the core.
+    pub waited: f64,
     /// KiB of the proxy's processes over what they held before, a socket.
     pub memory: f64,
 }
@@ -47,15 +49,15 @@ pub struct Figures {
 impl Figures {
     /// As the load prints them.
     fn line(&self) -> String {
-        let Figures { cpu, units_a_second, p50, p99, busy, memory } = self;
-        format!("{cpu} {units_a_second} {p50} {p99} {busy} {memory}")
+        let Figures { cpu, units_a_second, p50, p99, busy, waited, memory } = self;
+        format!("{cpu} {units_a_second} {p50} {p99} {busy} {waited} {memory}")
     }
 
     /// Reads what [`Figures::line`] wrote.
     pub fn parse(line: &str) -> Option<Figures> {
         let numbers: Vec<f64> = line.split(' ').map(|word| word.parse().ok()).collect::<Option<_>>()?;
-        let [cpu, units_a_second, p50, p99, busy, memory] = numbers[..] else { return None };
-        Some(Figures { cpu, units_a_second, p50, p99, busy, memory })
+        let [cpu, units_a_second, p50, p99, busy, waited, memory] = numbers[..] else { return None };
+        Some(Figures { cpu, units_a_second, p50, p99, busy, waited, memory })
     }
 }
 
@@ -147,7 +149,8 @@ async fn measure(row: &Row, tally: &Tally, pids: &[u32], base: f64) -> Outcome<F
     tally.start();
     tokio::time::sleep(duration).await;
     let mut times = tally.stop();
-    let (used, took) = (Cpu::read(pids)?.since(&before), began.elapsed().as_secs_f64());
+    let (after, took) = (Cpu::read(pids)?, began.elapsed().as_secs_f64());
+    let used = after.used_since(&before);
     if times.is_empty() {
         return Err(format!("nothing was done in {} s", duration.as_secs()).into());
     }
@@ -160,6 +163,7 @@ async fn measure(row: &Row, tally: &Tally, pids: &[u32], base: f64) -> Outcome<F
         p50: quantile(&times, 0.5) / 1000.0,
         p99: quantile(&times, 0.99) / 1000.0,
         busy: used.as_secs_f64() / took,
+        waited: after.waited_since(&before).as_secs_f64() / took,
         memory: memory / row.sockets as f64,
     })
 }
@@ -179,13 +183,15 @@ async fn rest(row: &Row, tally: &Tally, pids: &[u32], base: f64) -> Outcome<Figu
     }
     let before = Cpu::read(pids)?;
     tokio::time::sleep(STILL * 2).await;
-    let busy = Cpu::read(pids)?.since(&before).as_secs_f64() / (STILL * 2).as_secs_f64();
+    let (after, took) = (Cpu::read(pids)?, (STILL * 2).as_secs_f64());
+    let busy = after.used_since(&before).as_secs_f64() / took;
+    let waited = after.waited_since(&before).as_secs_f64() / took;
     tally.start();
     tally.wake.notify_waiters();
     wait_for("idle sockets to answer", || tally.count() == row.sockets).await?;
     let none = f64::NAN;
     let memory = (held - base) / row.sockets as f64;
-    Ok(Figures { cpu: none, units_a_second: none, p50: none, p99: none, busy, memory })
+    Ok(Figures { cpu: none, units_a_second: none, p50: none, p99: none, busy, waited, memory })
 }
 
 async fn wait_for(what: &str, mut done: impl FnMut() -> bool) -> Outcome<()> {

@@ -11,8 +11,8 @@ const TICK: Duration = Duration::from_millis(10);
 /// CPU time that processes had used at a moment.
 #[derive(Debug)]
 pub struct Cpu {
-    /// Nanoseconds by thread.
-    threads: HashMap<u64, u64>,
+    /// Nanoseconds on the core, and ready but waiting for it, by thread.
+    threads: HashMap<u64, (u64, u64)>,
     /// Of whole processes, ended threads included, but rounded to ticks.
     rounded: Duration,
 }
@@ -26,7 +26,8 @@ impl Cpu {
                 let thread = thread?;
                 let text = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
                 let id = thread.file_name().to_string_lossy().parse()?;
-                threads.insert(id, text.split(' ').next().unwrap_or_default().parse().unwrap_or(0));
+                let mut numbers = text.split(' ').map(|number| number.parse().unwrap_or(0));
+                threads.insert(id, (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)));
             }
             let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
             let (_, after_name) = text.rsplit_once(')').ok_or("no name in stat")?;
@@ -38,21 +39,34 @@ impl Cpu {
     }
 
     /// What was used since `before`.
-    pub fn since(&self, before: &Cpu) -> Duration {
-        let used = |(id, nanos): (&u64, &u64)| nanos.saturating_sub(before.threads.get(id).copied().unwrap_or(0));
-        let exact = Duration::from_nanos(self.threads.iter().map(used).sum());
+    pub fn used_since(&self, before: &Cpu) -> Duration {
+        let exact = self.since(before, |(used, _)| used);
         // Threads that ended meanwhile are missing above; here they are not, but for what is lost in rounding.
         exact.max(self.rounded.saturating_sub(before.rounded).saturating_sub(TICK * 4))
     }
+
+    /// How long the processes were ready since `before`, but another had the core.
+    pub fn waited_since(&self, before: &Cpu) -> Duration {
+        self.since(before, |(_, waited)| waited)
+    }
+
+    fn since(&self, before: &Cpu, part: impl Fn((u64, u64)) -> u64) -> Duration {
+        let then = |id| part(before.threads.get(id).copied().unwrap_or_default());
+        Duration::from_nanos(self.threads.iter().map(|(id, now)| part(*now).saturating_sub(then(id))).sum())
+    }
 }
 
-/// Memory of processes in KiB, what they share counted once.
+/// Memory of processes in KiB, what they share counted once. Pages of files are left out: how many of those are theirs
+/// depends on who else runs the same program.
 pub fn memory(pids: &[u32]) -> Outcome<f64> {
     let mut sum = 0.0;
     for pid in pids {
         let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).ok_or("no Pss in smaps_rollup")?;
-        sum += line.trim().trim_end_matches(" kB").parse::<f64>()?;
+        for name in ["Pss_Anon:", "Pss_Shmem:"] {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let line = line.ok_or_else(|| format!("no {name} in smaps_rollup; Linux 5.4 has it"))?;
+            sum += line.trim().trim_end_matches(" kB").parse::<f64>()?;
+        }
     }
     Ok(sum)
 }

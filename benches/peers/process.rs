@@ -7,11 +7,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Outcome;
 
+/// A proxy needs two for each of 5,000 tunnels; and the same for all, since some are as large as what they may open.
+const DESCRIPTORS: u64 = 20_000;
+/// For a process that was asked to end.
+const ASKED: Duration = Duration::from_millis(300);
 /// For what was killed to be gone.
 const GONE: Duration = Duration::from_secs(5);
 /// Of what a process wrote, shown where it failed.
@@ -77,6 +81,14 @@ impl Process {
     }
 }
 
+/// Lets this process and those that it starts open [`DESCRIPTORS`] files, where the hard limit is not lower.
+pub fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let current = Some(limit.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS));
+    // Where it may not be, a row that needs more says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum });
+}
+
 /// Where an interrupt or SIGTERM ends this process, `folder` goes too; the kernel tells the children of the end.
 pub fn clean_up_on_signal(folder: PathBuf) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -106,16 +118,29 @@ pub enum Output {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A parent comes before its children, so that it starts none anew.
         let pids = self.pids();
-        for pid in pids.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
-            let _ = kill_process(pid, Signal::KILL);
+        // nginx then ends its worker itself, and no orphan is left to be waited for.
+        send(self.child.id(), Signal::TERM);
+        wait_for(ASKED, || self.has_ended());
+        // A parent comes before its children, so that it starts none anew; one that has ended is waited for below.
+        for pid in pids.iter().filter(|pid| **pid != self.child.id() || !self.has_ended()) {
+            send(*pid, Signal::KILL);
         }
         let _ = self.child.wait();
-        let deadline = Instant::now() + GONE;
-        while pids.iter().any(|pid| Path::new(&format!("/proc/{pid}/stat")).exists()) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_for(GONE, || !pids.iter().any(|pid| is_running(*pid)));
+    }
+}
+
+fn send(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+fn wait_for(limit: Duration, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !done() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -137,7 +162,16 @@ fn tree(root: u32) -> Vec<u32> {
 }
 
 fn parent(pid: u32) -> Option<u32> {
+    stat(pid)?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Neither gone, nor a zombie that its parent has yet to look at.
+fn is_running(pid: u32) -> bool {
+    stat(pid).is_some_and(|stat| !stat.starts_with('Z'))
+}
+
+/// `/proc/PID/stat` from the state on.
+fn stat(pid: u32) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, after_name) = text.rsplit_once(')')?;
-    after_name.split_whitespace().nth(1)?.parse().ok()
+    text.rsplit_once(") ").map(|(_, after_name)| after_name.to_owned())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::load::Figures;
 use super::measure::size;
-use super::process::{Output, Process, clean_up_on_signal};
+use super::process::{Output, Process, clean_up_on_signal, raise_descriptors};
 use super::report::{self, Taken};
 use super::rows::{self, Row, Work};
 use super::server::{Peer, Program};
@@ -30,6 +30,7 @@ struct Bench {
 /// All rows, or those of these names.
 pub fn run(names: &[&str]) -> Outcome<()> {
     let rows = chosen(names)?;
+    raise_descriptors();
     let mut bench = Bench::new()?;
     let mut taken = Vec::new();
     for row in rows {

@@ -55,18 +55,18 @@ const FILE_MIB: Answer = Answer { path: "/files/1m.bin", bytes: 1 << 20 };
 #[rustfmt::skip]
 pub const ALL: [Row; 13] = [
     row("http", "1 KiB answers, HTTP/1.1, 64 connections", Work::Http1(KIB), false, 64, Limit::Ratio(1.3)),
-    row("https", "the same over TLS", Work::Http1(KIB), true, 64, Limit::Ratio(1.1)),
-    row("http2", "the same over HTTP/2 and TLS, 8 connections x 8 streams", Work::Http2(KIB), true, 8, Limit::Ratio(1.5)),
+    row("https", "1 KiB answers, HTTPS/1.1, 64 connections", Work::Http1(KIB), true, 64, Limit::Ratio(1.1)),
+    row("http2", "1 KiB answers, HTTP/2 over TLS, 8 connections x 8 streams", Work::Http2(KIB), true, 8, Limit::Ratio(1.5)),
     row("big", "1 MiB answers, HTTP/1.1, 8 connections", Work::Http1(MIB), false, 8, Limit::Ratio(3.0)),
-    row("big-tls", "the same over TLS", Work::Http1(MIB), true, 8, Limit::Ratio(3.0)),
+    row("big-tls", "1 MiB answers, HTTPS/1.1, 8 connections", Work::Http1(MIB), true, 8, Limit::Ratio(3.0)),
     row("static", "a file of 1 KiB, HTTP/1.1, 64 connections", Work::Http1(FILE_KIB), false, 64, Limit::Ratio(2.0)),
     row("static-big", "a file of 1 MiB, HTTP/1.1, 8 connections", Work::Http1(FILE_MIB), false, 8, Limit::Ratio(3.0)),
-    row("tunnel", "WebSocket echo of 128 B through a tunnel, 100 sockets", Work::Echo, false, 100, Limit::Ratio(1.1)),
-    row("tunnel-tls", "the same over WSS", Work::Echo, true, 100, Limit::Ratio(1.1)),
-    row("upgrade", "WebSocket opened, one echo, closed, 32 at a time", Work::Upgrade, false, 32, Limit::Ratio(1.1)),
-    row("upgrade-tls", "the same over WSS, a full handshake each", Work::Upgrade, true, 32, Limit::Ratio(1.1)),
-    row("idle", "an idle tunnel, 5,000 of them", Work::Idle, false, 5000, Limit::Memory(3.0)),
-    row("idle-tls", "the same over WSS", Work::Idle, true, 5000, Limit::Memory(12.0)),
+    row("tunnel", "WebSocket echo of 128 B, plain, 100 sockets", Work::Echo, false, 100, Limit::Ratio(1.1)),
+    row("tunnel-tls", "WebSocket echo of 128 B, WSS, 100 sockets", Work::Echo, true, 100, Limit::Ratio(1.1)),
+    row("upgrade", "WebSocket opened, one echo, closed, plain, 32 at a time", Work::Upgrade, false, 32, Limit::Ratio(1.1)),
+    row("upgrade-tls", "WebSocket opened, one echo, closed, WSS, 32 at a time", Work::Upgrade, true, 32, Limit::Ratio(1.1)),
+    row("idle", "idle WebSocket, plain, 5,000 of them", Work::Idle, false, 5000, Limit::Memory(3.0)),
+    row("idle-tls", "idle WebSocket, WSS, 5,000 of them", Work::Idle, true, 5000, Limit::Memory(12.0)),
 ];
 
 const fn row(name: &'static str, title: &'static str, work: Work, tls: bool, sockets: usize, limit: Limit) -> Row {

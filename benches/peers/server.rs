@@ -42,6 +42,13 @@ pub struct Server {
     pub ports: Ports,
 }
 
+/// What became of a start.
+enum Started {
+    Answering(Server),
+    /// With what it said last.
+    Ended(String),
+}
+
 impl Peer {
     pub const ALL: [Peer; 3] = [Peer::Nginx, Peer::Haproxy, Peer::Steadfeed];
 
@@ -92,10 +99,10 @@ impl Program {
         let mut tries = 1;
         loop {
             let server = self.launch(folder, backend)?;
-            match server.answers(path) {
-                Ok(server) => return Ok(server),
-                Err(error) if tries == TRIES => return Err(error),
-                Err(_) => tries += 1,
+            match server.answers(path)? {
+                Started::Answering(server) => return Ok(server),
+                Started::Ended(said) if tries == TRIES => return Err(format!("ended at once: {said}").into()),
+                Started::Ended(_) => tries += 1,
             }
         }
     }
@@ -131,20 +138,24 @@ impl Server {
         (Ipv4Addr::LOCALHOST, port).into()
     }
 
-    fn answers(mut self, path: &str) -> Outcome<Server> {
+    fn answers(mut self, path: &str) -> Outcome<Started> {
         let deadline = Instant::now() + READY;
         let mut reply = String::new();
         while Instant::now() < deadline {
             if self.process.has_ended() {
-                return Err(format!("ended at once: {}", self.process.said()).into());
+                return Ok(Started::Ended(self.process.said()));
             }
             reply = ask(self.address(false), path).unwrap_or_default();
             if reply.starts_with("HTTP/1.1 200 ") {
-                return Ok(self);
+                return Ok(Started::Answering(self));
+            }
+            // Others may mean that it has not found the backend yet.
+            if reply.starts_with("HTTP/1.1 4") {
+                break;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Err(format!("no 200 for {path} in {} s: {reply:?} {}", READY.as_secs(), self.process.said()).into())
+        Err(format!("no 200 for {path}: {reply:?} {}", self.process.said()).into())
     }
 }
 
