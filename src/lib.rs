@@ -44,7 +44,7 @@
 //! other; `feed` and `ws` import no hyper and no listener; `limits`, `secret` and `message` import nothing of ours; else
 //! `anyone -> {limits, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
 //!
-//! - `config -> {admin, feed, guard, net, route, source}`: those whose `Options` it builds.
+//! - `config -> {admin, feed, guard, net, route, source, upstream}`: those whose `Options` it builds.
 //! - `app -> {feed, net, route, source}`: the composition root makes one of each.
 //! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with

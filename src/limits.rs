@@ -99,6 +99,16 @@ pub const CONFIG_PROBLEMS: usize = 100;
 pub const LISTENERS: usize = 256;
 /// Feeds of one config: each keeps a log on every worker.
 pub const FEEDS: usize = 1024;
+/// Upstreams of one config.
+pub const UPSTREAMS: usize = 1024;
+/// Servers of one upstream: each is looked up, counted and perhaps asked for its health on every worker.
+pub const SERVERS: usize = 256;
+/// Networks in `trusted_proxies`: they are gone through for each connection.
+pub const TRUSTED_PROXIES: usize = 256;
+/// Headers that one route sets or removes, of requests and of responses each.
+pub const HEADER_RULES: usize = 64;
+/// `cache` rules of one route: they are gone through for each file.
+pub const CACHE_RULES: usize = 64;
 /// Routes of one config.
 pub const ROUTES: usize = 4096;
 /// A secret kept in a file of its own (`token_file`), in bytes.
@@ -119,6 +129,27 @@ pub const KEYS_MAX: usize = 1_000_000;
 pub const HISTORY_MAX: usize = 100_000;
 /// The shortest keepalive, ping and interval of the statistics: faster is a flood, not a sign of life.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+// --- an upstream (each may be set in the config) ---
+
+/// How often its servers' names are looked up again: a container that restarts has another address.
+pub const RESOLVE_EVERY: Duration = Duration::from_secs(10);
+/// To connect to a server, TLS included: one in the same network answers in milliseconds.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// To the head of a response; nginx's own default.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two reads of a response's body; nginx's own default.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a server is asked for its health.
+pub const HEALTH_EVERY: Duration = Duration::from_secs(5);
+/// How long it may take to answer.
+pub const HEALTH_ANSWER: Duration = Duration::from_secs(2);
+/// Failures in a row until a server counts as down: one is chance.
+pub const HEALTH_FALL: u32 = 3;
+/// Successes in a row until it counts as up again.
+pub const HEALTH_RISE: u32 = 2;
+/// The most failures or successes in a row that can be asked for.
+pub const HEALTH_COUNT_MAX: u32 = 1000;
 
 // --- draining ([drain] of the config) ---
 

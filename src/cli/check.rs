@@ -39,6 +39,7 @@ fn examine(chosen: &Chosen, surroundings: &Surroundings<'_>, colour: bool) -> (S
         Err(refused) => return (refused.render(colour) + &sum(&refused.problems), ExitCode::FAILURE),
     };
     let mut problems = loaded.warnings.clone();
+    problems.extend(folder_problems(&loaded));
     problems.extend(tls_problems(&loaded));
     problems.extend(bind_problems(&loaded, is_ours));
     problems.sort_by_key(|problem| problem.span.start);
@@ -59,6 +60,21 @@ fn sum(problems: &[Problem]) -> String {
     let counts = [count(Severity::Error, "problem", "problems"), count(Severity::Warning, "warning", "warnings")];
     let counts: Vec<String> = counts.into_iter().flatten().collect();
     if counts.is_empty() { String::new() } else { format!("{}\n", counts.join(", ")) }
+}
+
+/// The folders of files that are not there. They are served all the same: a volume may come later.
+pub(super) fn folder_problems(loaded: &Loaded) -> Vec<Problem> {
+    let folders = loaded.places.folders.iter();
+    folders.filter_map(|(root, span)| Some(Problem::warning(span.clone(), folder_fault(root)?))).collect()
+}
+
+fn folder_fault(root: &Path) -> Option<Wrong> {
+    let what = match root.metadata() {
+        Ok(metadata) if metadata.is_dir() => return None,
+        Ok(_) => format!("{} is no folder", root.display()),
+        Err(error) => format!("{} can not be read: {error}", root.display()),
+    };
+    Some(Wrong::new(what, "name a folder that this user can read; until then there is nothing in it"))
 }
 
 /// What is wrong with the listeners' certificates. Those of our own making are made on the first start, not here.
@@ -264,6 +280,25 @@ mod tests {
         ];
         assert!(lines.iter().zip(&expected).all(|(line, start)| line.starts_with(start)), "{lines:?}");
         assert_eq!(lines.len(), expected.len());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().display();
+        let loaded = loaded(&format!(
+            "[[listener]]\naddress = \"127.0.0.1:0\"\n\
+             [[route]]\npath = \"/a/*\"\nfiles = \"{there}\"\n\
+             [[route]]\npath = \"/b/*\"\nfiles = \"{there}/none\"\n\
+             [[route]]\npath = \"/c/*\"\nfiles = \"Cargo.toml\""
+        ));
+        let lines = first_lines(&loaded, &folder_problems(&loaded));
+        let starts = [
+            format!("a.toml:8:9: warning: {there}/none can not be read: No such file"),
+            "a.toml:11:9: warning: Cargo.toml is no folder; name a folder".to_owned(),
+        ];
+        assert!(lines.iter().zip(&starts).all(|(line, start)| line.starts_with(start)), "{lines:?}");
+        assert_eq!(lines.len(), starts.len());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::check::{bind_fault, tls_fault};
+use super::check::{bind_fault, folder_problems, tls_fault};
 use super::{complain, print};
 use crate::app::{Address, App, BindError};
 use crate::config::{self, Chosen, Config, Loaded, Problem, Surroundings};
@@ -24,8 +24,10 @@ pub fn run(config: Option<&Path>) -> ExitCode {
         Ok(loaded) => loaded,
         Err(refused) => return refuse(&refused.to_string()),
     };
-    if !loaded.warnings.is_empty() {
-        complain(loaded.render(&loaded.warnings, false).trim_end());
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(folder_problems(&loaded));
+    if !warnings.is_empty() {
+        complain(loaded.render(&warnings, false).trim_end());
     }
     telemetry::log::start(loaded.config.log);
     let app = match App::bind(loaded.config.clone()) {

@@ -15,6 +15,7 @@ use super::problem::quoted;
 use crate::feed::{Shape, Slow, Snapshot};
 use crate::net::tls::MinVersion;
 use crate::telemetry::LogFormat;
+use crate::upstream::Balance;
 
 /// A type that the config writes as one of a few words.
 pub(super) trait Choice: Copy + 'static {
@@ -55,6 +56,11 @@ impl Choice for Snapshot {
 
 impl Choice for Slow {
     const WORDS: &'static [(&'static str, Slow)] = &[("conflate", Slow::Conflate), ("close", Slow::Close)];
+}
+
+impl Choice for Balance {
+    const WORDS: &'static [(&'static str, Balance)] =
+        &[("least_conn", Balance::LeastConn), ("round_robin", Balance::RoundRobin), ("client_ip", Balance::ClientIp)];
 }
 
 /// The words of `T`.

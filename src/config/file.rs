@@ -3,22 +3,31 @@
 //! Owns: the names of all keys that are served, their units and defaults in words. Never: judges more than one value;
 //! `resolve` does. A key added here must be read there, and be explained in `config/full.toml` (a test holds it).
 
+mod feed;
+mod route;
+mod upstream;
+
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
 use super::choice::OneOf;
+use super::either::FlagOr;
 use super::field::{Field, List, Named, Table};
-use super::texts::{AdminListen, Pointer, ZoneOffset};
-use super::values::{DurationOrFalse, Flag, Hidden, Json, Number, Parsed, Size, Whole};
-use crate::feed::{Shape, Slow, Snapshot};
-use crate::guard::OriginRule;
+use super::texts::AdminListen;
+use super::urls::HttpsUrl;
+use super::values::{Flag, Hidden, Parsed, Size, Whole};
 use crate::net::tls::MinVersion;
-use crate::route::{HostPattern, PathPattern};
 use crate::telemetry::LogFormat;
+
+pub(super) use feed::{AlertsFile, FeedFile, RuleFile, SkipFile, SourceFile, StatsFile};
+pub(super) use route::{AuthRequestFile, CorsFile, HeadersFile, RespondFile, RouteFile};
+pub(super) use upstream::{HealthFile, UpstreamFile};
 
 /// The configuration of steadfeed. `"${VAR}"` and `"${VAR:-default}"` expand in any string.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -27,6 +36,8 @@ use crate::telemetry::LogFormat;
 pub(super) struct ConfigFile {
     /// Threads that serve connections. Default: the CPUs this container may use.
     pub workers: Field<Whole>,
+    /// Networks and addresses whose X-Forwarded-*, Forwarded and PROXY headers are believed. Default: none.
+    pub trusted_proxies: Field<List<Parsed<IpNet>>>,
     /// What is written to standard output.
     pub log: Field<Table<LogFile>>,
     /// The admin listener: readiness, metrics, publishing.
@@ -37,6 +48,8 @@ pub(super) struct ConfigFile {
     pub limits: Field<Table<LimitsFile>>,
     /// The addresses served, plain or TLS.
     pub listener: Field<List<Table<ListenerFile>>>,
+    /// Pools of HTTP backends that routes forward to.
+    pub upstream: Field<Named<Table<UpstreamFile>>>,
     /// Named streams of envelopes.
     pub feed: Field<Named<Table<FeedFile>>>,
     /// Host and path to one action; the most specific route wins.
@@ -108,6 +121,11 @@ pub(super) struct LimitsFile {
 pub(super) struct ListenerFile {
     /// Address and port; port 0 takes a free one.
     pub address: Field<Parsed<SocketAddr>>,
+    /// A PROXY header (v1 or v2) comes first on each connection; from `trusted_proxies` only. Default false.
+    pub proxy_protocol: Field<Flag>,
+    /// Answer every request with 308 to the first TLS listener (true), or to another place ("https://host:port").
+    /// Default false.
+    pub redirect_to_https: Field<FlagOr<HttpsUrl>>,
     /// WebSocket over HTTP/2 (RFC 8441). Default false: browsers then open an HTTP/1.1 socket, which costs half.
     pub websocket_h2: Field<Flag>,
     /// Makes the listener serve TLS: exactly one of `certificates` and `self_signed`.
@@ -136,161 +154,6 @@ pub(super) struct CertificateFile {
     pub cert: Field<Parsed<String>>,
     /// A PEM file: its private key.
     pub key: Field<Parsed<String>>,
-}
-
-/// `[feed.NAME]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct FeedFile {
-    /// What fills the feed: exactly one of `stats`, `alerts` and `publish`.
-    pub source: Field<Table<SourceFile>>,
-    /// Several sources, merged into one feed; in place of `source`.
-    pub sources: Field<List<Table<SourceFile>>>,
-    /// Given to messages that carry none. Default "message".
-    #[serde(rename = "type")]
-    pub type_: Field<Parsed<String>>,
-    /// How messages are written. Default "envelope".
-    pub shape: Field<OneOf<Shape>>,
-    /// Messages to drop. Default: none.
-    pub skip: Field<List<Table<SkipFile>>>,
-    /// Drop the source's own connected, keepalive, heartbeat, ping and pong. Default true.
-    pub skip_system: Field<Flag>,
-    /// Old type = new type. Default: none.
-    pub rename: Field<Named<Parsed<String>>>,
-    /// JSON Pointer; a last value and a history are kept for each type and what this finds. Default: none.
-    pub key: Field<Parsed<Pointer>>,
-    /// Bound on (type, key) pairs; the least recently updated is forgotten. Default 1000.
-    pub keys: Field<Whole>,
-    /// What a viewer gets first; "none" suits events. Default "last".
-    pub snapshot: Field<OneOf<Snapshot>>,
-    /// Messages kept per (type, key), for ?last=N and Last-Event-ID. Default 30.
-    pub history: Field<Whole>,
-    /// Say `connected` first. Default true.
-    pub greet: Field<Flag>,
-    /// Say `keepalive` after this much silence on a socket. A duration, or false; default "5s".
-    pub keepalive: Field<DurationOrFalse>,
-    /// WebSocket ping after this much silence from a viewer. A duration, or false; default "25s".
-    pub ping: Field<DurationOrFalse>,
-    /// How long a ping may stay unanswered before the socket is dropped. A duration; default "20s".
-    pub pong_timeout: Field<Parsed<Duration>>,
-    /// At most one message a (type, key) in this time, the newest. A duration; default "0s".
-    pub min_interval: Field<Parsed<Duration>>,
-    /// A viewer that can't keep up skips to the newest of each (type, key), or is closed with 1013. Default "conflate".
-    pub slow: Field<OneOf<Slow>>,
-    /// Zone of timestamps that name none: "utc", or an offset as in "+09:00". Default "utc".
-    pub naive_time: Field<Parsed<ZoneOffset>>,
-}
-
-/// A source of a feed
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct SourceFile {
-    /// Statistics of this host.
-    pub stats: Field<Table<StatsFile>>,
-    /// Rules over another feed.
-    pub alerts: Field<Table<AlertsFile>>,
-    /// What is POSTed to /api/feeds/NAME on the admin listener; an empty table.
-    pub publish: Field<Table<PublishFile>>,
-}
-
-/// `stats = { ... }`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct StatsFile {
-    /// How often they are read. A duration; default "2s".
-    pub every: Field<Parsed<Duration>>,
-    /// `disk` is the mount that holds this path. Default "/".
-    pub path: Field<Parsed<String>>,
-}
-
-/// `alerts = { ... }`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct AlertsFile {
-    /// The feed that is watched.
-    pub of: Field<Parsed<String>>,
-    /// What to watch for.
-    pub rules: Field<List<Table<RuleFile>>>,
-}
-
-/// One of `rules`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct RuleFile {
-    /// JSON Pointer to a number of the envelope, as in "/data/cpu/usage".
-    pub at: Field<Parsed<Pointer>>,
-    /// The number is too large above this.
-    pub above: Field<Number>,
-    /// How long it must be before `alert` is said. A duration; default "0s".
-    #[serde(rename = "for")]
-    pub for_: Field<Parsed<Duration>>,
-    /// A word for how bad it is. Default "warning".
-    pub level: Field<Parsed<String>>,
-}
-
-/// `publish = {}`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct PublishFile {}
-
-/// One of `skip`: `type`, or `at` with `equals`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct SkipFile {
-    /// Messages of this type.
-    #[serde(rename = "type")]
-    pub type_: Field<Parsed<String>>,
-    /// JSON Pointer into the message as it came.
-    pub at: Field<Parsed<Pointer>>,
-    /// Messages where `at` finds just this value.
-    pub equals: Field<Json>,
-}
-
-/// `[[route]]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct RouteFile {
-    /// A host name, or "*.example.com" for all names below one. Default: every host.
-    pub host: Field<Parsed<HostPattern>>,
-    /// An exact path, or a prefix as in "/api/*".
-    pub path: Field<Parsed<PathPattern>>,
-    /// Serve this feed: WebSocket, SSE or plain GET. One of `feed`, `page` and `respond`.
-    pub feed: Field<Parsed<String>>,
-    /// Serve the built-in live page of this feed.
-    pub page: Field<Parsed<String>>,
-    /// Give a fixed answer.
-    pub respond: Field<Table<RespondFile>>,
-    /// Which origins may open a WebSocket or SSE stream: "same", "*", "null", or as in "https://dash.example.com",
-    /// "http://localhost:*", "https://*.example.com". Default ["same"].
-    pub origins: Field<List<Parsed<OriginRule>>>,
-    /// Overrides the feed's.
-    pub shape: Field<OneOf<Shape>>,
-    /// Overrides the feed's.
-    pub greet: Field<Flag>,
-    /// Overrides the feed's. A duration, or false.
-    pub keepalive: Field<DurationOrFalse>,
-}
-
-/// `respond = { ... }`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct RespondFile {
-    /// The HTTP status. Default 200.
-    pub status: Field<Whole>,
-    /// The body. Default "".
-    pub body: Field<Parsed<String>>,
-    /// Its Content-Type. Default "text/plain; charset=utf-8".
-    #[serde(rename = "type")]
-    pub type_: Field<Parsed<http::HeaderValue>>,
 }
 
 /// The JSON Schema (draft 2020-12) of the config. Each table stands where it is used, so that it can be walked.

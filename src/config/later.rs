@@ -5,37 +5,12 @@
 
 /// A table of the config (its keys joined by dots, `*` for a name of the user's own), and its keys that are not served.
 const LATER: &[(&str, &[&str])] = &[
-    ("", &["auth", "limit", "trusted_proxies", "upstream"]),
-    ("listener", &["proxy_protocol", "redirect_to_https"]),
+    ("", &["auth", "limit"]),
     ("listener.tls", &["acme", "client_ca"]),
     ("feed.*", &["fallback", "forward_token", "linger", "max_message", "notices", "share"]),
     ("feed.*.source", DIALLED),
     ("feed.*.sources", DIALLED),
-    (
-        "route",
-        &[
-            "allow",
-            "auth",
-            "auth_request",
-            "body_size",
-            "body_timeout",
-            "cache",
-            "compress",
-            "cors",
-            "deny",
-            "files",
-            "headers",
-            "limit",
-            "notices",
-            "proxy",
-            "redirect",
-            "session",
-            "spa",
-            "status",
-            "strip_prefix",
-            "ticket",
-        ],
-    ),
+    ("route", &["allow", "auth", "deny", "limit", "notices", "session", "ticket"]),
 ];
 
 /// What a source that dials is written with.

@@ -6,6 +6,7 @@
 //! Owns: the file's mirror, its values, the checks. Never: opens a socket or starts anything; keeps a problem to itself.
 
 mod choice;
+mod either;
 mod expand;
 mod field;
 mod file;
@@ -21,6 +22,7 @@ mod resolve;
 mod summary;
 pub mod surroundings;
 mod texts;
+mod urls;
 mod values;
 
 use std::fmt;
@@ -37,7 +39,9 @@ pub use problem::{Problem, Severity, Text, Wrong};
 pub use summary::Summary;
 pub use surroundings::Surroundings;
 
-use crate::{admin, feed, limits, net, route, shutdown, source, telemetry};
+use ipnet::IpNet;
+
+use crate::{admin, feed, limits, net, route, shutdown, source, telemetry, upstream};
 
 /// Where a config is looked for when none is named.
 const USUAL_PLACES: [&str; 2] = ["steadfeed.toml", "/etc/steadfeed/steadfeed.toml"];
@@ -53,7 +57,10 @@ pub struct Config {
     pub admin: Option<admin::Options>,
     pub drain: shutdown::DrainOptions,
     pub limits: net::Limits,
+    /// Whose `X-Forwarded-*`, `Forwarded` and PROXY headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
     pub listeners: Vec<net::ListenerOptions>,
+    pub upstreams: Vec<upstream::Options>,
     pub feeds: Vec<FeedConfig>,
     pub routes: Vec<route::Options>,
 }

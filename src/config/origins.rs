@@ -60,7 +60,7 @@ impl FromText for OriginRule {
 }
 
 /// Host and port; the colons inside the brackets of an IPv6 address are not the port's.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
+pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         Some(_) | None => (authority, None),

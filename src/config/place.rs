@@ -1,6 +1,8 @@
 //! Where in the text the parts of a [`Config`](super::Config) stand that can only fail later: when a port is bound,
 //! when a certificate is read.
 
+use std::path::PathBuf;
+
 use super::problem::{Problem, Span, Wrong};
 
 /// The places of what is opened after the config was checked.
@@ -10,6 +12,8 @@ pub struct Places {
     pub admin: Span,
     /// One for each of the config's listeners, in their order.
     pub listeners: Vec<ListenerPlaces>,
+    /// The folders that routes serve.
+    pub folders: Vec<(PathBuf, Span)>,
 }
 
 #[derive(Debug, Clone)]

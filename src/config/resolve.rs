@@ -3,11 +3,14 @@
 //! Owns: the order, and what two parts must agree on. Its submodules each own a part of the file.
 //! Never: stops at a problem; what is wrong is reported and left out, and the config is then not served.
 
+mod action;
+mod around;
 mod feed;
 mod listener;
 mod process;
 mod route;
 mod source;
+mod upstream;
 
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
@@ -16,12 +19,14 @@ use std::time::Duration;
 use super::field::{Field, List};
 use super::file::ConfigFile;
 use super::place::Places;
-use super::problem::{Span, Text, Wrong};
+use super::problem::{Span, Text, Wrong, quoted};
 use super::problems::Problems;
 use super::surroundings::Surroundings;
-use super::values::{Parsed, Shown, Whole};
+use super::values::{Parsed, Shown, Size, Whole};
 use super::{Config, nearest};
 use crate::limits;
+use crate::route::Action;
+use action::Known;
 
 /// The config that `file` says, which holds only where `problems` have no errors.
 pub(super) fn resolve(
@@ -36,19 +41,33 @@ pub(super) fn resolve(
     let admin = process::admin(file.admin, problems);
     let drain = process::drain(file.drain, problems);
     let limits = process::limits(file.limits, surroundings.descriptors, problems);
-    let listeners = listener::listeners(file.listener, admin.options.as_ref(), problems);
+    let trusts_nobody = match &file.trusted_proxies {
+        Field::Absent => true,
+        Field::Given(_, List(items)) => items.is_empty(),
+        Field::Broken(..) => false,
+    };
+    let trusted_proxies = process::trusted_proxies(file.trusted_proxies, problems);
+    let listeners = listener::listeners(file.listener, admin.options.as_ref(), trusts_nobody, problems);
+    let upstreams = upstream::upstreams(file.upstream, problems);
     let feeds = feed::feeds(file.feed, admin.options.is_some(), problems);
-    let routes = route::routes(file.route, &feeds, text, problems);
-    let places = Places { admin: admin.place, listeners: listeners.places };
+    let known = Known { feeds: &feeds, upstreams: &upstreams, limits: &limits };
+    let routes = route::routes(file.route, &known, text, problems);
+    let is_used = |name: &str| {
+        routes.options.iter().any(|route| matches!(&route.action, Action::Proxy { upstream } if upstream == name))
+    };
+    upstream::check_used(&upstreams, is_used, problems);
+    let places = Places { admin: admin.place, listeners: listeners.places, folders: routes.folders };
     let config = Config {
         workers: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
         log,
         admin: admin.options,
         drain,
         limits,
+        trusted_proxies,
         listeners: listeners.options,
+        upstreams: upstreams.into_iter().map(|upstream| upstream.options).collect(),
         feeds: feeds.into_iter().map(|feed| feed.config).collect(),
-        routes,
+        routes: routes.options,
     };
     (config, places)
 }
@@ -58,6 +77,23 @@ fn whole(field: Field<Whole>, range: RangeInclusive<usize>, default: usize, prob
     let Some((span, Whole(value))) = field.read(problems) else { return default };
     within(value, &range, |value| value.to_string(), span, problems);
     usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// A size within `range`.
+fn size(field: Field<Size>, range: RangeInclusive<usize>, default: usize, problems: &mut Problems) -> usize {
+    let Some((span, Size(value))) = field.read(problems) else { return default };
+    within(value, &range, shown_size, span, problems);
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// A size as the config writes it.
+fn shown_size(bytes: u64) -> String {
+    for (unit, scale) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if bytes >= scale && bytes.is_multiple_of(scale) {
+            return format!("\"{}{unit}\"", bytes / scale);
+        }
+    }
+    bytes.to_string()
 }
 
 /// A duration within `range`.
@@ -124,12 +160,37 @@ fn cut<T>(items: &mut Vec<T>, most: usize, what: &str, place: impl Fn(&T) -> Spa
     items.truncate(most);
 }
 
+/// The longest name of a feed or an upstream.
+const NAME_LENGTH: usize = 64;
+
+/// Reports a name that can't be that of `what`, a thing with an article.
+fn check_name(what: &str, name: &str, span: &Span, problems: &mut Problems) {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if name.is_empty() || name.len() > NAME_LENGTH || !name.bytes().all(is_name) {
+        let what = format!("{} can't be the name of {what}", quoted(name));
+        let instead = format!("use 1 to {NAME_LENGTH} letters, digits, `-` and `_`");
+        problems.error(span.clone(), Wrong::new(what, instead));
+    }
+}
+
 /// Reports that `name` is no feed of this config.
 fn no_such_feed<'a>(name: &str, span: Span, feeds: impl Iterator<Item = &'a str> + Clone, problems: &mut Problems) {
-    let what = format!("there is no feed {}", super::problem::quoted(name));
+    let what = format!("there is no feed {}", quoted(name));
     let instead = match feeds.clone().next() {
         Some(_) => nearest::write_one_of(name, feeds),
         None => "define it: [feed.NAME] with a `source`".to_owned(),
     };
     problems.absent(span, Wrong::new(what, instead));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_shown_as_they_are_written() {
+        for (bytes, expected) in [(0, "0"), (1025, "1025"), (8192, "\"8KiB\""), (1 << 20, "\"1MiB\"")] {
+            assert_eq!(shown_size(bytes), expected);
+        }
+    }
 }

@@ -1,15 +1,16 @@
-//! What a config makes, for `check` to show: addresses, feeds, routes.
+//! What a config makes, for `check` to show: addresses, upstreams, feeds, routes.
 
 use std::fmt::{self, Write as _};
 
 use super::Config;
 use crate::feed::Shape;
-use crate::net::ListenerOptions;
 use crate::net::tls::Identity;
+use crate::net::{HttpsTarget, ListenerOptions};
 use crate::route::{Action, HostPattern, Options, PathPattern};
 use crate::source;
+use crate::upstream::{self, Balance};
 
-/// The listeners, feeds and routes of a config, each in two columns.
+/// The listeners, upstreams, feeds and routes of a config, each in two columns.
 #[derive(Debug, Clone, Copy)]
 pub struct Summary<'a>(pub &'a Config);
 
@@ -21,12 +22,13 @@ impl fmt::Display for Summary<'_> {
             (format!("http://{}", admin.listen), token.to_owned())
         });
         section(f, "listeners", config.listeners.iter().map(listener).chain(admin).collect())?;
+        section(f, "upstreams", config.upstreams.iter().map(upstream).collect())?;
         section(
             f,
             "feeds",
             config.feeds.iter().map(|feed| (feed.feed.name.clone(), sources(&feed.sources))).collect(),
         )?;
-        section(f, "routes", config.routes.iter().map(|route| (place(route), action(&route.action))).collect())
+        section(f, "routes", config.routes.iter().map(|route| (place(route), does(route))).collect())
     }
 }
 
@@ -45,16 +47,39 @@ fn section(f: &mut fmt::Formatter<'_>, heading: &str, rows: Vec<(String, String)
 
 fn listener(options: &ListenerOptions) -> (String, String) {
     let address = options.address;
-    match options.tls.as_ref().map(|tls| &tls.identity) {
-        None => (format!("http://{address}"), String::new()),
-        Some(Identity::SelfSigned { names, .. }) => {
-            (format!("https://{address}"), format!("self-signed for {}", names.join(", ")))
-        }
+    let (scheme, identity) = match options.tls.as_ref().map(|tls| &tls.identity) {
+        None => ("http", None),
+        Some(Identity::SelfSigned { names, .. }) => ("https", Some(format!("self-signed for {}", names.join(", ")))),
         Some(Identity::Files(pairs)) => {
             let files: Vec<String> = pairs.iter().map(|pair| pair.cert.display().to_string()).collect();
-            (format!("https://{address}"), files.join(", "))
+            ("https", Some(files.join(", ")))
         }
+    };
+    let redirect = options.redirect_to_https.as_ref().map(|target| match target {
+        HttpsTarget::Listener(_) => "redirects to https".to_owned(),
+        HttpsTarget::At { host, port } => {
+            format!("redirects to https://{}:{port}", host.as_deref().unwrap_or("{host}"))
+        }
+    });
+    let proxy = options.proxy_protocol.then(|| "behind PROXY".to_owned());
+    let parts: Vec<String> = [identity, redirect, proxy].into_iter().flatten().collect();
+    (format!("{scheme}://{address}"), parts.join("; "))
+}
+
+fn upstream(options: &upstream::Options) -> (String, String) {
+    let servers: Vec<String> = options.servers.iter().map(ToString::to_string).collect();
+    let mut shown = servers.join(", ");
+    if servers.len() > 1 {
+        shown.push_str(match options.balance {
+            Balance::LeastConn => "; least_conn",
+            Balance::RoundRobin => "; round_robin",
+            Balance::ClientIp => "; client_ip",
+        });
     }
+    if let Some(health) = &options.health {
+        let _infallible = write!(shown, "; asked for {}", health.path);
+    }
+    (options.name.clone(), shown)
 }
 
 fn sources(sources: &[source::Options]) -> String {
@@ -85,6 +110,14 @@ fn place(route: &Options) -> String {
     place
 }
 
+/// The action, and what is done around it.
+fn does(route: &Options) -> String {
+    let mut parts = vec![action(&route.action)];
+    parts.extend(route.strip_prefix.as_ref().map(|prefix| format!("without {prefix}")));
+    parts.extend(route.auth_request.as_ref().map(|auth| format!("if {}{} lets", auth.upstream.name, auth.path)));
+    parts.join(", ")
+}
+
 fn action(action: &Action) -> String {
     match action {
         Action::Feed { feed, delivery } => match delivery.shape {
@@ -95,7 +128,10 @@ fn action(action: &Action) -> String {
         Action::Page { feed } => format!("page of {feed}"),
         Action::Respond(respond) => format!("respond {}", respond.status.as_u16()),
         Action::Proxy { upstream } => format!("proxy {upstream}"),
-        Action::Files(files) => format!("files {}", files.root.display()),
+        Action::Files(files) => match &files.spa {
+            None => format!("files {}", files.root.display()),
+            Some(spa) => format!("files {}, else {spa}", files.root.display()),
+        },
         Action::Redirect(redirect) => format!("redirect {} {}", redirect.status.as_u16(), redirect.to),
     }
 }
@@ -110,13 +146,24 @@ mod tests {
     #[test]
     fn a_right_config_is_shown_as_a_table() {
         let text = "\
+trusted_proxies = [\"10.0.0.0/8\"]
 [admin]
 token = \"x\"
 [[listener]]
 address = \"127.0.0.1:8080\"
+redirect_to_https = true
+[[listener]]
+address = \"127.0.0.1:8081\"
+redirect_to_https = \"https://{host}\"
+proxy_protocol = true
 [[listener]]
 address = \"127.0.0.1:8443\"
 tls.self_signed = [\"localhost\", \"::1\"]
+[upstream.app]
+servers = [\"http://[::1]:8000\", \"unix:/run/app.sock\"]
+health = { path = \"/health\" }
+[upstream.one]
+servers = [\"https://one\"]
 [feed.a]
 sources = [{ stats = {} }, { publish = {} }]
 [feed.longer]
@@ -128,17 +175,41 @@ feed = \"a\"
 shape = \"mirrored\"
 [[route]]
 path = \"/live\"
-page = \"a\"";
-        let text = format!("{text}\n[[route]]\npath = \"/\"\nrespond = {{}}\n");
+page = \"a\"
+[[route]]
+path = \"/api/*\"
+proxy = \"app\"
+strip_prefix = \"/api\"
+auth_request = \"http://auth/a?b\"
+[[route]]
+path = \"/one\"
+proxy = \"one\"
+[[route]]
+path = \"/old\"
+redirect = \"/new\"
+[[route]]
+path = \"/health\"
+respond = {}
+[[route]]
+path = \"/*\"
+files = \"/srv/www\"
+spa = \"index.html\"
+";
         let surroundings = Surroundings { variable: &|_| None, cpus: NonZeroUsize::MIN, descriptors: 1024 };
-        let loaded =
-            config::check("a.toml".to_owned(), text, &surroundings).unwrap_or_else(|refused| panic!("{refused}"));
+        let loaded = config::check("a.toml".to_owned(), text.to_owned(), &surroundings)
+            .unwrap_or_else(|refused| panic!("{refused}"));
+        assert_eq!(loaded.warnings, []);
         let shown = Summary(&loaded.config).to_string();
         let expected = "
 listeners
-  http://127.0.0.1:8080
+  http://127.0.0.1:8080   redirects to https
+  http://127.0.0.1:8081   redirects to https://{host}:443; behind PROXY
   https://127.0.0.1:8443  self-signed for localhost, ::1
   http://127.0.0.1:9090   admin, with a token
+
+upstreams
+  app  http://[::1]:8000, unix:/run/app.sock; least_conn; asked for /health
+  one  https://one:443
 
 feeds
   a       stats, publish
@@ -147,7 +218,11 @@ feeds
 routes
   *.example.com/ws/*  feed a, mirrored
   /live               page of a
-  /                   respond 200
+  /api/*              proxy app, without /api, if http://auth:80/a?b lets
+  /one                proxy one
+  /old                redirect 308 /new
+  /health             respond 200
+  /*                  files /srv/www, else index.html
 ";
         assert_eq!(shown, expected);
     }

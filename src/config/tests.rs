@@ -272,8 +272,8 @@ fn a_key_that_is_not_served_yet_is_refused_by_name() {
 
 #[test]
 fn a_refused_key_is_not_also_called_absent() {
-    let text = format!("{SMALLEST}[[route]]\npath = \"/api/*\"\nproxy = \"app\"\n");
-    assert_eq!(first_lines(&text), ["steadfeed.toml:8:1: `proxy` is not served by this version yet; remove it"]);
+    let text = format!("{SMALLEST}[[route]]\npath = \"/api/*\"\nticket = \"app\"\n");
+    assert_eq!(first_lines(&text), ["steadfeed.toml:8:1: `ticket` is not served by this version yet; remove it"]);
 }
 
 #[test]

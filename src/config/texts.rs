@@ -4,6 +4,9 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+
 use super::problem::{Wrong, quoted};
 use super::values::FromText;
 use crate::route::{HostPattern, PathPattern};
@@ -22,6 +25,10 @@ pub(super) struct Pointer(pub String);
 /// Seconds east of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ZoneOffset(pub i32);
+
+/// A header's value, perhaps empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HeaderText(pub HeaderValue);
 
 impl FromText for SocketAddr {
     const EXPECTED: &'static str = "an address and a port, as in \"0.0.0.0:8080\"";
@@ -108,11 +115,49 @@ impl FromText for ZoneOffset {
     }
 }
 
-impl FromText for http::HeaderValue {
+impl FromText for IpNet {
+    const EXPECTED: &'static str = "a network or an address, as in \"10.0.0.0/8\" or \"192.0.2.1\"";
+    const EXAMPLES: &'static [&'static str] = &["10.0.0.0/8", "192.0.2.1", "fd00::/8"];
+
+    fn from_text(text: &str) -> Result<IpNet, Wrong> {
+        let wrong = |instead: String| Wrong::new(format!("{} is not a network", quoted(text)), instead);
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(IpNet::from(address));
+        }
+        let net: IpNet = text.parse().map_err(|_| wrong(format!("write {}", Self::EXPECTED)))?;
+        if net.trunc() == net { Ok(net) } else { Err(wrong(format!("write \"{}\"", net.trunc()))) }
+    }
+}
+
+impl FromText for HeaderName {
+    const EXPECTED: &'static str = "the name of a header, as in \"X-User\"";
+    const EXAMPLES: &'static [&'static str] = &["X-User"];
+
+    fn from_text(text: &str) -> Result<HeaderName, Wrong> {
+        HeaderName::from_bytes(text.as_bytes()).map_err(|_| {
+            Wrong::new(format!("{} is not the name of a header", quoted(text)), format!("write {}", Self::EXPECTED))
+        })
+    }
+}
+
+impl FromText for HeaderText {
+    const EXPECTED: &'static str = "a header's value, in quotes";
+    const EXAMPLES: &'static [&'static str] = &["no-store"];
+
+    fn from_text(text: &str) -> Result<HeaderText, Wrong> {
+        let wrong = |instead| Wrong::new(format!("{} can't be sent in a header", quoted(text)), instead);
+        if text.trim() != text {
+            return Err(wrong("leave out the space around it"));
+        }
+        HeaderValue::from_str(text).map(HeaderText).map_err(|_| wrong("write it in ASCII, on one line"))
+    }
+}
+
+impl FromText for HeaderValue {
     const EXPECTED: &'static str = "a media type, as in \"application/json\"";
     const EXAMPLES: &'static [&'static str] = &["application/json", "text/plain; charset=utf-8"];
 
-    fn from_text(text: &str) -> Result<http::HeaderValue, Wrong> {
+    fn from_text(text: &str) -> Result<HeaderValue, Wrong> {
         let wrong = || Wrong::new(format!("{} is not a media type", quoted(text)), format!("write {}", Self::EXPECTED));
         let kind = text.split(';').next().unwrap_or_default().trim();
         let is_token = |text: &str| {
@@ -120,7 +165,7 @@ impl FromText for http::HeaderValue {
         };
         match kind.split_once('/') {
             Some((kind, subtype)) if is_token(kind) && is_token(subtype) => {
-                http::HeaderValue::from_str(text).map_err(|_| wrong())
+                HeaderValue::from_str(text).map_err(|_| wrong())
             }
             _ => Err(wrong()),
         }
@@ -221,7 +266,7 @@ impl FromText for PathPattern {
 }
 
 /// The first character of a path that RFC 3986 (3.3) does not allow, percent-encoded.
-fn path_fault(path: &str) -> Option<String> {
+pub(super) fn path_fault(path: &str) -> Option<String> {
     for (at, c) in path.char_indices() {
         let encoded = |c: char| c.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
         match c {
@@ -290,6 +335,29 @@ mod tests {
         for text in ["", "UTC+9", "+9", "+9:00", "+24:00", "+09:60", "09:00", "é", "+é:00"] {
             wrong::<ZoneOffset>(text, "\"+09:00\"");
         }
+    }
+
+    #[test]
+    fn networks_end_where_their_length_says() {
+        right::<IpNet>("10.0.0.0/8", "10.0.0.0/8".parse().unwrap());
+        right::<IpNet>("192.0.2.1", "192.0.2.1/32".parse().unwrap());
+        right::<IpNet>("::1", "::1/128".parse().unwrap());
+        wrong::<IpNet>("10.0.0.1/8", "write \"10.0.0.0/8\"");
+        for text in ["", "10.0.0.0/33", "localhost", "10.0.0.0/", "[::1]", "10.0.0.0/255.0.0.0"] {
+            wrong::<IpNet>(text, "a network or an address");
+        }
+    }
+
+    #[test]
+    fn headers_have_a_token_and_one_line() {
+        right("X-User", HeaderName::from_static("x-user"));
+        for text in ["", "X User", "X-User:", "é"] {
+            wrong::<HeaderName>(text, "\"X-User\"");
+        }
+        right("max-age=1, \"a\"", HeaderText(HeaderValue::from_static("max-age=1, \"a\"")));
+        right("", HeaderText(HeaderValue::from_static("")));
+        wrong::<HeaderText>(" a", "the space around it");
+        wrong::<HeaderText>("a\nb", "on one line");
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl fmt::Debug for Hidden {
 }
 
 /// `wrong` as an error that serde carries to [`super::field::Field`].
-fn carried<E: de::Error>(wrong: &Wrong) -> E {
+pub(super) fn carried<E: de::Error>(wrong: &Wrong) -> E {
     E::custom(format_args!("{}{SEPARATOR}{}", wrong.what, wrong.instead))
 }
 

@@ -27,8 +27,17 @@ pub struct ListenerOptions {
     pub websocket_h2: bool,
     /// A PROXY header (v1 or v2) comes first, from trusted proxies only.
     pub proxy_protocol: bool,
-    /// Everything is answered with 308 to there: `https://host`, or `https://host:port`; an empty host is the request's.
-    pub redirect_to_https: Option<String>,
+    /// Everything is answered with 308 to there.
+    pub redirect_to_https: Option<HttpsTarget>,
+}
+
+/// Where HTTPS is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpsTarget {
+    /// At the request's own host, on the port of the listener with this place in the config: known once it is bound.
+    Listener(usize),
+    /// At this host, or at the request's own, and at this port.
+    At { host: Option<String>, port: u16 },
 }
 
 /// Bounds on connections (`[limits]`).

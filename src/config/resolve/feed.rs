@@ -3,18 +3,15 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::{ANY, INTERVAL, POSITIVE, bounded_duration, cut, duration, source, whole};
+use super::{ANY, INTERVAL, POSITIVE, bounded_duration, check_name, cut, duration, source, whole};
 use crate::config::FeedConfig;
 use crate::config::field::{Field, List, Named, Table};
 use crate::config::file::{FeedFile, SkipFile};
-use crate::config::problem::{Span, Wrong, quoted};
+use crate::config::problem::{Span, Wrong};
 use crate::config::problems::Problems;
 use crate::config::values::{DurationOrFalse, Flag, Json, Parsed};
 use crate::feed::{Delivery, NormalizeOptions, Options, Skip};
 use crate::limits;
-
-/// The longest name of a feed.
-const NAME_LENGTH: usize = 64;
 
 /// A feed, as far as it could be read.
 pub(super) struct Feed {
@@ -34,7 +31,7 @@ pub(super) fn feeds(file: Field<Named<Table<FeedFile>>>, has_admin: bool, proble
     let mut files = file.entries(problems);
     cut(&mut files, limits::FEEDS, "feeds", |(name, _)| name.span(), problems);
     for (name, file) in files {
-        check_name(name.get_ref(), name.span(), problems);
+        check_name("a feed", name.get_ref(), &name.span(), problems);
         let header = file.span().unwrap_or_default();
         // A feed that is wrong is there all the same: whoever names it is right, and nothing of it is absent.
         if matches!(file, Field::Broken(..)) {
@@ -45,15 +42,6 @@ pub(super) fn feeds(file: Field<Named<Table<FeedFile>>>, has_admin: bool, proble
     }
     source::check_watches(&feeds, problems);
     feeds
-}
-
-fn check_name(name: &str, span: Span, problems: &mut Problems) {
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if name.is_empty() || name.len() > NAME_LENGTH || !name.bytes().all(is_name) {
-        let what = format!("{} can't be the name of a feed", quoted(name));
-        let instead = format!("use 1 to {NAME_LENGTH} letters, digits, `-` and `_`");
-        problems.error(span, Wrong::new(what, instead));
-    }
 }
 
 fn feed(name: String, header: &Span, file: FeedFile, has_admin: bool, problems: &mut Problems) -> Feed {

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 
 use super::{cut, tables};
 use crate::admin;
+use crate::config::either::FlagOr;
 use crate::config::field::{Field, List, Table};
 use crate::config::file::{CertificateFile, ListenerFile, TlsFile};
 use crate::config::place::{IdentityPlaces, ListenerPlaces, PairPlaces};
 use crate::config::problem::{Span, Wrong, quoted};
 use crate::config::problems::Problems;
 use crate::config::texts::is_host_name;
+use crate::config::urls::HttpsUrl;
 use crate::config::values::{Flag, Parsed};
 use crate::limits;
-use crate::net::ListenerOptions;
 use crate::net::tls::{self, Identity, MinVersion, PairFiles};
+use crate::net::{HttpsTarget, ListenerOptions};
 
 /// Where certificates of our own making are kept.
 const SELF_SIGNED_FOLDER: &str = "certs";
@@ -28,6 +30,7 @@ pub(super) struct Listeners {
 pub(super) fn listeners(
     file: Field<List<Table<ListenerFile>>>,
     admin: Option<&admin::Options>,
+    trusts_nobody: bool,
     problems: &mut Problems,
 ) -> Listeners {
     let list_place = file.span();
@@ -41,6 +44,8 @@ pub(super) fn listeners(
     let mut taken: Vec<(SocketAddr, String)> =
         admin.map(|admin| (admin.listen, "the admin listener has".to_owned())).into_iter().collect();
     let mut listeners = Listeners { options: Vec::new(), places: Vec::new() };
+    let has_tls = files.iter().any(|file| matches!(file, Field::Given(_, Table(file)) if !file.tls.is_absent()));
+    let mut redirects = Vec::new();
     for file in files {
         let Some((header, Table(file))) = file.read(problems) else { continue };
         if file.address.is_absent() {
@@ -49,6 +54,8 @@ pub(super) fn listeners(
         }
         let address = file.address.read(problems);
         let websocket_h2 = file.websocket_h2.value(problems).is_some_and(|Flag(on)| on);
+        let proxy_protocol = proxy_protocol(file.proxy_protocol, trusts_nobody, problems);
+        let redirect = redirect_to_https(file.redirect_to_https, !file.tls.is_absent(), has_tls, problems);
         let tls = tls(file.tls, problems);
         let Some((span, Parsed(address))) = address else { continue };
         if let Some((other, who)) = taken.iter().find(|(other, _)| collide(*other, address)) {
@@ -60,11 +67,51 @@ pub(super) fn listeners(
             Some((options, places)) => (Some(options), places),
             None => (None, IdentityPlaces::Plain),
         };
-        let options = ListenerOptions { address, tls, websocket_h2, proxy_protocol: false, redirect_to_https: None };
+        let options = ListenerOptions { address, tls, websocket_h2, proxy_protocol, redirect_to_https: None };
         listeners.options.push(options);
         listeners.places.push(ListenerPlaces { address: span, identity });
+        redirects.push(redirect);
+    }
+    let first_tls = listeners.options.iter().position(|options| options.tls.is_some());
+    for (options, redirect) in listeners.options.iter_mut().zip(redirects) {
+        options.redirect_to_https = match redirect {
+            None => None,
+            Some(FlagOr::Text(HttpsUrl { host, port })) => Some(HttpsTarget::At { host, port }),
+            Some(FlagOr::Flag(on)) => first_tls.filter(|_| on).map(HttpsTarget::Listener),
+        };
     }
     listeners
+}
+
+fn proxy_protocol(field: Field<Flag>, trusts_nobody: bool, problems: &mut Problems) -> bool {
+    let Some((span, Flag(on))) = field.read(problems) else { return false };
+    if on && trusts_nobody {
+        let what = "nobody may connect: a PROXY header is taken from `trusted_proxies` only, and there are none";
+        problems.absent(span, Wrong::new(what, "add trusted_proxies = [\"10.0.0.0/8\"] at the top, with your proxies"));
+    }
+    on
+}
+
+/// What `redirect_to_https` says of a listener that has `tls` itself or not, where any listener has it or none.
+fn redirect_to_https(
+    field: Field<FlagOr<HttpsUrl>>,
+    tls: bool,
+    any_tls: bool,
+    problems: &mut Problems,
+) -> Option<FlagOr<HttpsUrl>> {
+    let (span, value) = field.read(problems)?;
+    match &value {
+        FlagOr::Flag(false) => {}
+        FlagOr::Flag(true) | FlagOr::Text(_) if tls => {
+            problems.error(span, Wrong::new("this listener serves HTTPS itself", "remove `redirect_to_https`"));
+        }
+        FlagOr::Flag(true) if !any_tls => {
+            let instead = "add a [[listener]] with `tls`, or say where it is: \"https://example.com\"";
+            problems.absent(span, Wrong::new("no listener serves HTTPS", instead));
+        }
+        FlagOr::Flag(true) | FlagOr::Text(_) => {}
+    }
+    Some(value)
 }
 
 /// Whether two listeners can't both be bound. Port 0 is a free one each time.

@@ -3,17 +3,18 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
 
-use super::{ANY, POSITIVE, duration, whole, within};
+use ipnet::IpNet;
+
+use super::{ANY, POSITIVE, cut, duration, size, whole};
 use crate::admin;
-use crate::config::field::{Field, Table};
+use crate::config::field::{Field, List, Table};
 use crate::config::file::{AdminFile, DrainFile, LimitsFile, LogFile};
 use crate::config::problem::{Span, Wrong, quoted};
 use crate::config::problems::Problems;
 use crate::config::surroundings;
 use crate::config::texts::AdminListen;
-use crate::config::values::{Flag, Hidden, Parsed, Size};
+use crate::config::values::{Flag, Hidden, Parsed};
 use crate::limits;
 use crate::net::Limits;
 use crate::secret::Secret;
@@ -111,6 +112,22 @@ fn read_secret(path: &str) -> io::Result<String> {
     Ok(text)
 }
 
+/// `trusted_proxies`: whose word on a client is taken.
+pub(super) fn trusted_proxies(file: Field<List<Parsed<IpNet>>>, problems: &mut Problems) -> Vec<IpNet> {
+    let mut items = file.items(problems);
+    cut(&mut items, limits::TRUSTED_PROXIES, "networks", |item| item.span().unwrap_or_default(), problems);
+    let mut nets = Vec::new();
+    for item in items {
+        let Some((span, Parsed(net))) = item.read(problems) else { continue };
+        if net.prefix_len() == 0 {
+            let what = "this trusts everyone: any client may claim any address, scheme and host";
+            problems.warning(span, Wrong::new(what, "name the networks of your proxies alone"));
+        }
+        nets.push(net);
+    }
+    nets
+}
+
 pub(super) fn drain(file: Field<Table<DrainFile>>, problems: &mut Problems) -> DrainOptions {
     let file = file.keys(problems);
     let spread_place = file.spread.span();
@@ -157,23 +174,6 @@ pub(super) fn limits(file: Field<Table<LimitsFile>>, descriptors: usize, problem
     }
 }
 
-/// A size within `range`.
-fn size(field: Field<Size>, range: RangeInclusive<usize>, default: usize, problems: &mut Problems) -> usize {
-    let Some((span, Size(value))) = field.read(problems) else { return default };
-    within(value, &range, shown_size, span, problems);
-    usize::try_from(value).unwrap_or(usize::MAX)
-}
-
-/// A size as the config writes it.
-fn shown_size(bytes: u64) -> String {
-    for (unit, scale) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if bytes >= scale && bytes.is_multiple_of(scale) {
-            return format!("\"{}{unit}\"", bytes / scale);
-        }
-    }
-    bytes.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,12 +192,5 @@ mod tests {
         std::fs::write(path, "x".repeat(limits::SECRET_SIZE + 1)).unwrap();
         assert!(read_secret(path).is_err());
         assert!(read_secret("/dev/zero").is_err());
-    }
-
-    #[test]
-    fn sizes_are_shown_as_they_are_written() {
-        for (bytes, expected) in [(0, "0"), (1025, "1025"), (8192, "\"8KiB\""), (1 << 20, "\"1MiB\"")] {
-            assert_eq!(shown_size(bytes), expected);
-        }
     }
 }
