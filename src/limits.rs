@@ -310,5 +310,5 @@ pub const IMPORT_FILES: usize = 1024;
 pub const IMPORT_DIRECTIVES: usize = 50_000;
 /// Blocks and includes within each other: nginx's own need five.
 pub const IMPORT_DEPTH: usize = 32;
-/// Pieces of one text with variables, once those are filled in.
-pub const IMPORT_PARTS: usize = 256;
+/// One text with its variables filled in, in bytes: what goes beyond depends on the request, for all we know.
+pub const IMPORT_TEXT: usize = 64 * 1024;

@@ -16,12 +16,14 @@ const CLIENT: [&str; 2] = ["$binary_remote_addr", "$remote_addr"];
 /// What is done with a key that this version does not serve.
 const LATER: &str = "remove its `#` once this version serves it";
 
-/// Who may ask.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Entry {
-    Rules,
-    /// `deny all` alone.
-    Nobody,
+/// Whether nobody may ask: `deny all` alone.
+pub(super) fn admits_nobody(scope: &Scope<'_>, report: &mut Report) -> bool {
+    let rules = scope.levels_with(|d| matches!(d.name.as_str(), "allow" | "deny"));
+    let nobody = rules.first().is_some_and(|rule| rule.name == "deny" && rule.arg(0) == "all");
+    if nobody {
+        rules.into_iter().for_each(|rule| report.see(rule));
+    }
+    nobody
 }
 
 /// Everything that guards a place, put into `route`.
@@ -31,10 +33,10 @@ pub(super) fn guards(
     rates: &mut Vec<Rates>,
     report: &mut Report,
     later: Later<'_>,
-) -> Entry {
+) {
     limits(scope, route, rates, report, later);
     passwords(scope, route, report);
-    let entry = networks(scope, route, report, later);
+    networks(scope, route, report, later);
     subrequest(scope, route, report);
     for directive in scope.own() {
         match directive.name.as_str() {
@@ -51,7 +53,6 @@ pub(super) fn guards(
             _ => {}
         }
     }
-    entry
 }
 
 fn refuses(directive: &Directive) -> bool {
@@ -60,7 +61,7 @@ fn refuses(directive: &Directive) -> bool {
 }
 
 /// `allow` and `deny`, of which nginx takes the first that fits: we deny first, then allow.
-fn networks(scope: &Scope<'_>, route: &mut Route, report: &mut Report, later: Later<'_>) -> Entry {
+fn networks(scope: &Scope<'_>, route: &mut Route, report: &mut Report, later: Later<'_>) {
     let names = |d: &&Directive| matches!(d.name.as_str(), "allow" | "deny");
     let rules: Vec<&Directive> = scope.levels_with(names);
     let mut all_denied = false;
@@ -91,7 +92,7 @@ fn networks(scope: &Scope<'_>, route: &mut Route, report: &mut Report, later: La
         }
     }
     if all_denied && route.allow.is_empty() {
-        return Entry::Nobody;
+        route.closed = Some("nginx let nobody else in".to_owned());
     }
     if !all_denied {
         // All others are let in, those that were named too.
@@ -107,7 +108,6 @@ fn networks(scope: &Scope<'_>, route: &mut Route, report: &mut Report, later: La
             }
         }
     }
-    Entry::Rules
 }
 
 /// An address or network as our config writes it.

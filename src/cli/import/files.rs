@@ -32,6 +32,10 @@ pub(super) fn folder(path: &str, exact: bool, scope: &Scope<'_>, report: &mut Re
         report.left(directive, "the folder depends on the request", instead);
         return None;
     };
+    if !folder.starts_with(['/', '$']) {
+        let why = "here a folder is looked for from where steadfeed is started";
+        report.note_once(directive, why, "write its whole path");
+    }
     let trimmed = |folder: &str| match folder.trim_end_matches('/') {
         "" => "/".to_owned(),
         folder => folder.to_owned(),
@@ -89,7 +93,9 @@ pub(super) fn fallback(directive: &Directive, folder: Option<&Folder>, report: &
     };
     match inside {
         Some(page)
-            if !page.is_empty() && !page.contains('$') && (page.ends_with(".html") || page.ends_with(".htm")) =>
+            if !page.contains('$')
+                && page.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
+                && (page.ends_with(".html") || page.ends_with(".htm")) =>
         {
             Some(Fallback::Spa(page.to_owned()))
         }
@@ -97,6 +103,16 @@ pub(super) fn fallback(directive: &Directive, folder: Option<&Folder>, report: &
             let instead = "use `spa` with a page of that folder, or a route to the app";
             report.left(directive, "what it falls back to is not a page of its own folder", instead);
             None
+        }
+    }
+}
+
+/// Speaks of pages for errors of the server's own.
+pub(super) fn error_pages(scope: &Scope<'_>, report: &mut Report) {
+    for directive in scope.own_named("error_page") {
+        let codes = directive.args.split_last().map(|(_, codes)| codes).unwrap_or_default();
+        if codes.iter().all(|code| code.starts_with('5') || code.starts_with('=')) {
+            report.note(directive, "errors have short pages of their own", "leave it out");
         }
     }
 }

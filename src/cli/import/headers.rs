@@ -12,6 +12,8 @@ pub(super) struct Headers {
     pub response: Vec<(String, String)>,
     /// `Cache-Control`.
     pub cache: Option<String>,
+    /// Headers of the answer of `auth_request` that the upstream is given.
+    pub copied: Vec<String>,
     /// Headers were dropped that every upstream is given.
     pub usual: bool,
 }
@@ -76,11 +78,19 @@ fn request(directive: &Directive, scope: &Scope<'_>, headers: &mut Headers, repo
     } else if USUAL.iter().any(|(usual, values)| *usual == lower && values.contains(&value)) {
         headers.usual = true;
         if lower == "x-real-ip" {
-            report.note(directive, "clients' addresses are passed in X-Forwarded-For", "let the app read that one");
+            report.note_once(
+                directive,
+                "clients' addresses are passed in X-Forwarded-For",
+                "let the app read that one",
+            );
         }
+    } else if lower == "host" && value == "$proxy_host" {
+        // What it is becomes known with the upstream.
+    } else if let Some(copied) = copied(&lower, value, scope, report) {
+        headers.copied.push(copied);
     } else {
         match constant(value, scope) {
-            Some(value) => headers.request.push((name.to_owned(), value)),
+            Some(value) => set(&mut headers.request, directive, value, report),
             None => {
                 let instead = "let the app read it from X-Forwarded-*, or give a constant in `headers`";
                 report.left(directive, "headers are set to constants only", instead);
@@ -103,8 +113,48 @@ fn response(directive: &Directive, scope: &Scope<'_>, headers: &mut Headers, rep
         "pragma" | "expires" => {}
         // It offers HTTP/3, which is not spoken.
         "alt-svc" => report.note(directive, "HTTP/3 is not spoken", "leave it out"),
-        _ => headers.response.push((name.to_owned(), value)),
+        _ => set(&mut headers.response, directive, value, report),
     }
+}
+
+/// The header that `auth_request_set $user $upstream_http_x_user` and `proxy_set_header X-User $user` pass on.
+fn copied(lower: &str, value: &str, scope: &Scope<'_>, report: &mut Report) -> Option<String> {
+    let same = format!("$upstream_http_{}", lower.replace('-', "_"));
+    let set = scope.all("auth_request_set").find(|d| d.arg(0) == value && d.arg(1) == same)?;
+    report.see(set);
+    Some(lower.to_owned())
+}
+
+/// Headers of one connection, and those of a WebSocket's handshake: nobody else sets them.
+const OURS: &[&str] = &[
+    "connection",
+    "content-length",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "keep-alive",
+    "proxy-connection",
+];
+
+/// Adds a rule: of two for one name the later holds.
+fn set(rules: &mut Vec<(String, String)>, directive: &Directive, value: String, report: &mut Report) {
+    let name = directive.arg(0);
+    let lower = name.to_ascii_lowercase();
+    if OURS.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
+        return report.note(
+            directive,
+            "this header is of one connection, and is written as it is needed",
+            "leave it out",
+        );
+    }
+    let fits = http::HeaderName::from_bytes(name.as_bytes()).is_ok() && http::HeaderValue::from_str(&value).is_ok();
+    let is_known = rules.len() < crate::limits::HEADER_RULES && value.is_ascii();
+    if !fits || !is_known || (lower == "host" && value.is_empty()) {
+        return report.left(directive, "no message has such a header", "write a name and a value in ASCII");
+    }
+    rules.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+    rules.push((name.to_owned(), value.trim().to_owned()));
 }
 
 /// Two values of Cache-Control in one; the first to give a max-age wins.

@@ -49,7 +49,7 @@ const NEEDLESS: &str = "
     fastcgi_param fastcgi_index fastcgi_split_path_info fastcgi_buffers fastcgi_buffer_size fastcgi_read_timeout
     fastcgi_hide_header fastcgi_intercept_errors fastcgi_connect_timeout fastcgi_send_timeout
     uwsgi_param uwsgi_read_timeout uwsgi_send_timeout scgi_param
-    auth_basic_user_file proxy_cache_path proxy_cache_key proxy_cache_valid proxy_cache_lock proxy_cache_use_stale
+    auth_basic_user_file set error_log proxy_cache_path proxy_cache_key proxy_cache_valid proxy_cache_lock proxy_cache_use_stale
     proxy_cache_background_update proxy_cache_revalidate proxy_cache_min_uses proxy_cache_methods
     proxy_cache_lock_timeout proxy_cache_lock_age";
 
@@ -60,7 +60,7 @@ const USED: &str = "
     try_files gzip brotli zstd return add_header expires client_max_body_size client_body_timeout
     client_header_timeout keepalive_timeout send_timeout large_client_header_buffers limit_req limit_req_zone
     limit_req_status limit_conn limit_conn_zone limit_conn_status allow deny auth_request set_real_ip_from
-    real_ip_header set access_log upstream";
+    real_ip_header access_log upstream";
 
 const BLOCKS: &str = "events http server location";
 
@@ -107,7 +107,6 @@ const LEFT: &[(&str, &str, &str)] = &[
     ("ssl_reject_handshake", "a name without a certificate is shown the first one", "leave that server out"),
     ("load_module", "modules of nginx are not loaded", "leave it out"),
     ("env", "nothing is set for other modules", "use \"${VAR}\" in any text of the config"),
-    ("error_log", "the log goes to standard output", "use [log] level"),
     ("rtmp", "RTMP is not spoken", "keep nginx for it"),
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! Owns: which directive decides what a place does. Never: serves what can't be translated; such a path is closed.
 
-use super::access::{self, Entry};
+use super::access;
 use super::files::{self, Fallback, Folder};
 use super::headers::{self, Headers};
 use super::model::{Action, Route};
@@ -14,7 +14,8 @@ use super::syntax::Directive;
 use super::translate::Translation;
 
 /// What answers by a protocol or a script that is not spoken here.
-const FOREIGN: [&str; 6] = ["fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "stub_status", "js_content"];
+pub(super) const FOREIGN: [&str; 6] =
+    ["fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "stub_status", "js_content"];
 
 /// The routes of one server, as they are found.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Places<'s, 't, 'a> {
     pub has_root: bool,
     /// Why what `/` serves is closed: places among it that nginx treated otherwise, and that no path can name.
     pub closed: Option<String>,
+    /// The same, for folders alone: what a program answered is no file to give away.
+    pub closed_files: Option<String>,
     /// For whoever gives files a life in caches.
     pub hints: Vec<String>,
 }
@@ -95,42 +98,6 @@ impl<'a> Places<'_, '_, 'a> {
         }
     }
 
-    /// A location that no pattern of ours can say.
-    fn regex(&mut self, directive: &'a Directive, regex: &str, scope: &Scope<'a>) {
-        let place = self.translation.report.place(directive);
-        let report = &mut self.translation.report;
-        let has = |names: &[&str]| scope.own().iter().any(|d| names.contains(&d.name.as_str()));
-        let is_foreign = has(&FOREIGN);
-        let refuses = scope.own().iter().any(|d| {
-            (d.name == "deny" && d.arg(0) == "all")
-                || (d.name == "return" && matches!(d.arg(0), "401" | "403" | "404" | "444"))
-        });
-        if refuses && paths::is_about_dot_files(regex) {
-            report.see_all(directive);
-            let why = "files whose names begin with a dot are never served";
-            return report.note(directive, why, "leave it out; an app behind `proxy` must refuse them itself");
-        }
-        let keeps = headers::headers(scope, false, report).cache;
-        report.see_all(directive);
-        if is_foreign || refuses || has(&["auth_basic", "auth_request", "internal"]) {
-            let why = "a path is exact or a prefix, and what this kept from being served as it is would be open";
-            report.left(
-                directive,
-                why,
-                "move those files out of the folder, or let the app refuse them; then open the route",
-            );
-            self.closed = Some(format!("{place} treated some of its paths otherwise"));
-        } else if let (Some(cache), true) = (keeps, paths::is_about_extensions(regex) && !has(&["proxy_pass"])) {
-            let instead = format!("name the folder of the built files: cache = {{ \"/assets/*\" = \"{cache}\" }}");
-            report.left(directive, "a path is exact or a prefix, not an ending", &instead);
-            self.hints.push(format!(
-                "For {place}, if those files stand in one folder: cache = {{ \"/assets/*\" = \"{cache}\" }}"
-            ));
-        } else {
-            report.left(directive, "a path is exact or a prefix", "write a route for each, as in \"/api/*\"");
-        }
-    }
-
     /// Whether only `error_page` leads here.
     fn is_error_page(&self, patterns: &[Pattern], scope: &Scope<'_>) -> bool {
         let acts = scope.own().iter().any(|d| matches!(d.name.as_str(), "proxy_pass" | "return" | "fastcgi_pass"));
@@ -169,6 +136,11 @@ impl<'a> Places<'_, '_, 'a> {
                     }
                 },
             }
+        }
+        if access::admits_nobody(scope, &mut self.translation.report) {
+            directive.inside().iter().filter(|d| d.name != "location").for_each(|d| self.translation.report.see_all(d));
+            let forbidden = Action::Respond { status: 403, body: String::new(), type_: None };
+            return Some(Route::new(String::new(), forbidden));
         }
         if let Some(pass) = scope.own().iter().find(|d| matches!(d.name.as_str(), "proxy_pass" | "grpc_pass")) {
             return Some(self.proxy(pass, scope, pattern, strip_prefix));
@@ -222,6 +194,7 @@ impl<'a> Places<'_, '_, 'a> {
         let mut route = Route::new(String::new(), Action::Proxy(name));
         route.strip_prefix = strip_prefix;
         self.fill(&mut route, scope, pattern);
+        route.request_headers.extend(host_of(&target, scope).map(|host| ("Host".to_owned(), host)));
         if let Some(directive) = scope.own_named("try_files").last() {
             let instead = "write a route with `files` for the folders that hold them, as in \"/static/*\"";
             self.translation.report.left(directive, "a route does not look for a file before it asks the app", instead);
@@ -274,15 +247,12 @@ impl<'a> Places<'_, '_, 'a> {
     fn fill(&mut self, route: &mut Route, scope: &Scope<'a>, pattern: &Pattern) {
         let translation = &mut *self.translation;
         let is_proxy = matches!(route.action, Action::Proxy(_));
-        let entry =
-            access::guards(scope, route, &mut translation.site.rates, &mut translation.report, translation.later);
-        if entry == Entry::Nobody {
-            *route = Route::new(String::new(), Action::Respond { status: 403, body: String::new(), type_: None });
-            return;
-        }
+        let rates = &mut translation.site.rates;
+        access::guards(scope, route, rates, &mut translation.report, translation.later);
         let headers = headers::headers(scope, is_proxy, &mut translation.report);
         translation.site.drops_usual_headers |= headers.usual;
         route.request_headers = headers.request;
+        route.auth_copy = headers.copied;
         route.response_headers = headers.response;
         match headers.cache {
             Some(value) if is_proxy => route.response_headers.push(("Cache-Control".to_owned(), value)),
@@ -290,7 +260,8 @@ impl<'a> Places<'_, '_, 'a> {
             None => {}
         }
         for name in ["gzip", "brotli", "zstd"] {
-            route.compress |= scope.is_on(name);
+            // A tunnel's bytes pass untouched.
+            route.compress |= scope.is_on(name) && !(is_proxy && headers::tunnels(scope));
             scope.nearest(name).into_iter().for_each(|d| translation.report.see(d));
         }
         if is_proxy {
@@ -345,11 +316,19 @@ fn notes_on_tls(target: &Pass, pass: &Directive, scope: &Scope<'_>, translation:
     }
     if !scope.is_on("proxy_ssl_verify") {
         let why = "nginx did not check this server's certificate, and here it is checked";
-        translation.report.note(pass, why, "install its authority in the system, or use http in a private network");
+        translation.report.note_once(
+            pass,
+            why,
+            "install its authority in the system, or use http in a private network",
+        );
     }
-    let sets_host = scope.nearest("proxy_set_header").iter().any(|d| d.arg(0).eq_ignore_ascii_case("host"));
-    if !sets_host && target.to.contains('.') {
-        let why = "nginx sent the upstream's name as Host, and here the client's is kept";
-        translation.report.note(pass, why, "let that server answer to the site's name");
-    }
+}
+
+/// The Host that nginx sent to a server elsewhere, which may know no other; within a container's network any will do.
+fn host_of(target: &Pass, scope: &Scope<'_>) -> Option<String> {
+    let set = scope.nearest("proxy_set_header").into_iter().find(|d| d.arg(0).eq_ignore_ascii_case("host"));
+    let keeps = set.is_some_and(|d| !matches!(d.arg(1), "$proxy_host" | "$proxy_host:$proxy_port"));
+    let name = target.to.split(':').next().unwrap_or_default();
+    let is_elsewhere = name.contains('.') && !name.contains('$') && name.parse::<std::net::IpAddr>().is_err();
+    (!keeps && is_elsewhere && scope.all("upstream").all(|block| block.arg(0) != target.to)).then(|| target.to.clone())
 }

@@ -74,6 +74,8 @@ pub(super) struct Route {
     pub body_size: Option<String>,
     pub body_timeout: Option<String>,
     pub auth_request: Option<String>,
+    /// Headers of its answer that the upstream is given.
+    pub auth_copy: Vec<String>,
     pub allow: Vec<String>,
     pub deny: Vec<String>,
     pub limit: Option<String>,
@@ -86,19 +88,9 @@ pub(super) struct Route {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     Proxy(String),
-    Files {
-        root: String,
-        spa: Option<String>,
-    },
-    Redirect {
-        to: String,
-        status: u16,
-    },
-    Respond {
-        status: u16,
-        body: String,
-        type_: Option<String>,
-    },
+    Files { root: String, spa: Option<String> },
+    Redirect { to: String, status: u16 },
+    Respond { status: u16, body: String, type_: Option<String> },
 }
 
 impl Route {
@@ -115,6 +107,7 @@ impl Route {
             body_size: None,
             body_timeout: None,
             auth_request: None,
+            auth_copy: Vec::new(),
             allow: Vec::new(),
             deny: Vec::new(),
             limit: None,

@@ -168,7 +168,9 @@ impl Upstreams {
         let mut longest = |names: [&str; 2], kept: &mut Option<u64>, usual: Option<u64>| {
             for directive in names.iter().filter_map(|name| scope.last(name)) {
                 report.see(directive);
-                let Some(time) = millis(directive.arg(0)).filter(|time| Some(*time) != usual) else { continue };
+                let Some(time) = millis(directive.arg(0)).filter(|time| *time > 0 && Some(*time) != usual) else {
+                    continue;
+                };
                 if kept.is_some_and(|kept| kept != time) {
                     report.note(directive, "an upstream has one timeout for all routes", "the longest is taken");
                 }
@@ -197,7 +199,10 @@ fn pool(block: &Directive, scheme: &str, report: &mut Report) -> Upstream {
                 if options.contains(&"down") {
                     continue;
                 }
-                table.servers.push(server(scheme, directive.arg(0)));
+                let server = server(scheme, directive.arg(0));
+                if !table.servers.contains(&server) {
+                    table.servers.push(server);
+                }
                 server_options(directive, &options, report);
             }
             "least_conn" => table.balance = Some("least_conn"),

@@ -5,7 +5,7 @@
 use super::model::{Action, Redirected};
 use super::scope::Scope;
 use super::syntax::Directive;
-use super::values::{Part, constant, settled};
+use super::values::{Part, constant, parts, settled};
 
 /// What a server is that a redirect stands in.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +46,39 @@ fn location(parts: &[Part], around: &Around) -> Option<String> {
             },
         }
     }
-    Some(to.replace("{path}{query}", "{uri}"))
+    let to = to.replace("{path}{query}", "{uri}");
+    leads(&to).then_some(to)
+}
+
+/// Whether `redirect` takes it: a path or a URL, with no braces but its own and those of the environment.
+fn leads(to: &str) -> bool {
+    let bare = parts(to).into_iter().try_fold(String::new(), |whole, part| match part {
+        Part::Text(text) => Some(whole + &text),
+        Part::Variable(_) => None,
+    });
+    let Some(mut bare) = bare else { return false };
+    for name in ["{host}", "{path}", "{query}", "{uri}"] {
+        bare = bare.replace(name, "x");
+    }
+    while let Some((before, after)) = bare.split_once("${") {
+        bare = format!("{before}{}", after.split_once('}').map_or("", |(_, after)| after));
+    }
+    let starts = match to.split_once("://") {
+        Some((scheme, rest)) => {
+            matches!(scheme, "http" | "https")
+                && !rest.is_empty()
+                && !rest.starts_with(['/', '?', '#'])
+                && !rest.starts_with("{uri}")
+                && !rest.starts_with("{path}")
+        }
+        None => {
+            let inside = to.strip_prefix('/').is_some_and(|rest| {
+                !rest.starts_with(['/', '\\']) && !rest.starts_with("{uri}") && !rest.starts_with("{path}")
+            });
+            inside || to.starts_with("{uri}") || to.starts_with("{path}")
+        }
+    };
+    starts && !bare.contains(['{', '}']) && bare.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// What `return` comes to; `None` where it has no counterpart.
@@ -80,8 +112,16 @@ fn content_type(scope: &Scope<'_>) -> Option<String> {
     header
         .map(|d| d.arg(1))
         .or_else(|| default().map(|d| d.arg(0)))
-        .filter(|type_| type_.contains('/'))
+        .filter(|type_| is_media_type(type_))
         .map(str::to_owned)
+}
+
+fn is_media_type(text: &str) -> bool {
+    let is_word =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b));
+    let (kind, rest) = text.split_once(';').unwrap_or((text, ""));
+    kind.split_once('/').is_some_and(|(kind, sub)| is_word(kind) && is_word(sub))
+        && rest.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'$')
 }
 
 /// What a `rewrite` that leads elsewhere comes to: `rewrite ^ https://$host$request_uri? permanent` and its like.

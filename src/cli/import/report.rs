@@ -36,6 +36,8 @@ pub(super) struct Report {
     entries: BTreeSet<Entry>,
     seen: HashSet<usize>,
     needless: BTreeSet<String>,
+    /// What is said once for all.
+    said: HashSet<String>,
 }
 
 impl Report {
@@ -75,6 +77,14 @@ impl Report {
         self.add(Kind::Note, directive, why, instead);
     }
 
+    /// The same, where once for all is enough.
+    pub(super) fn note_once(&mut self, directive: &Directive, why: &str, instead: &str) {
+        self.see(directive);
+        if self.said.insert(why.to_owned()) {
+            self.note(directive, why, instead);
+        }
+    }
+
     /// Nothing here needs it.
     pub(super) fn needless(&mut self, directive: &Directive) {
         self.see(directive);
@@ -100,7 +110,10 @@ impl Report {
                         self.left(directive, why, instead);
                         self.see_all(directive);
                     }
-                    Fate::Used => self.note(directive, "nothing that was translated asks for it", "leave it out"),
+                    Fate::Used => {
+                        self.note(directive, "nothing that was translated asks for it", "leave it out");
+                        self.see_all(directive);
+                    }
                     Fate::Block => {}
                     Fate::Unknown => {
                         let why = "this directive is not known here";

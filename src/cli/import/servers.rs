@@ -4,7 +4,7 @@
 //! counterpart: it is listed whole, rather than opened to the other ports.
 
 use super::listen::{Listen, listen};
-use super::model::{Action, Listener, Redirected};
+use super::model::{Action, Redirected};
 use super::redirect::{Around, Condition, condition, only_action, returned, rewritten, to_https};
 use super::scope::Scope;
 use super::syntax::Directive;
@@ -43,7 +43,7 @@ impl Server<'_> {
     }
 
     /// It only turns away what names no host of ours, which is done for every such request.
-    fn only_refuses(&self) -> bool {
+    pub(super) fn only_refuses(&self) -> bool {
         matches!(&self.whole, Some((Action::Respond { status: 400..=499, .. }, _)))
             || self.scope.own_named("ssl_reject_handshake").any(|d| d.arg(0) == "on")
     }
@@ -240,9 +240,7 @@ fn hosts(servers: &mut [Server<'_>], translation: &mut Translation<'_>) {
             report.see_all(server.directive);
             server.listens.clear();
             Hosts::None
-        } else if first == Some(index) {
-            Hosts::Any
-        } else if server.only_https && server.names.is_empty() {
+        } else if first == Some(index) || (server.only_https && (takes_all || server.names.is_empty())) {
             Hosts::Any
         } else if !server.names.is_empty() {
             if takes_all && !server.only_https && !server.only_refuses() {
@@ -269,94 +267,11 @@ fn hosts(servers: &mut [Server<'_>], translation: &mut Translation<'_>) {
 }
 
 /// The server that takes an address's hosts that no other names: the one that says so, or the first.
-fn default_of(servers: &[Server<'_>], address: &str) -> Option<usize> {
+pub(super) fn default_of(servers: &[Server<'_>], address: &str) -> Option<usize> {
     let at = |wanted: &dyn Fn(&Listen) -> bool| {
         servers
             .iter()
             .position(|server| server.listens.iter().any(|listen| listen.address == address && wanted(listen)))
     };
     at(&|listen| listen.default).or_else(|| at(&|_| true))
-}
-
-/// The listeners, in the order their addresses were found.
-pub(super) fn listeners(servers: &[Server<'_>], translation: &mut Translation<'_>) -> Vec<Listener> {
-    let mut addresses: Vec<&str> = Vec::new();
-    for listen in servers.iter().flat_map(|server| &server.listens) {
-        if !addresses.contains(&listen.address.as_str()) {
-            addresses.push(&listen.address);
-        }
-    }
-    let any = |address: &str| -> Vec<String> {
-        let of_port = |port: &str| vec![format!("0.0.0.0:{port}"), format!("[::]:{port}")];
-        addresses
-            .iter()
-            .find(|other| **other == address)
-            .map(|_| of_port(Listen { address: address.to_owned(), ..Listen::usual() }.parts().1))
-            .unwrap_or_default()
-    };
-    let mut listeners = Vec::new();
-    for address in &addresses {
-        // One that listens on every address of the port has this one's requests too.
-        if any(address).iter().any(|wide| wide != address && addresses.contains(&wide.as_str())) {
-            continue;
-        }
-        listeners.push(listener(address, servers, translation));
-    }
-    listeners
-}
-
-fn listener(address: &str, servers: &[Server<'_>], translation: &mut Translation<'_>) -> Listener {
-    let here = |server: &&Server<'_>| server.listens.iter().any(|listen| listen.address == address);
-    let mut members: Vec<&Server<'_>> = servers.iter().filter(here).collect();
-    // The first certificate is shown to clients that name no host we know.
-    let default = default_of(servers, address).and_then(|index| servers.get(index)).map(|server| server.directive.id);
-    members.sort_by_key(|server| Some(server.directive.id) != default);
-    let options = || members.iter().flat_map(|server| &server.listens).filter(|listen| listen.address == address);
-    let mut listener = Listener {
-        address: address.to_owned(),
-        proxy_protocol: options().any(|listen| listen.proxy_protocol),
-        tls: options().any(|listen| listen.tls),
-        ..Listener::default()
-    };
-    if address.starts_with("[::]:") {
-        listener.comment = Some("Takes IPv4 too.".to_owned());
-    }
-    if listener.tls {
-        for server in &members {
-            super::tls::identity(server, &mut listener, translation);
-        }
-        if listener.certificates.is_empty() {
-            listener.comment = Some("nginx named no certificate here: one is made.".to_owned());
-        }
-        return listener;
-    }
-    listener.redirect_to_https = redirect(&members, translation);
-    listener
-}
-
-/// Whether all that comes in here goes to https.
-fn redirect(members: &[&Server<'_>], translation: &mut Translation<'_>) -> Option<Redirected> {
-    let served = members.iter().filter(|server| !server.only_refuses() || server.https.is_some());
-    let (mut sent, mut kept) = (Vec::new(), 0);
-    for server in served {
-        match &server.https {
-            Some((to, directive)) => sent.push((to, *directive, server)),
-            None => kept += 1,
-        }
-    }
-    if kept > 0 {
-        for (_, directive, _) in &sent {
-            let why = "a listener sends all hosts to https or none, and others on this port are not sent";
-            translation.report.left(directive, why, "send all of them: redirect_to_https = true");
-        }
-        return None;
-    }
-    let (first, directive, server) = sent.first()?;
-    if sent.iter().all(|(to, ..)| to == first) {
-        let own = matches!(first, Redirected::To(url) if server.names.len() == 1 && url.strip_prefix("https://") == server.names.first().map(String::as_str));
-        return Some(if own { Redirected::SameHost } else { (*first).clone() });
-    }
-    let why = "a listener sends all hosts to https in one way: here each keeps its name";
-    translation.report.note(directive, why, "write a route with `host` and `redirect` for one that changes it");
-    Some(Redirected::SameHost)
 }

@@ -59,6 +59,9 @@ impl Directive {
     }
 }
 
+/// Files that come with nginx, of which nothing here asks: tables of media types, and parameters of other protocols.
+const NEEDLESS: [&str; 5] = ["mime.types", "fastcgi_params", "fastcgi.conf", "uwsgi_params", "scgi_params"];
+
 /// Reads the configuration whose main file is `path`, and all that it includes.
 ///
 /// # Errors
@@ -186,8 +189,8 @@ impl Reader<'_> {
             let what = format!("blocks and includes are nested more than {} deep", limits::IMPORT_DEPTH);
             return Err(self.fault(place.file, Flaw::new(place.line, what, "look for a file that includes itself")));
         }
-        // A table of media types, which nothing here asks for.
-        if Path::new(&pattern).file_name().is_some_and(|name| name == "mime.types") {
+        let name = Path::new(&pattern).file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| NEEDLESS.contains(&name)) {
             out.push(directive);
             return Ok(());
         }

@@ -5,12 +5,13 @@
 use std::fmt;
 
 use super::access::cidr;
+use super::listeners::listeners;
 use super::location::Places;
 use super::model::{Action, Route, Site};
 use super::pass::Upstreams;
 use super::report::Report;
 use super::scope::Scope;
-use super::servers::{Hosts, Server, listeners, servers};
+use super::servers::{Hosts, Server, servers};
 use super::syntax::{Directive, Tree};
 use super::values::{bytes, duration, millis, size};
 use super::write::Later;
@@ -56,6 +57,7 @@ pub(super) fn translate(tree: &Tree, later: Later<'_>) -> (Site, Report) {
     let servers = servers(&http, &mut translation);
     translation.bounds(&http, &servers);
     translation.site.listeners = listeners(&servers, &mut translation);
+    translation.trust(&servers);
     let one_takes_all = servers.iter().any(|server| server.hosts == Hosts::Any && !server.only_https);
     for server in &servers {
         translation.server(server, one_takes_all);
@@ -108,6 +110,17 @@ impl Translation<'_> {
                 self.report.needless(directive);
             }
             self.access_logs(&Scope::default().with(directive.inside()));
+        }
+    }
+
+    /// A PROXY header is believed of somebody only.
+    fn trust(&mut self, servers: &[Server<'_>]) {
+        let mut listens = servers.iter().flat_map(|server| server.scope.own_named("listen"));
+        let Some(directive) = listens.find(|d| d.args.iter().any(|arg| arg == "proxy_protocol")) else { return };
+        if self.site.trusted_proxies.is_empty() && self.site.listeners.iter().any(|listener| listener.proxy_protocol) {
+            self.site.trusted_proxies = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"].map(str::to_owned).into();
+            let why = "a PROXY header is believed of trusted proxies only, and nginx named none";
+            self.report.note(directive, why, "name yours in place of the private networks in `trusted_proxies`");
         }
     }
 
@@ -198,6 +211,7 @@ impl Translation<'_> {
         if server.hosts == Hosts::None {
             return;
         }
+        super::files::error_pages(&server.scope, &mut self.report);
         let (routes, closed, hints) = match &server.whole {
             Some((action, _)) if !server.only_https => {
                 let mut route = Route::new("/*".to_owned(), action.clone());
@@ -207,7 +221,7 @@ impl Translation<'_> {
                     self.report.see_all(d);
                     self.report.note(d, "the server answers before it is asked", "leave it out");
                 });
-                (vec![route], None, Vec::new())
+                (vec![route], [None, None], Vec::new())
             }
             _ => {
                 let mut places = Places {
@@ -217,21 +231,28 @@ impl Translation<'_> {
                     routes: Vec::new(),
                     has_root: false,
                     closed: None,
+                    closed_files: None,
                     hints: Vec::new(),
                     translation: self,
                 };
                 places.all();
-                (places.routes, places.closed, places.hints)
+                (places.routes, [places.closed, places.closed_files], places.hints)
             }
         };
         let mut routes = super::fold::folded(routes);
         for route in routes.iter_mut().filter(|route| route.path.ends_with("/*")) {
-            let serves = matches!(route.action, Action::Files { .. } | Action::Proxy(_));
-            if let (Some(why), None, true) = (&closed, &route.closed, serves) {
-                route.closed = Some(why.clone());
+            let [all, files] = &closed;
+            let why = match route.action {
+                Action::Files { .. } => all.as_ref().or(files.as_ref()),
+                Action::Proxy(_) => all.as_ref(),
+                Action::Redirect { .. } | Action::Respond { .. } => None,
+            };
+            if route.closed.is_none() {
+                route.closed = why.cloned();
             }
         }
-        if let Some(route) = routes.iter_mut().find(|route| matches!(route.action, Action::Files { .. })) {
+        // The folder around all others stands last.
+        if let Some(route) = routes.iter_mut().rfind(|route| matches!(route.action, Action::Files { .. })) {
             route.comments.extend(hints);
         }
         let is_whole = routes.iter().any(|route| route.path == "/*");

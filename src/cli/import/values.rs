@@ -132,19 +132,22 @@ const SET_DEPTH: usize = 4;
 /// The text with what `set` gave its variables; other variables stay.
 pub(super) fn settled(text: &str, scope: &Scope<'_>) -> Vec<Part> {
     let mut settled = parts(text);
+    let mut filled = 0;
     for _ in 0..SET_DEPTH {
         let mut next = Vec::new();
         let mut changed = false;
         for part in settled {
             match part {
-                Part::Variable(name) if next.len() < limits::IMPORT_PARTS => match scope.set_to(&name) {
-                    Some(value) => {
+                Part::Variable(name) => match scope.set_to(&name) {
+                    Some(value) if filled + value.len() <= limits::IMPORT_TEXT => {
                         changed = true;
+                        // An empty one goes round in circles too.
+                        filled += value.len().max(1);
                         next.extend(parts(value));
                     }
-                    None => next.push(Part::Variable(name)),
+                    Some(_) | None => next.push(Part::Variable(name)),
                 },
-                Part::Variable(_) | Part::Text(_) => next.push(part),
+                Part::Text(_) => next.push(part),
             }
         }
         settled = next;
@@ -168,6 +171,7 @@ pub(super) fn constant(text: &str, scope: &Scope<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::syntax::{Directive, Place};
     use super::*;
 
     #[test]
@@ -217,6 +221,28 @@ mod tests {
         {
             assert_eq!(rate(text).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_set_gives_is_filled_in_up_to_a_limit() {
+        let set = |name: &str, value: String| Directive {
+            id: 0,
+            name: "set".to_owned(),
+            args: vec![name.to_owned(), value],
+            place: Place::default(),
+            block: None,
+        };
+        let block = [
+            set("$app", "http://${host_part}:80".to_owned()),
+            set("$host_part", "app".to_owned()),
+            set("$round", "$round$round".to_owned()),
+            set("$large", "x".repeat(limits::IMPORT_TEXT / 2)),
+        ];
+        let scope = Scope::default().with(&block);
+        assert_eq!(constant("$app/x", &scope).as_deref(), Some("http://app:80/x"));
+        assert_eq!(constant("$round", &scope), None);
+        assert_eq!(constant("$large$large", &scope).map(|text| text.len()), Some(limits::IMPORT_TEXT));
+        assert_eq!(constant("$large$large$large", &scope), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) fn write(site: &Site, later: Later<'_>) -> String {
     if site.drops_usual_headers {
         writer.gap();
         writer.comment(
-            "Host, X-Forwarded-For, -Proto, -Host and -Port are passed to every upstream, and upgrades are tunnelled.",
+            "Host is kept, X-Forwarded-* are passed, and upgrades are tunnelled, for pages that `origins` admits: the same host's.",
         );
     }
     site.upstreams.iter().for_each(|upstream| writer.upstream(upstream, site.drops_usual_headers));
@@ -109,7 +109,7 @@ impl Writer<'_> {
         }
         let off = (self.later)("", "upstream");
         // The first one stands right below the comment that explains them.
-        if is_explained && self.out.ends_with("tunnelled.\n") {
+        if is_explained && self.out.ends_with("host's.\n") {
             self.raw(&format!("[upstream.{}]\n", key(&upstream.name)), off);
             self.lines("upstream", &lines, off);
         } else {
@@ -263,7 +263,11 @@ fn rest(route: &Route) -> Lines {
             lines.push((key, list(networks)));
         }
     }
-    lines.extend(route.auth_request.as_ref().map(|url| ("auth_request", text(url))));
+    lines.extend(route.auth_request.as_ref().map(|url| {
+        let copied = route.auth_copy.is_empty();
+        let both = || format!("{{ url = {}, copy = {} }}", text(url), list(&route.auth_copy));
+        ("auth_request", if copied { text(url) } else { both() })
+    }));
     lines
 }
 
