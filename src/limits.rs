@@ -397,3 +397,16 @@ pub const WATCH_LINE: usize = 512;
 pub const WATCH_POINTER: usize = 256;
 /// Seconds over which the rate of messages is counted.
 pub const WATCH_RATE_SECONDS: usize = 10;
+
+// --- nginx's configuration, imported ---
+
+/// All of its files together, in bytes: a host of a thousand sites has a tenth of it.
+pub const IMPORT_SIZE: usize = 4 * 1024 * 1024;
+/// Its files.
+pub const IMPORT_FILES: usize = 1024;
+/// Its directives.
+pub const IMPORT_DIRECTIVES: usize = 50_000;
+/// Blocks and includes within each other: nginx's own need five.
+pub const IMPORT_DEPTH: usize = 32;
+/// One text with its variables filled in, in bytes: what goes beyond depends on the request, for all we know.
+pub const IMPORT_TEXT: usize = 64 * 1024;

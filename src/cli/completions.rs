@@ -29,7 +29,7 @@ mod tests {
     fn every_shell_learns_every_subcommand() {
         for shell in Shell::value_variants() {
             let script = script(*shell);
-            for name in ["run", "check", "health", "cert", "watch", "schema", "completions"] {
+            for name in ["run", "check", "health", "cert", "watch", "import", "schema", "completions"] {
                 assert!(script.contains(name), "{shell}: {name}");
             }
         }

@@ -17,6 +17,7 @@ pub mod check;
 pub mod client;
 pub mod completions;
 pub mod health;
+pub mod import;
 pub mod run;
 pub mod schema;
 pub mod watch;
@@ -102,6 +103,9 @@ pub enum Command {
     /// Watch a feed in the terminal
     #[command(after_help = watch::EXAMPLES)]
     Watch(watch::Args),
+    /// Write the config that does what nginx's does
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::ImportArgs),
     /// Print the JSON Schema of the config
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
@@ -149,9 +153,12 @@ fn settle(cli: Cli) -> Result<Command, clap::Error> {
         }
         Command::Run(ConfigArg { config: None }) => Ok(Command::Run(ConfigArg { config: Some(before) })),
         Command::Check(ConfigArg { config: None }) => Ok(Command::Check(ConfigArg { config: Some(before) })),
-        Command::Health(_) | Command::Cert(_) | Command::Watch(_) | Command::Schema | Command::Completions(_) => {
-            refused("--config is for `run` and `check`; this subcommand reads no config")
-        }
+        Command::Health(_)
+        | Command::Cert(_)
+        | Command::Watch(_)
+        | Command::Import(_)
+        | Command::Schema
+        | Command::Completions(_) => refused("--config is for `run` and `check`; this subcommand reads no config"),
     }
 }
 
@@ -169,6 +176,7 @@ fn dispatch(command: Command) -> ExitCode {
             Err(error) => failed(&error),
         },
         Command::Watch(args) => watch::run(args),
+        Command::Import(args) => import::run(&args),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(args.shell),
     }
@@ -274,6 +282,8 @@ mod tests {
         check("steadfeed health http://h/readyz", "url: Some(\"http://h/readyz\")");
         check("steadfeed cert", "names: [\"localhost\"], out: \"certs\"");
         check("steadfeed cert --name a --name b --out x", "names: [\"a\", \"b\"], out: \"x\"");
+        check("steadfeed import nginx.conf", "file: \"nginx.conf\", strict: false");
+        check("steadfeed import", "required arguments");
         check("steadfeed schema", "Schema");
         check("steadfeed completions fish", "shell: Fish");
         check("steadfeed completions", "required arguments");
@@ -282,7 +292,7 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_yet_is_not_offered() {
-        for name in ["token", "record", "explain", "import"] {
+        for name in ["token", "record", "explain"] {
             check(&format!("steadfeed {name}"), "unrecognized subcommand");
         }
     }

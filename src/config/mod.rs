@@ -166,6 +166,12 @@ pub fn check(name: String, content: String, surroundings: &Surroundings<'_>) -> 
     Ok(Loaded { config, places, warnings: problems.into_sorted(), text })
 }
 
+/// Whether `key` of the table at `path` (`""`, `route`, `listener.tls`) is one that a later version serves.
+#[must_use]
+pub fn is_later(path: &str, key: &str) -> bool {
+    later::keys(path).contains(&key)
+}
+
 /// A config file's text.
 fn read(path: &Path) -> io::Result<String> {
     let mut content = String::new();
