@@ -189,6 +189,8 @@ pub const EVERY_MIN: Duration = Duration::from_millis(100);
 pub const EVERY_MAX: Duration = Duration::from_secs(3600);
 /// Viewers served before a roster lets others run: p99 of an upgrade beside 8,000 viewers falls from 68 ms to 2.
 pub const FANOUT_SLICE: usize = 64;
+/// Messages of a log read for one viewer, wanted or not, before others have their turn: at most 1 ms where each is ranked.
+pub const WALK_MESSAGES: usize = 1024;
 /// A viewer in the middle of a frame larger than this, once no other needs the frame, must make progress.
 pub const LARGE_FRAME: usize = 32 * 1024;
 /// How long such a viewer may make none before it is dropped.

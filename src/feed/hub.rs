@@ -260,7 +260,8 @@ impl Follower {
         Arc::clone(&self.handoff)
     }
 
-    /// Takes over a few of the messages handed off, never so many that a reader at the head would fall behind.
+    /// Takes over a few of the messages handed off, never so many that a reader at the head would fall behind, or need
+    /// more than one turn.
     /// Gives how far the head moved.
     pub fn pull(&mut self) -> u64 {
         let before = self.log.head();
@@ -271,7 +272,7 @@ impl Follower {
             self.log = self.feed.lock().log.clone();
             return self.log.head() - before;
         }
-        let mut room = self.log.chunk();
+        let mut room = self.log.chunk().min(limits::WALK_MESSAGES);
         while room > 0 {
             let Some(message) = pending.queue.pop_front() else { break };
             pending.bytes -= message.envelope().len();

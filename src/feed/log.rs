@@ -48,6 +48,8 @@ pub struct Cursor {
 #[derive(Debug)]
 pub enum Next<'a> {
     Message(&'a Arc<Message>),
+    /// A message that the cursor leaves out, by its sequence number: it is to be passed.
+    Older(u64),
     /// The cursor is at the head.
     Nothing,
     /// Messages the reader had not seen were pushed out.
@@ -116,7 +118,7 @@ impl Log {
         self.trim();
     }
 
-    /// What comes after `cursor`, which it does not move: that is [`Cursor::pass`].
+    /// What comes after `cursor`, which it does not move: that is [`Cursor::pass`]. One step, however long the log.
     #[must_use]
     pub fn next(&self, cursor: &Cursor) -> Next<'_> {
         if cursor.at >= self.head {
@@ -131,8 +133,11 @@ impl Log {
         let whole = cursor.depth >= self.bounds.history.get();
         let within =
             |seq: u64, message: &Message| whole || seq > cursor.until || self.rank(seq, message) <= cursor.depth;
-        let mut after = self.messages.range(cursor.at + 1..);
-        after.find(|(seq, message)| within(**seq, message)).map_or(Next::Nothing, |(_, message)| Next::Message(message))
+        match self.messages.range(cursor.at + 1..).next() {
+            Some((seq, message)) if within(*seq, message) => Next::Message(message),
+            Some((seq, _)) => Next::Older(*seq),
+            None => Next::Nothing,
+        }
     }
 
     /// Whether messages after `cursor` were pushed out before they were read.
@@ -284,6 +289,7 @@ mod tests {
                     was_behind = true;
                     cursor.conflate(log);
                 }
+                Next::Older(seq) => cursor.pass(seq),
                 Next::Message(message) => {
                     cursor.pass(message.seq());
                     seen.push(message.seq());

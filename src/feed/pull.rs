@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::roster::Roster;
 use super::seat::{Farewell, Seat, Tally};
+use super::turn::{Progress, Turn};
 use crate::limits;
 use crate::ws::{CloseCode, Decoder, close};
 
@@ -95,12 +96,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
         }
     }
 
-    /// Writes and reads what it can; completes only when the viewer has ended.
+    /// Writes what it can in one turn and reads what there is; completes only when the viewer has ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Farewell> {
+        let mut turn = Turn::at(Instant::now());
         loop {
-            if let Err(error) = self.write(cx) {
-                return Poll::Ready(self.farewell(&format!("the stream failed: {error}")));
-            }
+            let progress = match self.write(cx, &mut turn) {
+                Ok(progress) => progress,
+                Err(error) => return Poll::Ready(self.farewell(&format!("the stream failed: {error}"))),
+            };
             if self.seat.is_over() && self.pipe.waiting.is_empty() {
                 return Poll::Ready(self.farewell("closed"));
             }
@@ -112,24 +115,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
             if self.held.len() > limits::H2_UNHEARD {
                 return Poll::Ready(Farewell::dropped("the viewer does not read its answers"));
             }
-            match ready!(self.read(cx)) {
-                Ok(true) => {}
-                Ok(false) => {
+            match self.read(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => {
                     self.seat.hear_end();
                     return Poll::Ready(self.farewell("the viewer left"));
                 }
-                Err(error) => return Poll::Ready(self.farewell(&format!("the stream failed: {error}"))),
+                Poll::Ready(Err(error)) => return Poll::Ready(self.farewell(&format!("the stream failed: {error}"))),
+                Poll::Pending => {
+                    if progress == Progress::More {
+                        cx.waker().wake_by_ref();
+                    }
+                    return Poll::Pending;
+                }
             }
         }
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    fn write(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> io::Result<Progress> {
         let Puller { pipe, seat, .. } = self;
         pipe.flush(cx)?;
         let before = seat.tally();
-        let advanced = seat.advance(Instant::now(), &mut |bytes: &[u8]| pipe.offer(bytes, cx));
+        let advanced = seat.advance(turn, &mut |bytes: &[u8]| pipe.offer(bytes, cx));
         seat.count(seat.tally().since(before));
-        advanced.map(drop)
+        advanced
     }
 
     /// Hears what has arrived; `false` at the end.
@@ -204,33 +213,39 @@ impl<S: AsyncWrite + Unpin> Pipe<'_, S> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::cell::Cell;
     use std::rc::Rc;
-    use std::sync::Arc;
 
     use jiff::Timestamp;
     use tokio::io::{AsyncReadExt, duplex};
     use tokio::time::Instant;
 
     use super::attend;
-    use crate::feed::hub::Feed;
+    use crate::feed::Options;
     use crate::feed::normalize::Incoming;
-    use crate::feed::roster::Roster;
     use crate::feed::seat::{Seat, Wish};
-    use crate::feed::{Delivery, Options};
+    use crate::feed::testing::{LONG, TURNS, in_turns, long, quiet, roster, wish};
     use crate::limits;
-    use crate::telemetry::FeedMeters;
     use crate::ws::Decoder;
 
     #[tokio::test]
-    async fn a_burst_longer_than_the_history_is_read_whole() {
-        let delivery = Arc::new(Delivery { greet: false, ..Delivery::default() });
-        let options = Options { history: 1, ..Options::named("f") };
-        let feed = Arc::new(Feed::try_new(options, true, FeedMeters::unseen()).unwrap());
-        let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
-        let roster = Roster::new(&feed, scratch);
+    async fn a_long_history_is_walked_in_turns_with_others() {
+        let (_feed, roster) = long();
         let (mut ours, mut theirs) = duplex(64 * 1024);
-        let seat = Seat::new(Rc::clone(&roster), delivery, &Wish::default(), Instant::now());
+        let seat = Seat::new(Rc::clone(&roster), quiet(), &wish(&format!("types=b&last={LONG}")), Instant::now());
+        let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
+        let turns = Cell::new(0);
+        tokio::select! {
+            _ = in_turns(&turns, attend(&mut ours, Rc::clone(&roster), seat, decoder)) => panic!("the viewer left"),
+            read = theirs.read_u8() => assert!(read.is_ok() && turns.get() >= TURNS, "{} turns", turns.get()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_burst_longer_than_the_history_is_read_whole() {
+        let (feed, roster) = roster(Options { history: 1, ..Options::named("f") });
+        let (mut ours, mut theirs) = duplex(64 * 1024);
+        let seat = Seat::new(Rc::clone(&roster), quiet(), &Wish::default(), Instant::now());
         let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
         let reading = async {
             for number in 100..200u64 {

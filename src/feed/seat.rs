@@ -20,6 +20,7 @@ use super::pulse::{Due, Pulse};
 use super::roster::Roster;
 use super::select::Selection;
 use super::system::{self, system};
+use super::turn::{Progress, Turn};
 use crate::limits;
 use crate::ws::frame::{self, OpCode};
 use crate::ws::{CloseCode, CloseFrame, Message, Violation, close};
@@ -78,16 +79,16 @@ impl Seat {
         seat
     }
 
-    /// Writes what waits, then what the log has after the cursor, as far as the peer takes it.
+    /// Writes what waits, then what the log has after the cursor, as far as the peer takes it and the turn goes.
     ///
     /// # Errors
     /// What the sink says; the viewer is then gone.
-    pub fn advance(&mut self, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+    pub fn advance(&mut self, turn: &mut Turn, sink: &mut impl Sink) -> io::Result<Progress> {
         let roster = Rc::clone(&self.roster);
         let log = roster.log();
-        let flow = self.write(&log, now, sink)?;
-        self.watch_large_frame(&log, now);
-        Ok(flow)
+        let progress = self.write(&log, turn, sink)?;
+        self.watch_large_frame(&log, turn.now());
+        Ok(progress)
     }
 
     /// In place of [`advance`](Seat::advance) while the peer takes nothing: judges what it misses meanwhile. Gives whether
@@ -109,39 +110,43 @@ impl Seat {
         self.pulse.stuck(stuck, now);
     }
 
-    fn write(&mut self, log: &Log, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+    fn write(&mut self, log: &Log, turn: &mut Turn, sink: &mut impl Sink) -> io::Result<Progress> {
+        let now = turn.now();
         loop {
             if !self.out.is_empty() {
                 if self.out.flush(sink)? == Flow::Blocked {
-                    return Ok(Flow::Blocked);
+                    return Ok(Progress::Blocked);
                 }
                 self.pulse.spoke(now);
             }
             if self.ending.is_some() {
-                return Ok(Flow::Done);
+                return Ok(Progress::Done);
             }
             match log.next(&self.cursor) {
-                Next::Nothing => return Ok(Flow::Done),
+                Next::Nothing => return Ok(Progress::Done),
                 Next::Behind => self.fall_behind(log, now),
-                Next::Message(message) if message.seq() > self.open => return Ok(Flow::Done),
+                Next::Message(message) if message.seq() > self.open => return Ok(Progress::Done),
+                Next::Message(_) | Next::Older(_) if !turn.pass() => return Ok(Progress::More),
+                Next::Older(seq) => self.cursor.pass(seq),
                 Next::Message(message) => {
                     self.cursor.pass(message.seq());
-                    if !self.audience.wants(message) {
-                        continue;
-                    }
-                    let (out, tally) = (&mut self.out, &mut self.tally);
-                    let flow = self.audience.with_frame(message, |frame| {
-                        tally.messages += 1;
-                        tally.bytes += frame.len() as u64;
-                        out.send(message.seq(), frame, sink)
-                    })?;
-                    self.pulse.spoke(now);
-                    if flow == Flow::Blocked {
-                        return Ok(flow);
+                    if self.audience.wants(message) && self.send(message, now, sink)? == Flow::Blocked {
+                        return Ok(Progress::Blocked);
                     }
                 }
             }
         }
+    }
+
+    fn send(&mut self, message: &super::message::Message, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+        let (out, tally) = (&mut self.out, &mut self.tally);
+        let flow = self.audience.with_frame(message, |frame| {
+            tally.messages += 1;
+            tally.bytes += frame.len() as u64;
+            out.send(message.seq(), frame, sink)
+        })?;
+        self.pulse.spoke(now);
+        Ok(flow)
     }
 
     /// Answers a message of the viewer; the answer waits in the seat until it is written.

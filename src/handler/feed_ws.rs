@@ -14,12 +14,13 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::{Call, FeedDoor};
+use crate::feed::attendance::Attendance;
 use crate::feed::pull;
 use crate::feed::roster::Roster;
 use crate::feed::seat::{Farewell, Seat, Tally, Wish};
 use crate::feed::select;
 use crate::feed::socket::Socket;
-use crate::feed::viewer::{Attendance, Viewer};
+use crate::feed::viewer::Viewer;
 use crate::limits;
 use crate::message::{Body, respond};
 use crate::net::clock::InFlight;

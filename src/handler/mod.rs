@@ -63,7 +63,7 @@ impl Handler {
     /// The response, and whether the connection or stream became a socket.
     pub async fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
         match self {
-            Handler::Feed(door) => door.handle(call, request),
+            Handler::Feed(door) => door.handle(call, request).await,
             Handler::Page(asset) => (asset.answer(&request), false),
             Handler::Respond(fixed) => (fixed.answer(), false),
             Handler::Redirect(redirect) => (redirect.answer(call.authority, request.uri()), false),
@@ -72,7 +72,7 @@ impl Handler {
 }
 
 impl FeedDoor {
-    fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
+    async fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
         let Some(roster) = call.rosters.get(&self.feed) else {
             // The config refuses a route to a feed that does not exist.
             tracing::error!(feed = self.feed, "a route leads to a feed that this worker does not have");
@@ -84,7 +84,7 @@ impl FeedDoor {
         let (parts, _body) = request.into_parts();
         let response = match parts.method {
             Method::GET if wants_events(&parts) => feed_sse::open(self, roster, &parts),
-            Method::GET | Method::HEAD => feed_get::answer(self, roster, &parts),
+            Method::GET | Method::HEAD => feed_get::answer(self, roster, &parts).await,
             _ => crate::message::respond::method_not_allowed("GET, HEAD"),
         };
         (response, false)

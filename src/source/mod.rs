@@ -131,6 +131,7 @@ async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, feed: &Feed, up: &Gauge) {
                         feed.publish(Incoming::Text(&said), now);
                     }
                 }
+                Next::Older(seq) => cursor.pass(seq),
                 Next::Behind => cursor.conflate(follower.log()),
                 Next::Nothing => break,
             }

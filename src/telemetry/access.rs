@@ -61,6 +61,12 @@ impl AccessLog {
         Ok(to(Some(sender)))
     }
 
+    /// One that writes nothing.
+    #[must_use]
+    pub fn off() -> AccessLog {
+        AccessLog(Arc::new(Inner { lines: None, format: LogFormat::Text, dropped: AtomicU64::new(0) }))
+    }
+
     /// Lines that did not fit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
