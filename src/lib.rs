@@ -55,7 +55,8 @@
 //!   within which bounds.
 //! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
 //!   what becomes of it then.
-//! - `handler -> net::stream`: an upgraded connection is taken back out of hyper as the type it went in as.
+//! - `handler -> {net::stream, net::tethered}`: an upgraded connection is taken back out of hyper as the type it went in
+//!   as, and an upgraded stream of HTTP/2 is held so that it ends when its peer takes nothing.
 //!
 //! `tests/it/tidy.rs` holds all of this.
 

@@ -54,7 +54,7 @@ pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What is read of an HTTP/2 connection before its streams have their turn, in bytes: the smallest frames that fit in it
 /// (1,600) cost less than h2 allows one connection (2,000 at 1 MiB of window), so that only unread ones add up.
 pub const H2_READ: usize = 16 * 1024;
-/// One write to a WebSocket over HTTP/2, in bytes: hyper copies it, and holds up to four of them.
+/// One piece of a body over HTTP/2, in bytes: the size of a frame. Of a WebSocket hyper holds up to four.
 pub const H2_PIECE: usize = 16 * 1024;
 /// What a viewer over HTTP/2 may say ahead of reading its answers, in bytes: unread, it would count against all streams
 /// of its connection.

@@ -9,11 +9,11 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http::{Method, Request, Response};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -26,8 +26,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::after::After;
 use super::clock::{Clock, Expired, InFlight};
+use super::counted::Counted;
 use super::listener::Accepted;
 use super::permit::Place;
+use super::stall::{Streams, Tether};
 use super::stream::{self, Io, Stream};
 use super::{Limits, Peer};
 use crate::limits;
@@ -50,6 +52,8 @@ pub struct Asked<'a> {
     pub in_flight: &'a InFlight,
     /// Run when an HTTP/1.1 connection was upgraded, or has ended.
     pub after: &'a After,
+    /// Over HTTP/2, where the stream may become a socket: what holds that keeps a clone.
+    pub tether: Option<&'a Tether>,
 }
 
 /// Answers requests.
@@ -85,15 +89,22 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     let clock = Arc::new(Clock::new(accepted.at, matches!(protocol, Protocol::Http2)));
     let stream = Stream::new(io, early, Arc::clone(&clock), permit);
     let after = Rc::new(After::default());
+    let streams = Streams::new(tasks.clone(), Arc::clone(&clock), peer, edge.limits.send_timeout);
+    let http2 = matches!(protocol, Protocol::Http2).then_some(&streams);
     let service = service_fn(|request: Request<Incoming>| {
         let in_flight = clock.begin(request.body().is_end_stream());
-        let (answer, after) = (Rc::clone(&answer), Rc::clone(&after));
+        let (answer, after, http2) = (Rc::clone(&answer), Rc::clone(&after), http2.cloned());
         async move {
-            let response = answer.answer(&Asked { peer, in_flight: &in_flight, after: &after }, request).await;
+            let tether = http2.as_ref().filter(|_| *request.method() == Method::CONNECT).map(Streams::tether);
+            let asked = Asked { peer, in_flight: &in_flight, after: &after, tether: tether.as_ref() };
+            let response = answer.answer(&asked, request).await;
             if response.body().size_hint().exact().is_none() {
                 in_flight.streams();
             }
-            Ok::<_, Infallible>(response.map(|body| Counted { body, _in_flight: in_flight }))
+            if let Some(tether) = tether {
+                tether.hand_over();
+            }
+            Ok::<_, Infallible>(response.map(|body| Counted::new(body, in_flight, http2)))
         }
     });
     let outcome = match protocol {
@@ -105,7 +116,7 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         }
         Protocol::Http2 => {
             let mut connection =
-                pin!(http2_builder(&edge, tasks.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
+                pin!(http2_builder(&edge, streams.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
             if peer.over_cap {
                 connection.as_mut().graceful_shutdown();
             }
@@ -183,8 +194,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(edge: &Edge, tasks: Tasks) -> http2::Builder<Tasks> {
-    let mut builder = http2::Builder::new(tasks);
+fn http2_builder(edge: &Edge, streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::H2_STREAMS)
@@ -276,29 +287,5 @@ fn describe(error: &hyper::Error) -> String {
 fn complain(peer: Peer, reason: &str) {
     if let Some(unsaid) = client_warning() {
         tracing::warn!(client = %peer.client, reason, unsaid, "connection ended");
-    }
-}
-
-/// A response body that keeps its request in flight until it is sent or dropped.
-#[derive(Debug)]
-pub struct Counted<B> {
-    body: B,
-    _in_flight: InFlight,
-}
-
-impl<B: Body + Unpin> Body for Counted<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

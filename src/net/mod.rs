@@ -8,10 +8,13 @@ use std::time::Duration;
 pub mod after;
 pub mod clock;
 pub mod connection;
+pub mod counted;
 pub mod listener;
 pub mod peer;
 pub mod permit;
+pub mod stall;
 pub mod stream;
+pub mod tethered;
 pub mod tls;
 
 pub use peer::Peer;

@@ -21,6 +21,7 @@ mod listeners;
 mod pulse;
 mod selection;
 mod slow;
+mod stalled;
 mod statistics;
 mod stress;
 mod tidy;
