@@ -96,7 +96,7 @@ impl App {
             }
         };
         let table = Table::new(&config.routes, &metrics, |feed| watchers(&config.feeds, feed));
-        let access = AccessLog::start(config.log).map_err(BindError::Log)?;
+        let access = AccessLog::start(config.log, metrics.log_lines_dropped.clone()).map_err(BindError::Log)?;
         let shared = Arc::new(Shared::new(table, access, &metrics));
         Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, stages: Stages::default() })
     }
@@ -136,12 +136,15 @@ impl App {
         let connections =
             Arc::new(Connections::new(self.config.limits.connections, self.metrics.connections_open.clone()));
         let workers = Rc::new(Workers::start(self.config.workers.get(), &work, connections)?);
+        let access = self.shared.access.clone();
         let runtime = worker::runtime()?;
         runtime.block_on(self.control(Rc::clone(&workers), stop));
         drop(runtime);
         if let Ok(workers) = Rc::try_unwrap(workers) {
             workers.join();
         }
+        // What was cut off has been put on record by now.
+        access.flush();
         Ok(())
     }
 

@@ -222,6 +222,8 @@ pub const ALERT_RULES: usize = 256;
 
 /// Access-log lines waiting for their writer; past it they are dropped and counted.
 pub const ACCESS_LINES: usize = 8192;
+/// How long the end of the process waits for access-log lines to be out.
+pub const ACCESS_FLUSH: Duration = Duration::from_secs(1);
 /// Warnings about clients' faults a second; past it they are counted, not written.
 pub const CLIENT_WARNINGS: u32 = 20;
 

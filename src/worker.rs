@@ -170,13 +170,11 @@ mod tests {
     use super::*;
     use crate::net::Limits;
     use crate::route::Table;
-    use crate::telemetry::{AccessLog, LogFormat, LogOptions, Metrics};
+    use crate::telemetry::{AccessLog, Metrics};
 
     fn work() -> Work {
-        let log = LogOptions { format: LogFormat::Text, level: tracing::Level::ERROR, access: false };
-        let access = AccessLog::start(log).unwrap();
         Work {
-            shared: Arc::new(Shared::new(Table::default(), access, &Metrics::new())),
+            shared: Arc::new(Shared::new(Table::default(), AccessLog::off(), &Metrics::new())),
             hub: Arc::new(FeedHub::new(Vec::new())),
             stages: Stages::default(),
             drain: DrainOptions { spread: Duration::ZERO, timeout: Duration::ZERO },

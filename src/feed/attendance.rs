@@ -117,8 +117,11 @@ impl<P> Attendance<P> {
         }
         false
     }
+}
 
-    fn end(&mut self) {
+/// Whether the viewer has ended or everything does: it is put on record.
+impl<P> Drop for Attendance<P> {
+    fn drop(&mut self) {
         let (farewell, tally) = self.viewer().farewell();
         if let Some(record) = self.record.take() {
             record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
@@ -126,7 +129,7 @@ impl<P> Attendance<P> {
     }
 }
 
-/// Completes when the viewer has ended and that is on record.
+/// Completes when the viewer has ended.
 impl<P: Unpin> Future for Attendance<P> {
     type Output = ();
 
@@ -139,7 +142,6 @@ impl<P: Unpin> Future for Attendance<P> {
                 let event = ready!(self.viewer().poll(cx));
                 let heard = matches!(event, Event::Readable);
                 if self.take(event, &mut turn) {
-                    self.end();
                     return Poll::Ready(());
                 }
                 if heard || turn.is_over() {
@@ -165,10 +167,9 @@ mod tests {
     use super::Attendance;
     use crate::feed::seat::Seat;
     use crate::feed::socket::Socket;
-    use crate::feed::testing::{TURNS, in_turns, long, quiet, wish};
+    use crate::feed::testing::{TURNS, in_turns, long, quiet, record, wish};
     use crate::feed::viewer::Viewer;
     use crate::limits;
-    use crate::telemetry::{AccessLog, Metrics, SocketRecord};
     use crate::ws::Decoder;
 
     #[test]
@@ -187,11 +188,9 @@ mod tests {
         let wish = wish("types=b&last=2");
         let seat = Seat::new(Rc::clone(&roster), quiet(), &wish, Instant::now());
         let subscription = roster.subscribe(Viewer::new(seat, socket));
-        let record =
-            SocketRecord::open(&AccessLog::off(), &Arc::new(Metrics::new().route("/")), [127, 0, 0, 1].into(), "/");
         let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
         let turns = Cell::new(0);
-        let attending = in_turns(&turns, Attendance::new(subscription, decoder, Box::default(), record, ()));
+        let attending = in_turns(&turns, Attendance::new(subscription, decoder, Box::default(), record(), ()));
         let watching = async {
             let mut frame = [0; 100];
             let first = client.read(&mut frame).await.unwrap();

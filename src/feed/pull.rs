@@ -13,9 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use super::roster::Roster;
-use super::seat::{Farewell, Seat, Tally};
+use super::seat::{Farewell, Seat};
 use super::turn::{Progress, Turn};
 use crate::limits;
+use crate::telemetry::{CUT_OFF, SocketRecord};
 use crate::ws::{CloseCode, Decoder, close};
 
 struct Puller<'a, S> {
@@ -27,6 +28,9 @@ struct Puller<'a, S> {
     /// What was read and is not heard yet, because answers wait to be read.
     held: Vec<u8>,
     roster: Rc<Roster>,
+    record: Option<SocketRecord>,
+    /// How it ended, once it has by itself.
+    farewell: Option<Farewell>,
 }
 
 /// A stream, and the bytes that it did not take at once.
@@ -36,16 +40,17 @@ struct Pipe<'a, S> {
     waiting: Vec<u8>,
 }
 
-/// Serves one viewer until it ends.
-pub async fn attend<S>(io: &mut S, roster: Rc<Roster>, seat: Seat, decoder: Decoder) -> (Farewell, Tally)
+/// Serves one viewer until it ends, and puts that on record, also where this is dropped before.
+pub async fn attend<S>(io: &mut S, roster: Rc<Roster>, seat: Seat, decoder: Decoder, record: SocketRecord)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let _permit = roster.pull_permit();
     let pipe = Pipe { io, waiting: Vec::new() };
-    let mut puller = Puller { pipe, seat, decoder, deaf: false, held: Vec::new(), roster: Rc::clone(&roster) };
-    let farewell = puller.run(&roster).await;
-    (farewell, puller.seat.tally())
+    let (itself, record) = (Rc::clone(&roster), Some(record));
+    let mut puller =
+        Puller { pipe, seat, decoder, deaf: false, held: Vec::new(), roster: itself, record, farewell: None };
+    puller.farewell = Some(puller.run(&roster).await);
 }
 
 /// Lets what was written go out before the stream is given up. What the peer still says is read and not heard.
@@ -179,6 +184,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
     }
 }
 
+impl<S> Drop for Puller<'_, S> {
+    fn drop(&mut self) {
+        let farewell = self.farewell.take().or_else(|| self.seat.farewell().cloned());
+        let farewell = farewell.unwrap_or_else(|| Farewell::dropped(CUT_OFF));
+        if let Some(record) = self.record.take() {
+            let tally = self.seat.tally();
+            record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
+        }
+    }
+}
+
 impl<S: AsyncWrite + Unpin> Pipe<'_, S> {
     /// Writes at most one piece of `bytes`. What the stream has no room for waits here, up to one piece: many small
     /// frames then go out as one.
@@ -224,7 +240,7 @@ mod tests {
     use crate::feed::Options;
     use crate::feed::normalize::Incoming;
     use crate::feed::seat::{Seat, Wish};
-    use crate::feed::testing::{LONG, TURNS, in_turns, long, quiet, roster, wish};
+    use crate::feed::testing::{LONG, TURNS, in_turns, long, quiet, record, roster, wish};
     use crate::limits;
     use crate::ws::Decoder;
 
@@ -236,7 +252,7 @@ mod tests {
         let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
         let turns = Cell::new(0);
         tokio::select! {
-            _ = in_turns(&turns, attend(&mut ours, Rc::clone(&roster), seat, decoder)) => panic!("the viewer left"),
+            _ = in_turns(&turns, attend(&mut ours, Rc::clone(&roster), seat, decoder, record())) => panic!("the viewer left"),
             read = theirs.read_u8() => assert!(read.is_ok() && turns.get() >= TURNS, "{} turns", turns.get()),
         }
     }
@@ -263,7 +279,7 @@ mod tests {
         tokio::select! {
             biased;
             () = Rc::clone(&roster).run() => {}
-            _ = attend(&mut ours, Rc::clone(&roster), seat, decoder) => panic!("the viewer left"),
+            _ = attend(&mut ours, Rc::clone(&roster), seat, decoder, record()) => panic!("the viewer left"),
             () = reading => {}
         }
     }

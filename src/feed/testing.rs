@@ -15,7 +15,7 @@ use super::seat::Wish;
 use super::select::from_query;
 use super::{Delivery, Options};
 use crate::limits;
-use crate::telemetry::FeedMeters;
+use crate::telemetry::{AccessLog, FeedMeters, Metrics, SocketRecord};
 
 /// Messages of the type `a` in a [`long`] log; one of the type `b` follows.
 pub(crate) const LONG: usize = 30_000;
@@ -50,6 +50,11 @@ pub(crate) fn wish(query: &str) -> Wish {
 
 pub(crate) fn quiet() -> Arc<Delivery> {
     Arc::new(Delivery { greet: false, keepalive: None, ping: None, ..Delivery::default() })
+}
+
+/// A record that nobody reads.
+pub(crate) fn record() -> SocketRecord {
+    SocketRecord::open(&AccessLog::off(), &Arc::new(Metrics::new().route("/f")), [127, 0, 0, 1].into(), "/f")
 }
 
 /// Runs `work`, and counts in how many turns.

@@ -14,6 +14,7 @@ use tokio_util::time::delay_queue;
 use super::seat::{Farewell, Seat, Tally};
 use super::socket::{Received, Socket};
 use super::turn::{Progress, Turn};
+use crate::telemetry::CUT_OFF;
 use crate::ws::CloseCode;
 
 /// One viewer. The roster and the viewer's own task share it, on one thread.
@@ -188,10 +189,13 @@ impl Viewer {
 
     /// Says goodbye, as far as the peer still listens.
     pub(super) fn farewell(&self) -> (Farewell, Tally) {
-        let mut inner = self.inner.borrow_mut();
+        // A panic may have come from within.
+        let Ok(mut inner) = self.inner.try_borrow_mut() else {
+            return (Farewell::dropped(CUT_OFF), Tally::default());
+        };
         inner.socket.finish();
         let farewell = inner.cut.take().map(|cut| *cut).or_else(|| inner.seat.farewell().cloned());
-        (farewell.unwrap_or_else(|| Farewell::dropped("unknown")), inner.seat.tally())
+        (farewell.unwrap_or_else(|| Farewell::dropped(CUT_OFF)), inner.seat.tally())
     }
 
     fn settle(&self, mut inner: RefMut<'_, Inner>, progress: io::Result<Progress>) {

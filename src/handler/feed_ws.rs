@@ -103,8 +103,7 @@ async fn attend_stream(
     record: SocketRecord,
     in_flight: InFlight,
 ) {
-    let (farewell, tally) = pull::attend(&mut io, Rc::clone(&roster), seat, decoder).await;
-    end(record, &farewell, tally);
+    pull::attend(&mut io, Rc::clone(&roster), seat, decoder, record).await;
     // What is left of the stream keeps the connection no longer than an idle one.
     drop(in_flight);
     pull::let_go(io, &roster).await;

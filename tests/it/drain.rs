@@ -149,6 +149,8 @@ async fn while_it_drains_it_is_not_ready_and_takes_nothing_new() {
     assert_eq!(status.code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(5), "a second signal ends it at once");
     assert!(printed.iter().any(|line| line.contains("told to stop again")), "{printed:?}");
+    let cut = printed.iter().filter(|line| line.contains(" closed 1006 ") && line.ends_with("reason=\"cut off\""));
+    assert_eq!(cut.count(), staying, "{printed:?}");
 }
 
 #[tokio::test]
@@ -168,15 +170,20 @@ async fn an_upgrade_on_a_connection_that_outlives_the_listener_is_refused() {
 async fn a_viewer_who_never_leaves_is_cut_at_the_latest_when_the_time_is_over() {
     let instance = Instance::start(&config("100ms", "600ms")).await;
     let mut deaf = RawSocket::connect(instance.address(), "/events", &[]).await;
+    let client = Client::connect(instance.address()).await;
+    let mut h2_deaf = client.websocket("/events").await;
     let start = Instant::now();
     instance.signal(Signal::TERM);
     // It neither answers the close nor goes.
     assert_eq!(deaf.closed().await.0, 1012);
+    assert_eq!(h2_deaf.closed().await, 1012);
     let (status, printed) = instance.ended().await;
     assert_eq!(status.code(), Some(0));
     assert!(start.elapsed() >= Duration::from_millis(550), "{:?}", start.elapsed());
     assert!(start.elapsed() < DEADLINE / 2, "{:?}", start.elapsed());
     assert!(printed.iter().any(|line| line.contains("the drain's time is over")), "{printed:?}");
+    let cut = printed.iter().filter(|line| line.contains(" closed 1012 "));
+    assert_eq!(cut.count(), 2, "{printed:?}");
     assert!(deaf.raw.rest().await.is_empty());
 }
 
