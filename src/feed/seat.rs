@@ -279,7 +279,10 @@ impl Seat {
     }
 
     fn subscribe(&mut self, wanted: Selection, now: Instant) {
-        let selection = match wanted.interned(self.roster.feed().field_sets()) {
+        let own = self.audience.selection().fields.as_ref();
+        // One that others of the audience have, too, is not given up with this viewer.
+        let given_up = own.filter(|_| Rc::strong_count(&self.audience) == 1);
+        let selection = match wanted.interned_for(given_up, self.roster.feed().field_sets()) {
             Ok(selection) => selection,
             Err(error) => return self.refuse("too_many", &error.to_string()),
         };

@@ -224,6 +224,26 @@ async fn a_feed_has_64_field_sets_and_refuses_the_65th_at_every_door() {
 }
 
 #[tokio::test]
+async fn at_the_bound_a_viewer_may_swap_the_field_set_that_is_its_own() {
+    let proxy = Proxy::of_feed("");
+    let (mut sockets, _streams) = sixty_four(&proxy).await;
+    let own = &mut sockets[0];
+    for name in ["new", "newer", "newest"] {
+        let said = own.ask(&format!(r#"{{"type":"subscribe","data":{{"fields":["{name}"]}}}}"#)).await;
+        assert_eq!((&said["type"], &said["data"]["fields"]), (&json!("subscribed"), &json!([name])), "{said}");
+    }
+    proxy.say(r#"{"type":"t","data":{"new":0,"newest":1}}"#).await;
+    assert_eq!(own.values(1).await, [json!({"newest": 1})]);
+    let (status, _) = WsClient::refused(proxy.address(), &field(0), &[]).await;
+    assert_eq!(status, 400, "what it gave up is not there twice");
+    // What two share, on one worker or two, is not free where one of them goes.
+    let mut shared = WsClient::connect(proxy.address(), "/f?fields=newest").await;
+    shared.json().await;
+    let said = own.ask(r#"{"type":"subscribe","data":{"fields":["other"]}}"#).await;
+    assert_eq!(said["data"]["code"], "too_many", "{said}");
+}
+
+#[tokio::test]
 async fn field_sets_are_given_back_when_their_viewers_leave() {
     let proxy = Proxy::of_feed("");
     let held = sixty_four(&proxy).await;
