@@ -159,10 +159,11 @@ impl App {
             let feed = Arc::clone(feed);
             tasks.spawn_background(async move { feed.run_pacer().await });
         }
+        let mut accepting = Vec::new();
         for Bound { listener, edge } in self.listeners {
             let workers = Rc::clone(&workers);
-            let accepting = listener.accept_each(move |accepted| workers.place(accepted, &edge));
-            tasks.spawn_background(until_draining(self.stages.clone(), accepting));
+            let placing = listener.accept_each(move |accepted| workers.place(accepted, &edge));
+            accepting.push(tasks.spawn_background(until_draining(self.stages.clone(), placing)));
         }
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
@@ -179,6 +180,11 @@ impl App {
             () = stop() => self.stages.drain(),
             () = self.stages.draining() => {}
         }
+        for acceptor in accepting {
+            // One that panicked accepts no more, either.
+            let _ = acceptor.await;
+        }
+        workers.seal();
         tracing::info!("draining: no new connections; open ones are closed over {:?}", self.config.drain.spread);
         tokio::select! {
             drained = timeout(self.config.drain.timeout, workers.finished()) => if drained.is_err() {

@@ -126,6 +126,8 @@ pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 pub const DRAIN_SPREAD: Duration = Duration::from_secs(5);
 /// When what is left is ended: within `docker stop`'s 10 s.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a connection that has said nothing yet may begin its first request, once a drain has begun: a round trip.
+pub const DRAIN_HEAD: Duration = Duration::from_millis(500);
 
 // --- a WebSocket ---
 

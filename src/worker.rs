@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::feed::hub::FeedHub;
 use crate::feed::roster::{Roster, Scratch};
@@ -29,6 +30,7 @@ use crate::telemetry::log::client_warning;
 pub struct Workers {
     workers: Vec<Worker>,
     connections: Arc<Connections>,
+    sealed: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -61,8 +63,10 @@ impl Workers {
     /// # Errors
     /// If a thread or its runtime cannot be had.
     pub fn start(count: usize, work: &Work, connections: Arc<Connections>) -> io::Result<Workers> {
-        let workers = (0..count).map(|index| Worker::start(index, work.clone())).collect::<io::Result<_>>()?;
-        Ok(Workers { workers, connections })
+        let sealed = CancellationToken::new();
+        let start = |index| Worker::start(index, work.clone(), sealed.clone());
+        let workers = (0..count).map(start).collect::<io::Result<_>>()?;
+        Ok(Workers { workers, connections, sealed })
     }
 
     /// Gives the connection to the worker that holds fewest.
@@ -75,6 +79,11 @@ impl Workers {
         if worker.inbox.try_send(Placed { accepted, place, edge: edge.clone() }).is_err() {
             drop_connection(addr, "its worker is behind with taking up connections");
         }
+    }
+
+    /// Nothing more will be placed: a worker that drains may end once what was placed before has been answered.
+    pub fn seal(&self) {
+        self.sealed.cancel();
     }
 
     /// Waits until every worker has ended.
@@ -96,11 +105,11 @@ impl Workers {
 }
 
 impl Worker {
-    fn start(index: usize, work: Work) -> io::Result<Worker> {
+    fn start(index: usize, work: Work, sealed: CancellationToken) -> io::Result<Worker> {
         let (inbox, placed) = mpsc::channel(limits::PLACEMENTS);
         let load = Load::default();
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
-            Ok(runtime) => runtime.block_on(run(work, placed)),
+            Ok(runtime) => runtime.block_on(run(work, placed, &sealed)),
             Err(error) => tracing::error!(%error, "a worker's runtime cannot start"),
         })?;
         Ok(Worker { inbox, load, thread })
@@ -119,7 +128,7 @@ pub fn runtime() -> io::Result<tokio::runtime::LocalRuntime> {
 }
 
 /// Serves what is placed here until everything ends, or a drain has nothing left to wait for.
-async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
+async fn run(work: Work, mut placed: mpsc::Receiver<Placed>, sealed: &CancellationToken) {
     let tasks = Tasks::new(work.stages.clone());
     let scratch: Scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
     let rosters: Vec<_> = work.hub.iter().map(|feed| Roster::new(feed, Rc::clone(&scratch))).collect();
@@ -129,24 +138,28 @@ async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
     }
     let by_name = rosters.iter().map(|roster| (roster.feed().name().to_owned(), Rc::clone(roster))).collect();
     let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::new(by_name), tasks.clone()));
+    let take_up = |Placed { accepted, place, edge }| {
+        let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
+        tasks.spawn_small(async move { connection::serve(accepted, place, edge, own_tasks, service).await });
+    };
+    let mut draining = false;
     loop {
         tokio::select! {
-            connection = placed.recv() => match connection {
-                Some(Placed { accepted, place, edge }) => {
-                    let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
-                    tasks.spawn_small(async move {
-                        connection::serve(accepted, place, edge, own_tasks, service).await;
-                    });
+            biased;
+            () = work.stages.ending() => return,
+            () = work.stages.draining(), if !draining => {
+                draining = true;
+                for roster in &rosters {
+                    tasks.spawn_background(Rc::clone(roster).drain(work.drain.spread));
                 }
+            }
+            connection = placed.recv() => match connection {
+                Some(connection) => take_up(connection),
                 None => break,
             },
-            () = work.stages.draining() => break,
+            // What was placed in the instant in which the drain began has been taken up by now, to be told so.
+            () = sealed.cancelled(), if draining => break,
         }
-    }
-    // What was placed and not taken up is closed now, not when everything ends.
-    while placed.try_recv().is_ok() {}
-    for roster in &rosters {
-        tasks.spawn_background(Rc::clone(roster).drain(work.drain.spread));
     }
     tokio::select! {
         () = tasks.finished() => {}
@@ -231,5 +244,30 @@ mod tests {
         work.stages.end();
         workers.join();
         assert_eq!(connections.open(), 0);
+    }
+
+    #[test]
+    fn a_socket_placed_as_the_drain_begins_is_answered_and_then_closed() {
+        use std::io::{Read, Write};
+        let work = work();
+        let connections = Arc::new(Connections::new(100, Default::default()));
+        let workers = Workers::start(1, &work, connections).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        work.stages.drain();
+        // Its request may be there before it is placed, or come a little later.
+        let mut clients: Vec<_> = (0..3).map(|_| place(&workers, &listener)).collect();
+        workers.seal();
+        for client in &mut clients[..2] {
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        }
+        for (index, client) in clients.iter_mut().enumerate() {
+            let mut answer = String::new();
+            client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            client.read_to_string(&mut answer).unwrap();
+            // No route is configured. The last has asked for nothing.
+            let expected = if index == 2 { "" } else { "HTTP/1.1 404 Not Found\r\n" };
+            assert!(answer.starts_with(expected) && answer.is_empty() == expected.is_empty(), "{answer}");
+        }
+        workers.join();
     }
 }

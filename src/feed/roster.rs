@@ -189,8 +189,9 @@ impl Roster {
         let mut leaving: Vec<_> =
             self.viewers.borrow().iter().map(|(slot, viewer)| (slot, Rc::clone(viewer))).collect();
         shutdown::shuffle(&mut leaving);
-        let start = Instant::now();
         let pause = spread / u32::try_from(leaving.len()).unwrap_or(u32::MAX).max(1);
+        // There are many rosters, and some have few viewers: theirs are not all to go first.
+        let start = Instant::now() + shutdown::random_part(pause);
         for (place, (slot, viewer)) in leaving.into_iter().enumerate() {
             tokio::time::sleep_until(start + pause * u32::try_from(place).unwrap_or(u32::MAX)).await;
             self.attend_to(&viewer, |viewer| {

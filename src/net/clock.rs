@@ -107,6 +107,12 @@ impl Clock {
         held
     }
 
+    /// Whether the peer has said anything yet.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.heard.load(Relaxed)
+    }
+
     /// Whether a request head is under way, or the first one still to come.
     #[must_use]
     pub fn awaits_head(&self) -> bool {

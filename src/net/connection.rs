@@ -79,7 +79,12 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     let Place { permit, over_cap } = place;
     let peer = Peer::new(accepted.addr, edge.tls.is_some(), over_cap);
     let deadline = accepted.at + edge.limits.header_timeout;
-    let opened = timeout_at(deadline, open(accepted.socket, &edge)).await;
+    let opened = tokio::select! {
+        biased;
+        opened = timeout_at(deadline, open(accepted.socket, &edge)) => opened,
+        // It has not said what it speaks, let alone what it wants.
+        () = last_call(&tasks) => return,
+    };
     let (io, early, protocol) = match opened {
         Ok(Ok(Some(opened))) => opened,
         Ok(Ok(None)) => return,
@@ -242,13 +247,28 @@ where
                     Some(Expired::Send) => return Err("a response made no progress".to_owned()),
                 },
             },
-            () = tasks.stages().draining(), if !draining => {
+            () = turn_to_leave(tasks, clock), if !draining => {
                 shut(connection.as_mut());
                 draining = true;
             }
             () = tasks.stages().ending() => return Ok(()),
         }
     }
+}
+
+/// Completes when the connection is to take no more requests. One that was only just accepted has its first yet to be
+/// read: it is waited for, and answered.
+async fn turn_to_leave(tasks: &Tasks, clock: &Clock) {
+    tasks.stages().draining().await;
+    if !clock.has_heard() {
+        last_call(tasks).await;
+    }
+}
+
+/// Completes when a drain no longer waits for one that has said nothing.
+async fn last_call(tasks: &Tasks) {
+    tasks.stages().draining().await;
+    tokio::time::sleep(limits::DRAIN_HEAD).await;
 }
 
 /// The connection's outcome, or `None` when the alarm rings first. What the connection does may bring the alarm forward.
