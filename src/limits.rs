@@ -173,6 +173,9 @@ pub const PONG_TIMEOUT: Duration = Duration::from_secs(20);
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 /// Bytes of messages one feed keeps in its history, whatever `history` and `keys` allow.
 pub const LOG_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of a feed's newest messages whose encodings are kept for all: twice what may be on its way to a worker. An
+/// encoding is about as large as its message, and of each shape there are up to three.
+pub const ENCODED_BYTES: usize = 2 * HANDOFF_BYTES;
 /// Messages on their way from the hub to one worker; past it the worker copies the hub's log.
 pub const HANDOFF_MESSAGES: usize = 1024;
 /// Bytes of messages on their way from the hub to one worker.

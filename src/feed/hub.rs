@@ -216,6 +216,7 @@ impl State {
         let seq = self.log.head() + 1;
         let message = Arc::new(Message::new(seq, envelope));
         self.log.append(Arc::clone(&message));
+        self.log.retire(limits::ENCODED_BYTES);
         for handoff in &self.handoffs {
             handoff.push(&message);
         }
@@ -269,7 +270,8 @@ impl Follower {
         if pending.overrun {
             *pending = Pending::default();
             drop(pending);
-            self.log = self.feed.lock().log.clone();
+            let ahead = self.feed.lock().log.clone();
+            self.log.jump_to(ahead);
             return self.log.head() - before;
         }
         let mut room = self.log.chunk().min(limits::WALK_MESSAGES);

@@ -233,14 +233,14 @@ mod tests {
     use std::rc::Rc;
 
     use jiff::Timestamp;
-    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio::time::Instant;
 
     use super::attend;
-    use crate::feed::Options;
     use crate::feed::normalize::Incoming;
     use crate::feed::seat::{Seat, Wish};
-    use crate::feed::testing::{LONG, TURNS, in_turns, long, quiet, record, roster, wish};
+    use crate::feed::testing::{LONG, TURNS, in_turns, long, overrun, quiet, record, roster, wish};
+    use crate::feed::{Options, Slow};
     use crate::limits;
     use crate::ws::Decoder;
 
@@ -255,6 +255,48 @@ mod tests {
             _ = in_turns(&turns, attend(&mut ours, Rc::clone(&roster), seat, decoder, record())) => panic!("the viewer left"),
             read = theirs.read_u8() => assert!(read.is_ok() && turns.get() >= TURNS, "{} turns", turns.get()),
         }
+    }
+
+    #[tokio::test]
+    async fn where_the_slow_are_closed_one_that_kept_up_is_not_and_one_that_did_not_is() {
+        for (room, first) in [(64 * 1024, 0x81), (16, 0x88)] {
+            let (feed, roster) = roster(Options { history: 1, slow: Slow::Close, ..Options::named("f") });
+            let (mut ours, mut theirs) = duplex(room);
+            let seat = Seat::new(Rc::clone(&roster), quiet(), &Wish::default(), Instant::now());
+            let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
+            let told = async {
+                // The slow one does not read for a while: it is told more than its room, and then more than the history.
+                for _ in 0..limits::H2_PIECE / 50 {
+                    feed.publish(Incoming::Text("1"), Timestamp::UNIX_EPOCH);
+                    tokio::task::yield_now().await;
+                    if room > 16 {
+                        frame(&mut theirs).await;
+                    }
+                }
+                overrun(&feed);
+                while room > 16 || frame(&mut theirs).await != 0x88 {
+                    if room > 16 {
+                        return frame(&mut theirs).await;
+                    }
+                }
+                0x88
+            };
+            let told = tokio::select! {
+                biased;
+                () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+                () = attend(&mut ours, Rc::clone(&roster), seat, decoder, record()) => panic!("the viewer left"),
+                told = told => told,
+            };
+            assert_eq!(told, first, "with room for {room}");
+        }
+    }
+
+    /// The first byte of the next frame.
+    async fn frame(stream: &mut DuplexStream) -> u8 {
+        let mut head = [0; 2];
+        stream.read_exact(&mut head).await.unwrap();
+        stream.read_exact(&mut vec![0; usize::from(head[1])]).await.unwrap();
+        head[0]
     }
 
     #[tokio::test]

@@ -41,6 +41,8 @@ pub struct Seat {
     heard_close: bool,
     /// The peer broke the protocol: it is told so, and what it says after that has no meaning.
     rejected: bool,
+    /// Its last turn was too short: that it is behind is not its own doing.
+    unfinished: bool,
     tally: Tally,
 }
 
@@ -67,6 +69,7 @@ impl Seat {
             ending: None,
             heard_close: false,
             rejected: false,
+            unfinished: false,
             tally: Tally::default(),
             roster,
             delivery,
@@ -87,6 +90,7 @@ impl Seat {
         let roster = Rc::clone(&self.roster);
         let log = roster.log();
         let progress = self.write(&log, turn, sink)?;
+        self.unfinished = progress == Progress::More;
         self.watch_large_frame(&log, turn.now());
         Ok(progress)
     }
@@ -124,6 +128,8 @@ impl Seat {
             }
             match log.next(&self.cursor) {
                 Next::Nothing => return Ok(Progress::Done),
+                // It is to miss what comes between two of its ticks.
+                Next::Behind if self.pulse.is_paced() => self.cursor.conflate(log),
                 Next::Behind => self.fall_behind(log, now),
                 Next::Message(message) if message.seq() > self.open => return Ok(Progress::Done),
                 Next::Message(_) | Next::Older(_) if !turn.pass() => return Ok(Progress::More),
@@ -302,12 +308,13 @@ impl Seat {
     }
 
     fn fall_behind(&mut self, log: &Log, now: Instant) {
+        let excused = self.unfinished || log.excuses(&self.cursor);
         match self.roster.feed().options().slow {
-            Slow::Conflate => {
+            Slow::Close if !excused => self.close(CloseCode::TRY_AGAIN, close::TOO_SLOW, now),
+            Slow::Conflate | Slow::Close => {
                 self.roster.feed().meters().conflated.inc();
                 self.cursor.conflate(log);
             }
-            Slow::Close => self.close(CloseCode::TRY_AGAIN, close::TOO_SLOW, now),
         }
     }
 

@@ -42,6 +42,13 @@ pub(crate) fn long() -> (Arc<Feed>, Rc<Roster>) {
     (feed, roster)
 }
 
+/// More at once than can be on its way to a worker.
+pub(crate) fn overrun(feed: &Feed) {
+    for number in 0..=limits::HANDOFF_MESSAGES {
+        feed.publish(Incoming::Text(&number.to_string()), Timestamp::UNIX_EPOCH);
+    }
+}
+
 /// What a viewer that named this in its URL wishes.
 pub(crate) fn wish(query: &str) -> Wish {
     let query = from_query(query).expect("a query");

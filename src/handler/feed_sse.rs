@@ -42,6 +42,8 @@ struct Events {
     greeted: bool,
     spoken: Instant,
     turn: Turn,
+    /// Its last turn was too short: that it is behind is not its own doing.
+    unfinished: bool,
     /// Its turn to leave, once a drain has begun.
     leave: Option<Instant>,
 }
@@ -72,6 +74,7 @@ pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Bod
         greeted: false,
         spoken: now,
         turn: Turn::at(now),
+        unfinished: false,
         leave: None,
     };
     let pieces = stream::unfold(events, |mut events| async { Some((events.next().await?, events)) });
@@ -145,16 +148,24 @@ impl Events {
         let mut first: Option<Bytes> = None;
         let mut joined = BytesMut::new();
         let mut bytes = 0;
+        let unfinished = std::mem::take(&mut self.unfinished);
         while bytes < limits::SSE_PIECE {
             match log.next(&self.cursor) {
                 Next::Nothing => break,
-                Next::Behind if feed.options().slow == Slow::Close => return Read::TooSlow,
+                // It is to miss what comes between two of its ticks.
+                Next::Behind if self.tick.is_some() => self.cursor.conflate(&log),
+                Next::Behind if feed.options().slow == Slow::Close && !unfinished && !log.excuses(&self.cursor) => {
+                    return Read::TooSlow;
+                }
                 Next::Behind => {
                     feed.meters().conflated.inc();
                     self.cursor.conflate(&log);
                 }
                 Next::Message(message) if message.seq() > self.open => break,
-                Next::Message(_) | Next::Older(_) if !self.turn.pass() => break,
+                Next::Message(_) | Next::Older(_) if !self.turn.pass() => {
+                    self.unfinished = true;
+                    break;
+                }
                 Next::Older(seq) => self.cursor.pass(seq),
                 Next::Message(message) => {
                     self.cursor.pass(message.seq());
@@ -214,13 +225,31 @@ enum Read {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::rc::Rc;
 
     use http::Request;
     use http_body_util::BodyExt;
 
     use super::open;
-    use crate::feed::testing::{LONG, TURNS, in_turns, long, quiet};
+    use crate::feed::testing::{LONG, TURNS, in_turns, long, overrun, quiet, roster};
+    use crate::feed::{Options, Slow};
     use crate::handler::FeedDoor;
+
+    #[tokio::test]
+    async fn where_the_slow_are_closed_one_that_kept_up_reads_on_after_its_worker_did_not() {
+        let (feed, roster) = roster(Options { history: 1, slow: Slow::Close, ..Options::named("f") });
+        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let (parts, ()) = Request::get("/f").body(()).unwrap().into_parts();
+        let mut body = open(&door, &roster, &parts).into_body();
+        body.frame().await.unwrap().unwrap();
+        overrun(&feed);
+        let read = async { body.frame().await.map(|frame| frame.unwrap().into_data().unwrap()) };
+        let event = tokio::select! {
+            () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+            event = read => event.expect("it is not ended"),
+        };
+        assert!(event.starts_with(b"id: "), "{event:?}");
+    }
 
     #[tokio::test]
     async fn a_long_history_is_walked_in_turns_with_others() {

@@ -152,6 +152,20 @@ async fn every_is_set_and_ended_by_subscribe() {
 }
 
 #[tokio::test]
+async fn where_the_slow_are_closed_one_that_has_its_own_pace_is_not() {
+    let proxy = Proxy::of_feed("slow = \"close\"\nhistory = 1");
+    let mut socket = WsClient::connect(proxy.address(), "/f?every=200ms").await;
+    let mut stream = SseClient::connect(proxy.address(), "/f?every=200ms", &[]).await;
+    stream.event().await;
+    for number in 1..10 {
+        proxy.say_all(&[&n(number)]).await;
+    }
+    while socket.values(1).await != [9] {}
+    while !stream.event().await.data.contains("\"data\":9,") {}
+    assert_eq!(proxy.metric("steadfeed_feed_conflated_total{feed=\"f\"}").await, 0.0);
+}
+
+#[tokio::test]
 async fn at_a_tick_each_type_has_its_newest_in_the_feeds_order() {
     let proxy = Proxy::of_feed("");
     let mut viewer = WsClient::connect(proxy.address(), "/f?every=200ms").await;
