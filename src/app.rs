@@ -94,7 +94,7 @@ impl App {
             }
         };
         let table = Table::new(&config.routes, &metrics, |feed| watchers(&config.feeds, feed));
-        let access = AccessLog::start(config.log).map_err(BindError::Log)?;
+        let access = AccessLog::start(config.log, metrics.log_lines_dropped.clone()).map_err(BindError::Log)?;
         let shared = Arc::new(Shared::new(table, access, &metrics));
         let upstreams = upstream::Shared::new(upstreams(&config), &metrics)?;
         let stages = Stages::default();
@@ -136,6 +136,7 @@ impl App {
         };
         let connections =
             Arc::new(Connections::new(self.config.limits.connections, self.metrics.connections_open.clone()));
+        let access = self.shared.access.clone();
         let runtime = worker::runtime()?;
         let workers = Workers::start(self.config.workers.get(), &work, connections)?;
         let accepting = workers.accept(std::mem::take(&mut self.listeners));
@@ -146,6 +147,8 @@ impl App {
         stages.end();
         drop(runtime);
         workers.join();
+        // What was cut off has been put on record by now.
+        access.flush();
         accepting
     }
 

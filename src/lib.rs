@@ -58,7 +58,8 @@
 //! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
 //! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.
 //! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.
-//! - `handler -> net::stream`: an upgraded connection is taken back out of hyper as the type it went in as.
+//! - `handler -> {net::stream, net::tethered}`: an upgraded connection is taken back out of hyper as the type it went in
+//!   as, and an upgraded stream of HTTP/2 is held so that it ends when its peer takes nothing.
 //! - `upstream -> {message, net::tls}`: what is sent is a message, encrypted with what the listeners use.
 //!
 //! `tests/it/tidy.rs` holds all of this.

@@ -54,7 +54,7 @@ pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What is read of an HTTP/2 connection before its streams have their turn, in bytes: the smallest frames that fit in it
 /// (1,600) cost less than h2 allows one connection (2,000 at 1 MiB of window), so that only unread ones add up.
 pub const H2_READ: usize = 16 * 1024;
-/// One write to a WebSocket over HTTP/2, in bytes: hyper copies it, and holds up to four of them.
+/// One piece of a body over HTTP/2, in bytes: the size of a frame. Of a WebSocket hyper holds up to four.
 pub const H2_PIECE: usize = 16 * 1024;
 /// What a viewer over HTTP/2 may say ahead of reading its answers, in bytes: unread, it would count against all streams
 /// of its connection.
@@ -175,6 +175,8 @@ pub const HEALTH_COUNT_MAX: u32 = 1000;
 pub const DRAIN_SPREAD: Duration = Duration::from_secs(5);
 /// When what is left is ended: within `docker stop`'s 10 s.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a connection that has said nothing yet may begin its first request, once a drain has begun: a round trip.
+pub const DRAIN_HEAD: Duration = Duration::from_millis(500);
 
 // --- a WebSocket ---
 
@@ -233,6 +235,9 @@ pub const PONG_TIMEOUT: Duration = Duration::from_secs(20);
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 /// Bytes of messages one feed keeps in its history, whatever `history` and `keys` allow.
 pub const LOG_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of a feed's newest messages whose encodings are kept for all: twice what may be on its way to a worker. An
+/// encoding is about as large as its message, and of each shape there are up to three.
+pub const ENCODED_BYTES: usize = 2 * HANDOFF_BYTES;
 /// Messages on their way from the hub to one worker; past it the worker copies the hub's log.
 pub const HANDOFF_MESSAGES: usize = 1024;
 /// Bytes of messages on their way from the hub to one worker.
@@ -251,6 +256,8 @@ pub const EVERY_MIN: Duration = Duration::from_millis(100);
 pub const EVERY_MAX: Duration = Duration::from_secs(3600);
 /// Viewers served before a roster lets others run: p99 of an upgrade beside 8,000 viewers falls from 68 ms to 2.
 pub const FANOUT_SLICE: usize = 64;
+/// Messages of a log read for one viewer, wanted or not, before others have their turn: at most 1 ms where each is ranked.
+pub const WALK_MESSAGES: usize = 1024;
 /// A viewer in the middle of a frame larger than this, once no other needs the frame, must make progress.
 pub const LARGE_FRAME: usize = 32 * 1024;
 /// How long such a viewer may make none before it is dropped.
@@ -349,6 +356,8 @@ pub const ADDRESSES: usize = 64;
 
 /// Access-log lines waiting for their writer; past it they are dropped and counted.
 pub const ACCESS_LINES: usize = 8192;
+/// How long the end of the process waits for access-log lines to be out.
+pub const ACCESS_FLUSH: Duration = Duration::from_secs(1);
 /// Warnings about clients' faults a second; past it they are counted, not written.
 pub const CLIENT_WARNINGS: u32 = 20;
 

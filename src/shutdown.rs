@@ -113,16 +113,6 @@ impl Tasks {
     }
 }
 
-/// Lets hyper spawn what it needs for HTTP/2, on the thread that serves the connection.
-impl<F> hyper::rt::Executor<F> for Tasks
-where
-    F: Future<Output = ()> + 'static,
-{
-    fn execute(&self, work: F) {
-        self.spawn_small(work);
-    }
-}
-
 /// Runs `work` on the runtime's capped pool of threads for what blocks.
 ///
 /// # Errors

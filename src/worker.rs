@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
+use futures_util::future::join_all;
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::feed::hub::FeedHub;
 use crate::feed::roster::{Roster, Scratch};
@@ -38,6 +40,8 @@ pub struct Workers {
 pub struct Placement {
     slots: Vec<Slot>,
     connections: Arc<Connections>,
+    /// Nothing more will be placed: a worker that drains may end once what was placed before has been answered.
+    sealed: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -85,9 +89,11 @@ impl Workers {
     /// # Errors
     /// If a thread or its runtime cannot be had.
     pub fn start(count: usize, work: &Work, connections: Arc<Connections>) -> io::Result<Workers> {
-        let started = (0..count).map(|index| start(index, work.clone())).collect::<io::Result<Vec<_>>>()?;
+        let sealed = CancellationToken::new();
+        let start = |index| start(index, work.clone(), sealed.clone());
+        let started = (0..count).map(start).collect::<io::Result<Vec<_>>>()?;
         let (slots, threads) = started.into_iter().unzip();
-        Ok(Workers { placement: Arc::new(Placement { slots, connections }), threads })
+        Ok(Workers { placement: Arc::new(Placement { slots, connections, sealed }), threads })
     }
 
     /// Has the first worker accept from `listeners`, until everything drains.
@@ -132,10 +138,10 @@ impl Placement {
     }
 }
 
-fn start(index: usize, work: Work) -> io::Result<(Slot, JoinHandle<()>)> {
+fn start(index: usize, work: Work, sealed: CancellationToken) -> io::Result<(Slot, JoinHandle<()>)> {
     let (inbox, errands) = mpsc::channel(limits::PLACEMENTS);
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
-        Ok(runtime) => runtime.block_on(run(work, errands)),
+        Ok(runtime) => runtime.block_on(run(work, errands, sealed)),
         Err(error) => tracing::error!(%error, "a worker's runtime cannot start"),
     })?;
     Ok((Slot { inbox, load: Load::default() }, thread))
@@ -153,7 +159,7 @@ pub fn runtime() -> io::Result<tokio::runtime::LocalRuntime> {
 }
 
 /// Serves what is placed here until everything ends, or a drain has nothing left to wait for.
-async fn run(work: Work, mut errands: mpsc::Receiver<Errand>) {
+async fn run(work: Work, mut errands: mpsc::Receiver<Errand>, sealed: CancellationToken) {
     let tasks = Tasks::new(work.stages.clone());
     let scratch: Scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
     let rosters: Vec<_> = work.hub.iter().map(|feed| Roster::new(feed, Rc::clone(&scratch))).collect();
@@ -164,39 +170,47 @@ async fn run(work: Work, mut errands: mpsc::Receiver<Errand>) {
     let by_name = rosters.iter().map(|roster| (roster.feed().name().to_owned(), Rc::clone(roster))).collect();
     let upstreams = Upstreams::new(Arc::clone(&work.upstreams), tasks.clone());
     let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::new(by_name), upstreams, tasks.clone()));
+    let take_up = |Placed { accepted, place, edge }| {
+        let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
+        tasks.spawn_small(async move { connection::serve(accepted, place, edge, own_tasks, service).await });
+    };
+    let mut draining = false;
     loop {
         tokio::select! {
-            errand = errands.recv() => match errand {
-                Some(Errand::Serve(Placed { accepted, place, edge })) => {
-                    let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
-                    tasks.spawn_small(async move {
-                        connection::serve(accepted, place, edge, own_tasks, service).await;
-                    });
+            biased;
+            () = work.stages.ending() => return,
+            () = work.stages.draining(), if !draining => {
+                draining = true;
+                for roster in &rosters {
+                    tasks.spawn_background(Rc::clone(roster).drain(work.drain.spread));
                 }
+                tasks.spawn_background(service.drain(work.drain.spread));
+            }
+            errand = errands.recv() => match errand {
+                Some(Errand::Serve(placed)) => take_up(placed),
                 Some(Errand::Accept(listeners, placement)) => {
-                    for bound in listeners {
-                        tasks.spawn_background(accept(bound, Arc::clone(&placement), work.stages.clone()));
-                    }
+                    tasks.spawn_background(accept_all(listeners, placement, work.stages.clone()));
                 }
                 None => break,
             },
-            () = work.stages.draining() => break,
+            // What was placed in the instant in which the drain began has been taken up by now, to be told so.
+            () = sealed.cancelled(), if draining => break,
         }
     }
-    // What was placed and not taken up is closed now, not when everything ends.
-    while errands.try_recv().is_ok() {}
-    for roster in &rosters {
-        tasks.spawn_background(Rc::clone(roster).drain(work.drain.spread));
-    }
-    tasks.spawn_background(service.drain(work.drain.spread));
     tokio::select! {
         () = tasks.finished() => {}
         () = work.stages.ending() => {}
     }
 }
 
+/// Accepts from all until everything drains; then nothing more is placed.
+async fn accept_all(listeners: Vec<Bound>, placement: Arc<Placement>, stages: Stages) {
+    join_all(listeners.into_iter().map(|bound| accept(bound, &placement, &stages))).await;
+    placement.sealed.cancel();
+}
+
 /// Accepts and places until everything drains.
-async fn accept(Bound { listener, edge }: Bound, placement: Arc<Placement>, stages: Stages) {
+async fn accept(Bound { listener, edge }: Bound, placement: &Placement, stages: &Stages) {
     tokio::select! {
         outcome = listener.accept_each(|accepted| placement.place(accepted, &edge)) => {
             if let Err(error) = outcome {
@@ -223,13 +237,11 @@ mod tests {
     use super::*;
     use crate::net::Limits;
     use crate::route::Table;
-    use crate::telemetry::{AccessLog, LogFormat, LogOptions, Metrics};
+    use crate::telemetry::{AccessLog, Metrics};
 
     fn work() -> Work {
-        let log = LogOptions { format: LogFormat::Text, level: tracing::Level::ERROR, access: false };
-        let access = AccessLog::start(log).unwrap();
         Work {
-            shared: Arc::new(Shared::new(Table::default(), access, &Metrics::new())),
+            shared: Arc::new(Shared::new(Table::default(), AccessLog::off(), &Metrics::new())),
             hub: Arc::new(FeedHub::new(Vec::new())),
             upstreams: upstream::Shared::new([], &Metrics::new()).unwrap(),
             stages: Stages::default(),
@@ -287,5 +299,30 @@ mod tests {
         work.stages.end();
         workers.join();
         assert_eq!(connections.open(), 0);
+    }
+
+    #[test]
+    fn a_socket_placed_as_the_drain_begins_is_answered_and_then_closed() {
+        use std::io::{Read, Write};
+        let work = work();
+        let connections = Arc::new(Connections::new(100, Default::default()));
+        let workers = Workers::start(1, &work, connections).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        work.stages.drain();
+        // Its request may be there before it is placed, or come a little later.
+        let mut clients: Vec<_> = (0..3).map(|_| place(&workers, &listener)).collect();
+        workers.placement.sealed.cancel();
+        for client in &mut clients[..2] {
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        }
+        for (index, client) in clients.iter_mut().enumerate() {
+            let mut answer = String::new();
+            client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            client.read_to_string(&mut answer).unwrap();
+            // No route is configured. The last has asked for nothing.
+            let expected = if index == 2 { "" } else { "HTTP/1.1 404 Not Found\r\n" };
+            assert!(answer.starts_with(expected) && answer.is_empty() == expected.is_empty(), "{answer}");
+        }
+        workers.join();
     }
 }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use super::message::{Encoding, Message};
 use super::options::Shape;
 use super::select::Selection;
+use crate::limits;
 
 /// Who gets what. Viewers with equal terms share one.
 #[derive(Debug)]
@@ -27,9 +28,17 @@ pub struct Audience {
 /// The audiences of one roster. Those without a viewer are forgotten.
 #[derive(Debug, Default)]
 pub struct Audiences {
-    /// By the hash of their terms, which they hold themselves: a copy here would keep a field set in use.
-    known: RefCell<HashMap<u64, Vec<Weak<Audience>>>>,
+    known: RefCell<Known>,
     hasher: RandomState,
+}
+
+/// By the hash of their terms, which they hold themselves: a copy here would keep a field set in use.
+#[derive(Debug, Default)]
+struct Known {
+    by_hash: HashMap<u64, Vec<Weak<Audience>>>,
+    count: usize,
+    /// At this count those without a viewer are looked for: at twice what was left the last time.
+    full: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,7 +81,7 @@ impl Audience {
     pub fn with_encoding<T>(&self, message: &Message, then: impl FnOnce(&Encoding) -> T) -> T {
         let Terms { shape, selection, .. } = &self.terms;
         let Some(fields) = selection.fields.as_deref().filter(|_| *shape != Shape::Raw) else {
-            return then(message.encoding(*shape));
+            return message.with_encoding(*shape, then);
         };
         let known = self.encoded.borrow().as_ref().filter(|(seq, _)| *seq == message.seq()).map(|(_, e)| Rc::clone(e));
         let encoding = known.unwrap_or_else(|| {
@@ -91,17 +100,36 @@ impl Audiences {
         let terms = Terms { shape, deflate, selection };
         let hash = self.hasher.hash_one(&terms);
         let mut known = self.known.borrow_mut();
-        let same = known.get(&hash).into_iter().flatten().filter_map(Weak::upgrade).find(|one| one.terms == terms);
+        let same =
+            known.by_hash.get(&hash).into_iter().flatten().filter_map(Weak::upgrade).find(|one| one.terms == terms);
         if let Some(audience) = same {
             return audience;
         }
-        known.retain(|_, audiences| {
+        let audience = Rc::new(Audience { terms, encoded: RefCell::new(None) });
+        known.add(hash, &audience);
+        audience
+    }
+}
+
+impl Known {
+    /// Gives how many were looked at on that occasion: over time, about two for each that is added.
+    fn add(&mut self, hash: u64, audience: &Rc<Audience>) -> usize {
+        let looked_at = if self.count >= self.full { self.prune() } else { 0 };
+        self.by_hash.entry(hash).or_default().push(Rc::downgrade(audience));
+        self.count += 1;
+        looked_at
+    }
+
+    fn prune(&mut self) -> usize {
+        let before = self.count;
+        self.count = 0;
+        self.by_hash.retain(|_, audiences| {
             audiences.retain(|audience| audience.strong_count() > 0);
+            self.count += audiences.len();
             !audiences.is_empty()
         });
-        let audience = Rc::new(Audience { terms, encoded: RefCell::new(None) });
-        known.entry(hash).or_default().push(Rc::downgrade(&audience));
-        audience
+        self.full = (2 * self.count).max(limits::FIELD_SETS);
+        before
     }
 }
 
@@ -113,6 +141,7 @@ mod tests {
     use super::Audiences;
     use crate::feed::Shape;
     use crate::feed::select::from_query;
+    use crate::limits;
 
     #[test]
     fn equal_terms_share_an_audience_whatever_their_pace() {
@@ -141,5 +170,25 @@ mod tests {
         assert_eq!(set.strong_count(), 1);
         drop(audience);
         assert_eq!(set.strong_count(), 0);
+    }
+
+    #[test]
+    fn as_many_audiences_as_there_are_viewers_cost_no_more_each_than_a_few() {
+        const MANY: usize = 5000;
+        let mut known = super::Known::default();
+        let make = |number: usize| {
+            let selection = from_query(&format!("types={number}")).expect("a query").selection;
+            Audiences::default().join(Shape::Envelope, false, &selection)
+        };
+        let held: Vec<_> = (0..MANY).map(make).collect();
+        let looked_at: usize = held.iter().enumerate().map(|(hash, audience)| known.add(hash as u64, audience)).sum();
+        assert!(looked_at <= 2 * MANY, "{looked_at}");
+        drop(held);
+        let mut most = 0;
+        for number in 0..4 * MANY {
+            known.add(number as u64, &make(number));
+            most = most.max(known.count);
+        }
+        assert!(most <= 2 * MANY && known.count <= limits::FIELD_SETS, "{most}, then {}", known.count);
     }
 }

@@ -40,15 +40,25 @@ impl FieldSet {
 }
 
 impl FieldSets {
-    /// The one `Arc` of all that equal `set`: two viewers want the same if theirs are `ptr_eq`.
+    /// The one `Arc` of all that equal `set`: two viewers want the same if theirs are `ptr_eq`. `given_up` is what the
+    /// viewer had until now, and lets go of where it is given another: its place is free if nobody else holds it.
     ///
     /// # Errors
     /// If the set is new and there are [`limits::FIELD_SETS`] others in use.
-    pub fn intern(&self, set: Arc<FieldSet>) -> Result<Arc<FieldSet>, TooManyFieldSets> {
+    pub fn intern(
+        &self,
+        set: Arc<FieldSet>,
+        given_up: Option<&Arc<FieldSet>>,
+    ) -> Result<Arc<FieldSet>, TooManyFieldSets> {
         let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sets.retain(|known| known.strong_count() > 0);
         if let Some(known) = sets.iter().filter_map(Weak::upgrade).find(|known| *known == set) {
             return Ok(known);
+        }
+        if sets.len() >= limits::FIELD_SETS {
+            // Others come by it only through this lock.
+            let free = given_up.filter(|own| Arc::strong_count(own) == 1).ok_or(TooManyFieldSets)?;
+            sets.retain(|known| !std::ptr::eq(known.as_ptr(), Arc::as_ptr(free)));
         }
         if sets.len() >= limits::FIELD_SETS {
             return Err(TooManyFieldSets);
@@ -80,19 +90,33 @@ mod tests {
     #[test]
     fn equal_sets_become_one() {
         let sets = FieldSets::default();
-        let first = sets.intern(set(&["a", "b"])).unwrap();
-        let second = sets.intern(set(&["b", "a"])).unwrap();
+        let first = sets.intern(set(&["a", "b"]), None).unwrap();
+        let second = sets.intern(set(&["b", "a"]), None).unwrap();
         assert!(Arc::ptr_eq(&first, &second));
-        assert!(!Arc::ptr_eq(&first, &sets.intern(set(&["a"])).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &sets.intern(set(&["a"]), None).unwrap()));
     }
 
     #[test]
     fn the_sets_are_bounded_and_given_back() {
         let sets = FieldSets::default();
-        let mut held: Vec<_> = (0..limits::FIELD_SETS).map(|n| sets.intern(set(&[&n.to_string()])).unwrap()).collect();
-        assert_eq!(sets.intern(set(&["one more"])), Err(TooManyFieldSets));
-        assert!(sets.intern(set(&["0"])).is_ok(), "a known one still goes");
+        let mut held: Vec<_> =
+            (0..limits::FIELD_SETS).map(|n| sets.intern(set(&[&n.to_string()]), None).unwrap()).collect();
+        assert_eq!(sets.intern(set(&["one more"]), None), Err(TooManyFieldSets));
+        assert!(sets.intern(set(&["0"]), None).is_ok(), "a known one still goes");
         held.pop();
-        assert!(sets.intern(set(&["one more"])).is_ok());
+        assert!(sets.intern(set(&["one more"]), None).is_ok());
+    }
+
+    #[test]
+    fn the_set_that_is_given_up_for_another_makes_room_where_it_is_nobody_elses() {
+        let sets = FieldSets::default();
+        let mut held: Vec<_> =
+            (0..limits::FIELD_SETS).map(|n| sets.intern(set(&[&n.to_string()]), None).unwrap()).collect();
+        let other = Arc::clone(&held[0]);
+        assert_eq!(sets.intern(set(&["new"]), Some(&held[0])), Err(TooManyFieldSets));
+        drop(other);
+        held[0] = sets.intern(set(&["new"]), Some(&held[0])).unwrap();
+        assert_eq!(sets.intern(set(&["newer"]), None), Err(TooManyFieldSets), "there are as many as before");
+        assert!(Arc::ptr_eq(&held[0], &sets.intern(set(&["new"]), None).unwrap()));
     }
 }

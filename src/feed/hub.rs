@@ -216,6 +216,7 @@ impl State {
         let seq = self.log.head() + 1;
         let message = Arc::new(Message::new(seq, envelope));
         self.log.append(Arc::clone(&message));
+        self.log.retire(limits::ENCODED_BYTES);
         for handoff in &self.handoffs {
             handoff.push(&message);
         }
@@ -260,7 +261,8 @@ impl Follower {
         Arc::clone(&self.handoff)
     }
 
-    /// Takes over a few of the messages handed off, never so many that a reader at the head would fall behind.
+    /// Takes over a few of the messages handed off, never so many that a reader at the head would fall behind, or need
+    /// more than one turn.
     /// Gives how far the head moved.
     pub fn pull(&mut self) -> u64 {
         let before = self.log.head();
@@ -268,10 +270,11 @@ impl Follower {
         if pending.overrun {
             *pending = Pending::default();
             drop(pending);
-            self.log = self.feed.lock().log.clone();
+            let ahead = self.feed.lock().log.clone();
+            self.log.jump_to(ahead);
             return self.log.head() - before;
         }
-        let mut room = self.log.chunk();
+        let mut room = self.log.chunk().min(limits::WALK_MESSAGES);
         while room > 0 {
             let Some(message) = pending.queue.pop_front() else { break };
             pending.bytes -= message.envelope().len();

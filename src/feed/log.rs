@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::message::Message;
@@ -22,6 +23,11 @@ pub struct Log {
     /// The highest sequence number that was pushed out.
     floor: u64,
     bytes: usize,
+    /// Up to this sequence number messages have been retired; bytes of those after it.
+    retired: u64,
+    fresh: usize,
+    /// Where this copy was made anew, rather than gone on with: the heads before and after.
+    jump: Range<u64>,
     bounds: Bounds,
 }
 
@@ -48,6 +54,8 @@ pub struct Cursor {
 #[derive(Debug)]
 pub enum Next<'a> {
     Message(&'a Arc<Message>),
+    /// A message that the cursor leaves out, by its sequence number: it is to be passed.
+    Older(u64),
     /// The cursor is at the head.
     Nothing,
     /// Messages the reader had not seen were pushed out.
@@ -72,6 +80,9 @@ impl Log {
             head: 0,
             floor: 0,
             bytes: 0,
+            retired: 0,
+            fresh: 0,
+            jump: 0..0,
             bounds,
         }
     }
@@ -101,6 +112,7 @@ impl Log {
         }
         self.head = seq;
         self.bytes += message.envelope().len();
+        self.fresh += message.envelope().len();
         let name = series_name(&message);
         let series = self.series.entry(name.clone()).or_default();
         if let Some(previous) = series.back() {
@@ -116,7 +128,30 @@ impl Log {
         self.trim();
     }
 
-    /// What comes after `cursor`, which it does not move: that is [`Cursor::pass`].
+    /// Has the oldest messages keep no encodings, until those that do hold no more than this many bytes; the newest may.
+    pub fn retire(&mut self, bytes: usize) {
+        while self.fresh > bytes {
+            let Some((&seq, message)) = self.messages.range(self.retired + 1..self.head).next() else { return };
+            message.retire();
+            self.fresh -= message.envelope().len();
+            self.retired = seq;
+        }
+    }
+
+    /// Becomes a copy of `ahead`, which has messages that this one never will have had.
+    pub fn jump_to(&mut self, ahead: Log) {
+        // A reader may not have had its turn since the jump before.
+        let from = if self.jump.end == self.head { self.jump.start } else { self.head };
+        *self = Log { jump: from..ahead.head, ..ahead };
+    }
+
+    /// Whether `cursor` stood at the head of this copy when that jumped: what it misses it was never offered.
+    #[must_use]
+    pub fn excuses(&self, cursor: &Cursor) -> bool {
+        self.jump.contains(&cursor.at.max(cursor.until))
+    }
+
+    /// What comes after `cursor`, which it does not move: that is [`Cursor::pass`]. One step, however long the log.
     #[must_use]
     pub fn next(&self, cursor: &Cursor) -> Next<'_> {
         if cursor.at >= self.head {
@@ -131,8 +166,11 @@ impl Log {
         let whole = cursor.depth >= self.bounds.history.get();
         let within =
             |seq: u64, message: &Message| whole || seq > cursor.until || self.rank(seq, message) <= cursor.depth;
-        let mut after = self.messages.range(cursor.at + 1..);
-        after.find(|(seq, message)| within(**seq, message)).map_or(Next::Nothing, |(_, message)| Next::Message(message))
+        match self.messages.range(cursor.at + 1..).next() {
+            Some((seq, message)) if within(*seq, message) => Next::Message(message),
+            Some((seq, _)) => Next::Older(*seq),
+            None => Next::Nothing,
+        }
     }
 
     /// Whether messages after `cursor` were pushed out before they were read.
@@ -188,6 +226,9 @@ impl Log {
     fn remove_message(&mut self, seq: u64) {
         if let Some(message) = self.messages.remove(&seq) {
             self.bytes -= message.envelope().len();
+            if seq > self.retired {
+                self.fresh -= message.envelope().len();
+            }
             self.floor = self.floor.max(seq);
         }
     }
@@ -284,6 +325,7 @@ mod tests {
                     was_behind = true;
                     cursor.conflate(log);
                 }
+                Next::Older(seq) => cursor.pass(seq),
                 Next::Message(message) => {
                     cursor.pass(message.seq());
                     seen.push(message.seq());

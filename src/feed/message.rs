@@ -1,11 +1,13 @@
 //! A published message: an envelope with its place in the feed's sequence, and its encodings.
 //!
 //! Owns: each encoding, made on first need and shared by every viewer that wants it: WebSocket frame, deflated
-//! frame, SSE block. Never: encodes twice for one shape, whichever worker asks.
+//! frame, SSE block. Never: encodes twice for one shape, whichever worker asks, until it is retired: then encodings
+//! are made for whoever asks, and not kept.
 
 use std::cell::RefCell;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use super::envelope::Envelope;
@@ -20,7 +22,9 @@ use crate::ws::{Deflater, OpCode};
 pub struct Message {
     seq: u64,
     envelope: Envelope,
-    shapes: [OnceLock<Encoding>; 3],
+    shapes: [ArcSwapOption<Encoding>; 3],
+    /// Held while an encoding is made to be kept.
+    retired: Mutex<bool>,
 }
 
 /// One message as it goes out in one shape.
@@ -38,7 +42,7 @@ pub struct Encoding {
 impl Message {
     #[must_use]
     pub fn new(seq: u64, envelope: Envelope) -> Message {
-        Message { seq, envelope, shapes: Default::default() }
+        Message { seq, envelope, shapes: Default::default(), retired: Mutex::new(false) }
     }
 
     #[must_use]
@@ -51,14 +55,38 @@ impl Message {
         &self.envelope
     }
 
-    /// The message whole, in `shape`.
-    pub fn encoding(&self, shape: Shape) -> &Encoding {
+    /// Calls `then` with the message whole, in `shape`.
+    pub fn with_encoding<T>(&self, shape: Shape, then: impl FnOnce(&Encoding) -> T) -> T {
         let place = match shape {
             Shape::Envelope => &self.shapes[0],
             Shape::Mirrored => &self.shapes[1],
             Shape::Raw => &self.shapes[2],
         };
-        place.get_or_init(|| Encoding::new(&self.envelope, shape, None))
+        match &*place.load() {
+            Some(encoding) => then(encoding),
+            None => then(&self.encode(shape, place)),
+        }
+    }
+
+    /// A newer one has taken its place: it is no longer sent to all.
+    pub fn retire(&self) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        *retired = true;
+        self.shapes.iter().for_each(|place| place.store(None));
+    }
+
+    fn encode(&self, shape: Shape, place: &ArcSwapOption<Encoding>) -> Arc<Encoding> {
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        if *retired {
+            drop(retired);
+            return Arc::new(Encoding::new(&self.envelope, shape, None));
+        }
+        // Another worker may have been faster.
+        place.load_full().unwrap_or_else(|| {
+            let made = Arc::new(Encoding::new(&self.envelope, shape, None));
+            place.store(Some(Arc::clone(&made)));
+            made
+        })
     }
 }
 
@@ -151,7 +179,57 @@ fn split_lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::sse_block;
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::{Encoding, Message, sse_block};
+    use crate::feed::hub::Feed;
+    use crate::feed::log::{Cursor, Next};
+    use crate::feed::normalize::Incoming;
+    use crate::feed::{Options, Shape};
+    use crate::limits;
+    use crate::telemetry::FeedMeters;
+
+    const SHAPES: [Shape; 3] = [Shape::Envelope, Shape::Mirrored, Shape::Raw];
+
+    /// Whether any encoding is kept.
+    fn is_encoded(message: &Message) -> bool {
+        message.shapes.iter().any(|place| place.load().is_some())
+    }
+
+    #[test]
+    fn encodings_are_kept_of_the_newest_messages_alone_and_the_same_for_all() {
+        const SIZE: usize = 100_000;
+        let feed = Arc::new(
+            Feed::try_new(Options { history: 1000, ..Options::named("f") }, true, FeedMeters::unseen()).unwrap(),
+        );
+        let mut follower = feed.follow();
+        let text = format!(r#"{{"type":"n","data":"{}"}}"#, "x".repeat(SIZE));
+        let mut messages = Vec::new();
+        for _ in 0..2 * limits::ENCODED_BYTES / SIZE {
+            feed.publish(Incoming::Text(&text), Timestamp::UNIX_EPOCH);
+            while follower.pull() > 0 {}
+            let Next::Message(message) = follower.log().next(&Cursor::newest(follower.log(), 1)) else {
+                panic!("gone")
+            };
+            messages.push(Arc::clone(message));
+            // Someone reads the whole history at each.
+            for message in &messages {
+                for shape in SHAPES {
+                    let frame = |encoding: &Encoding| (encoding.frame().clone(), encoding.block("b-1", "n").clone());
+                    let (one, other) = (message.with_encoding(shape, frame), message.with_encoding(shape, frame));
+                    assert_eq!(one, other);
+                    let kept = one.0.as_ptr() == other.0.as_ptr() && one.1.as_ptr() == other.1.as_ptr();
+                    assert_eq!(kept, is_encoded(message), "the same for all, while it is kept");
+                }
+            }
+            let bytes: usize = messages.iter().filter(|one| is_encoded(one)).map(|one| one.envelope().len()).sum();
+            assert!(bytes <= limits::ENCODED_BYTES, "{bytes}");
+            assert!(messages.last().is_some_and(|newest| is_encoded(newest)));
+        }
+        assert!(!is_encoded(&messages[0]));
+    }
 
     #[track_caller]
     fn check(event: &str, data: &str, expected: &str) {

@@ -2,6 +2,7 @@
 //!
 //! Never: hyper, a listener or a WebSocket client; what is served is bytes and sockets.
 
+pub mod attendance;
 pub mod audience;
 pub mod command;
 pub mod envelope;
@@ -24,7 +25,10 @@ pub mod select;
 pub mod socket;
 mod span;
 pub mod system;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod timestamp;
+pub mod turn;
 pub mod viewer;
 
 pub use options::{Delivery, NormalizeOptions, Options, Shape, Skip, Slow, Snapshot};

@@ -13,8 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use super::roster::Roster;
-use super::seat::{Farewell, Seat, Tally};
+use super::seat::{Farewell, Seat};
+use super::turn::{Progress, Turn};
 use crate::limits;
+use crate::telemetry::{CUT_OFF, SocketRecord};
 use crate::ws::{CloseCode, Decoder, close};
 
 struct Puller<'a, S> {
@@ -26,6 +28,9 @@ struct Puller<'a, S> {
     /// What was read and is not heard yet, because answers wait to be read.
     held: Vec<u8>,
     roster: Rc<Roster>,
+    record: Option<SocketRecord>,
+    /// How it ended, once it has by itself.
+    farewell: Option<Farewell>,
 }
 
 /// A stream, and the bytes that it did not take at once.
@@ -35,16 +40,17 @@ struct Pipe<'a, S> {
     waiting: Vec<u8>,
 }
 
-/// Serves one viewer until it ends.
-pub async fn attend<S>(io: &mut S, roster: Rc<Roster>, seat: Seat, decoder: Decoder) -> (Farewell, Tally)
+/// Serves one viewer until it ends, and puts that on record, also where this is dropped before.
+pub async fn attend<S>(io: &mut S, roster: Rc<Roster>, seat: Seat, decoder: Decoder, record: SocketRecord)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let _permit = roster.pull_permit();
     let pipe = Pipe { io, waiting: Vec::new() };
-    let mut puller = Puller { pipe, seat, decoder, deaf: false, held: Vec::new(), roster: Rc::clone(&roster) };
-    let farewell = puller.run(&roster).await;
-    (farewell, puller.seat.tally())
+    let (itself, record) = (Rc::clone(&roster), Some(record));
+    let mut puller =
+        Puller { pipe, seat, decoder, deaf: false, held: Vec::new(), roster: itself, record, farewell: None };
+    puller.farewell = Some(puller.run(&roster).await);
 }
 
 /// Lets what was written go out before the stream is given up. What the peer still says is read and not heard.
@@ -95,12 +101,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
         }
     }
 
-    /// Writes and reads what it can; completes only when the viewer has ended.
+    /// Writes what it can in one turn and reads what there is; completes only when the viewer has ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Farewell> {
+        let mut turn = Turn::at(Instant::now());
         loop {
-            if let Err(error) = self.write(cx) {
-                return Poll::Ready(self.farewell(&format!("the stream failed: {error}")));
-            }
+            let progress = match self.write(cx, &mut turn) {
+                Ok(progress) => progress,
+                Err(error) => return Poll::Ready(self.farewell(&format!("the stream failed: {error}"))),
+            };
             if self.seat.is_over() && self.pipe.waiting.is_empty() {
                 return Poll::Ready(self.farewell("closed"));
             }
@@ -112,24 +120,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
             if self.held.len() > limits::H2_UNHEARD {
                 return Poll::Ready(Farewell::dropped("the viewer does not read its answers"));
             }
-            match ready!(self.read(cx)) {
-                Ok(true) => {}
-                Ok(false) => {
+            match self.read(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => {
                     self.seat.hear_end();
                     return Poll::Ready(self.farewell("the viewer left"));
                 }
-                Err(error) => return Poll::Ready(self.farewell(&format!("the stream failed: {error}"))),
+                Poll::Ready(Err(error)) => return Poll::Ready(self.farewell(&format!("the stream failed: {error}"))),
+                Poll::Pending => {
+                    if progress == Progress::More {
+                        cx.waker().wake_by_ref();
+                    }
+                    return Poll::Pending;
+                }
             }
         }
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    fn write(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> io::Result<Progress> {
         let Puller { pipe, seat, .. } = self;
         pipe.flush(cx)?;
         let before = seat.tally();
-        let advanced = seat.advance(Instant::now(), &mut |bytes: &[u8]| pipe.offer(bytes, cx));
+        let advanced = seat.advance(turn, &mut |bytes: &[u8]| pipe.offer(bytes, cx));
         seat.count(seat.tally().since(before));
-        advanced.map(drop)
+        advanced
     }
 
     /// Hears what has arrived; `false` at the end.
@@ -170,6 +184,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
     }
 }
 
+impl<S> Drop for Puller<'_, S> {
+    fn drop(&mut self) {
+        let farewell = self.farewell.take().or_else(|| self.seat.farewell().cloned());
+        let farewell = farewell.unwrap_or_else(|| Farewell::dropped(CUT_OFF));
+        if let Some(record) = self.record.take() {
+            let tally = self.seat.tally();
+            record.closed(farewell.code, &farewell.reason, tally.messages, tally.bytes);
+        }
+    }
+}
+
 impl<S: AsyncWrite + Unpin> Pipe<'_, S> {
     /// Writes at most one piece of `bytes`. What the stream has no room for waits here, up to one piece: many small
     /// frames then go out as one.
@@ -204,33 +229,81 @@ impl<S: AsyncWrite + Unpin> Pipe<'_, S> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::cell::Cell;
     use std::rc::Rc;
-    use std::sync::Arc;
 
     use jiff::Timestamp;
-    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio::time::Instant;
 
     use super::attend;
-    use crate::feed::hub::Feed;
     use crate::feed::normalize::Incoming;
-    use crate::feed::roster::Roster;
     use crate::feed::seat::{Seat, Wish};
-    use crate::feed::{Delivery, Options};
+    use crate::feed::testing::{LONG, TURNS, in_turns, long, overrun, quiet, record, roster, wish};
+    use crate::feed::{Options, Slow};
     use crate::limits;
-    use crate::telemetry::FeedMeters;
     use crate::ws::Decoder;
 
     #[tokio::test]
-    async fn a_burst_longer_than_the_history_is_read_whole() {
-        let delivery = Arc::new(Delivery { greet: false, ..Delivery::default() });
-        let options = Options { history: 1, ..Options::named("f") };
-        let feed = Arc::new(Feed::try_new(options, true, FeedMeters::unseen()).unwrap());
-        let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
-        let roster = Roster::new(&feed, scratch);
+    async fn a_long_history_is_walked_in_turns_with_others() {
+        let (_feed, roster) = long();
         let (mut ours, mut theirs) = duplex(64 * 1024);
-        let seat = Seat::new(Rc::clone(&roster), delivery, &Wish::default(), Instant::now());
+        let seat = Seat::new(Rc::clone(&roster), quiet(), &wish(&format!("types=b&last={LONG}")), Instant::now());
+        let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
+        let turns = Cell::new(0);
+        tokio::select! {
+            _ = in_turns(&turns, attend(&mut ours, Rc::clone(&roster), seat, decoder, record())) => panic!("the viewer left"),
+            read = theirs.read_u8() => assert!(read.is_ok() && turns.get() >= TURNS, "{} turns", turns.get()),
+        }
+    }
+
+    #[tokio::test]
+    async fn where_the_slow_are_closed_one_that_kept_up_is_not_and_one_that_did_not_is() {
+        for (room, first) in [(64 * 1024, 0x81), (16, 0x88)] {
+            let (feed, roster) = roster(Options { history: 1, slow: Slow::Close, ..Options::named("f") });
+            let (mut ours, mut theirs) = duplex(room);
+            let seat = Seat::new(Rc::clone(&roster), quiet(), &Wish::default(), Instant::now());
+            let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
+            let told = async {
+                // The slow one does not read for a while: it is told more than its room, and then more than the history.
+                for _ in 0..limits::H2_PIECE / 50 {
+                    feed.publish(Incoming::Text("1"), Timestamp::UNIX_EPOCH);
+                    tokio::task::yield_now().await;
+                    if room > 16 {
+                        frame(&mut theirs).await;
+                    }
+                }
+                overrun(&feed);
+                while room > 16 || frame(&mut theirs).await != 0x88 {
+                    if room > 16 {
+                        return frame(&mut theirs).await;
+                    }
+                }
+                0x88
+            };
+            let told = tokio::select! {
+                biased;
+                () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+                () = attend(&mut ours, Rc::clone(&roster), seat, decoder, record()) => panic!("the viewer left"),
+                told = told => told,
+            };
+            assert_eq!(told, first, "with room for {room}");
+        }
+    }
+
+    /// The first byte of the next frame.
+    async fn frame(stream: &mut DuplexStream) -> u8 {
+        let mut head = [0; 2];
+        stream.read_exact(&mut head).await.unwrap();
+        stream.read_exact(&mut vec![0; usize::from(head[1])]).await.unwrap();
+        head[0]
+    }
+
+    #[tokio::test]
+    async fn a_burst_longer_than_the_history_is_read_whole() {
+        let (feed, roster) = roster(Options { history: 1, ..Options::named("f") });
+        let (mut ours, mut theirs) = duplex(64 * 1024);
+        let seat = Seat::new(Rc::clone(&roster), quiet(), &Wish::default(), Instant::now());
         let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
         let reading = async {
             for number in 100..200u64 {
@@ -248,7 +321,7 @@ mod tests {
         tokio::select! {
             biased;
             () = Rc::clone(&roster).run() => {}
-            _ = attend(&mut ours, Rc::clone(&roster), seat, decoder) => panic!("the viewer left"),
+            _ = attend(&mut ours, Rc::clone(&roster), seat, decoder, record()) => panic!("the viewer left"),
             () = reading => {}
         }
     }

@@ -24,6 +24,7 @@ use super::hub::{Feed, Follower};
 use super::log::Log;
 use super::seat::Tally;
 use super::system::system;
+use super::turn::Turn;
 use super::viewer::Viewer;
 use crate::limits;
 use crate::shutdown;
@@ -157,7 +158,7 @@ impl Roster {
 
     /// Keeps time for all viewers; never ends.
     pub async fn keep_time(self: Rc<Self>) {
-        let mut served = 0;
+        let (mut served, mut passed) = (0, 0);
         loop {
             let slot = poll_fn(|cx| match self.wheel.borrow_mut().poll_expired(cx) {
                 Poll::Ready(Some(expired)) => Poll::Ready(expired.into_inner()),
@@ -168,11 +169,14 @@ impl Roster {
             let viewer = self.viewers.borrow().get(slot).map(Rc::clone);
             if let Some(viewer) = viewer {
                 viewer.timer.set(None);
-                self.attend_to(&viewer, |viewer| viewer.on_time(Instant::now()));
+                let mut turn = Turn::at(Instant::now());
+                self.attend_to(&viewer, |viewer| viewer.on_time(&mut turn));
                 self.rearm(slot, &viewer);
+                passed += turn.passed();
             }
             served += 1;
-            if served % limits::FANOUT_SLICE == 0 {
+            if served >= limits::FANOUT_SLICE || passed >= limits::WALK_MESSAGES {
+                (served, passed) = (0, 0);
                 tokio::task::yield_now().await;
             }
         }
@@ -185,8 +189,9 @@ impl Roster {
         let mut leaving: Vec<_> =
             self.viewers.borrow().iter().map(|(slot, viewer)| (slot, Rc::clone(viewer))).collect();
         shutdown::shuffle(&mut leaving);
-        let start = Instant::now();
         let pause = spread / u32::try_from(leaving.len()).unwrap_or(u32::MAX).max(1);
+        // There are many rosters, and some have few viewers: theirs are not all to go first.
+        let start = Instant::now() + shutdown::random_part(pause);
         for (place, (slot, viewer)) in leaving.into_iter().enumerate() {
             tokio::time::sleep_until(start + pause * u32::try_from(place).unwrap_or(u32::MAX)).await;
             self.attend_to(&viewer, |viewer| {
@@ -234,8 +239,8 @@ impl Roster {
     fn walk_slice(&self, next: &mut usize) -> (bool, Tally) {
         let now = Instant::now();
         let viewers = self.viewers.borrow();
-        let end = (*next + limits::FANOUT_SLICE).min(viewers.capacity());
-        let mut sum = Tally::default();
+        let mut end = (*next + limits::FANOUT_SLICE).min(viewers.capacity());
+        let (mut sum, mut passed) = (Tally::default(), 0);
         for slot in *next..end {
             let Some(viewer) = viewers.get(slot) else { continue };
             if viewer.is_blocked() {
@@ -243,9 +248,21 @@ impl Roster {
                 if self.attend_to(viewer, |viewer| viewer.fall_back(now)) == Some(true) {
                     self.rearm(slot, viewer);
                 }
-            } else if let Some(tally) = self.attend_to(viewer, |viewer| viewer.advance(now)) {
+                continue;
+            }
+            if viewer.has_more() {
+                // It reads on in its own turns, up to this message too.
+                continue;
+            }
+            let mut turn = Turn::at(now);
+            if let Some(tally) = self.attend_to(viewer, |viewer| viewer.advance(&mut turn)) {
                 sum.messages += tally.messages;
                 sum.bytes += tally.bytes;
+            }
+            passed += turn.passed();
+            if passed >= limits::WALK_MESSAGES {
+                end = slot + 1;
+                break;
             }
         }
         *next = end;

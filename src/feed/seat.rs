@@ -20,6 +20,7 @@ use super::pulse::{Due, Pulse};
 use super::roster::Roster;
 use super::select::Selection;
 use super::system::{self, system};
+use super::turn::{Progress, Turn};
 use crate::limits;
 use crate::ws::frame::{self, OpCode};
 use crate::ws::{CloseCode, CloseFrame, Message, Violation, close};
@@ -40,6 +41,8 @@ pub struct Seat {
     heard_close: bool,
     /// The peer broke the protocol: it is told so, and what it says after that has no meaning.
     rejected: bool,
+    /// Its last turn was too short: that it is behind is not its own doing.
+    unfinished: bool,
     tally: Tally,
 }
 
@@ -66,6 +69,7 @@ impl Seat {
             ending: None,
             heard_close: false,
             rejected: false,
+            unfinished: false,
             tally: Tally::default(),
             roster,
             delivery,
@@ -78,16 +82,17 @@ impl Seat {
         seat
     }
 
-    /// Writes what waits, then what the log has after the cursor, as far as the peer takes it.
+    /// Writes what waits, then what the log has after the cursor, as far as the peer takes it and the turn goes.
     ///
     /// # Errors
     /// What the sink says; the viewer is then gone.
-    pub fn advance(&mut self, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+    pub fn advance(&mut self, turn: &mut Turn, sink: &mut impl Sink) -> io::Result<Progress> {
         let roster = Rc::clone(&self.roster);
         let log = roster.log();
-        let flow = self.write(&log, now, sink)?;
-        self.watch_large_frame(&log, now);
-        Ok(flow)
+        let progress = self.write(&log, turn, sink)?;
+        self.unfinished = progress == Progress::More;
+        self.watch_large_frame(&log, turn.now());
+        Ok(progress)
     }
 
     /// In place of [`advance`](Seat::advance) while the peer takes nothing: judges what it misses meanwhile. Gives whether
@@ -109,39 +114,45 @@ impl Seat {
         self.pulse.stuck(stuck, now);
     }
 
-    fn write(&mut self, log: &Log, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+    fn write(&mut self, log: &Log, turn: &mut Turn, sink: &mut impl Sink) -> io::Result<Progress> {
+        let now = turn.now();
         loop {
             if !self.out.is_empty() {
                 if self.out.flush(sink)? == Flow::Blocked {
-                    return Ok(Flow::Blocked);
+                    return Ok(Progress::Blocked);
                 }
                 self.pulse.spoke(now);
             }
             if self.ending.is_some() {
-                return Ok(Flow::Done);
+                return Ok(Progress::Done);
             }
             match log.next(&self.cursor) {
-                Next::Nothing => return Ok(Flow::Done),
+                Next::Nothing => return Ok(Progress::Done),
+                // It is to miss what comes between two of its ticks.
+                Next::Behind if self.pulse.is_paced() => self.cursor.conflate(log),
                 Next::Behind => self.fall_behind(log, now),
-                Next::Message(message) if message.seq() > self.open => return Ok(Flow::Done),
+                Next::Message(message) if message.seq() > self.open => return Ok(Progress::Done),
+                Next::Message(_) | Next::Older(_) if !turn.pass() => return Ok(Progress::More),
+                Next::Older(seq) => self.cursor.pass(seq),
                 Next::Message(message) => {
                     self.cursor.pass(message.seq());
-                    if !self.audience.wants(message) {
-                        continue;
-                    }
-                    let (out, tally) = (&mut self.out, &mut self.tally);
-                    let flow = self.audience.with_frame(message, |frame| {
-                        tally.messages += 1;
-                        tally.bytes += frame.len() as u64;
-                        out.send(message.seq(), frame, sink)
-                    })?;
-                    self.pulse.spoke(now);
-                    if flow == Flow::Blocked {
-                        return Ok(flow);
+                    if self.audience.wants(message) && self.send(message, now, sink)? == Flow::Blocked {
+                        return Ok(Progress::Blocked);
                     }
                 }
             }
         }
+    }
+
+    fn send(&mut self, message: &super::message::Message, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+        let (out, tally) = (&mut self.out, &mut self.tally);
+        let flow = self.audience.with_frame(message, |frame| {
+            tally.messages += 1;
+            tally.bytes += frame.len() as u64;
+            out.send(message.seq(), frame, sink)
+        })?;
+        self.pulse.spoke(now);
+        Ok(flow)
     }
 
     /// Answers a message of the viewer; the answer waits in the seat until it is written.
@@ -274,7 +285,10 @@ impl Seat {
     }
 
     fn subscribe(&mut self, wanted: Selection, now: Instant) {
-        let selection = match wanted.interned(self.roster.feed().field_sets()) {
+        let own = self.audience.selection().fields.as_ref();
+        // One that others of the audience have, too, is not given up with this viewer.
+        let given_up = own.filter(|_| Rc::strong_count(&self.audience) == 1);
+        let selection = match wanted.interned_for(given_up, self.roster.feed().field_sets()) {
             Ok(selection) => selection,
             Err(error) => return self.refuse("too_many", &error.to_string()),
         };
@@ -294,12 +308,13 @@ impl Seat {
     }
 
     fn fall_behind(&mut self, log: &Log, now: Instant) {
+        let excused = self.unfinished || log.excuses(&self.cursor);
         match self.roster.feed().options().slow {
-            Slow::Conflate => {
+            Slow::Close if !excused => self.close(CloseCode::TRY_AGAIN, close::TOO_SLOW, now),
+            Slow::Conflate | Slow::Close => {
                 self.roster.feed().meters().conflated.inc();
                 self.cursor.conflate(log);
             }
-            Slow::Close => self.close(CloseCode::TRY_AGAIN, close::TOO_SLOW, now),
         }
     }
 

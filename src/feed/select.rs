@@ -61,8 +61,20 @@ impl Selection {
     ///
     /// # Errors
     /// If the feed has no room for another field set.
-    pub fn interned(mut self, sets: &FieldSets) -> Result<Selection, TooManyFieldSets> {
-        self.fields = self.fields.map(|set| sets.intern(set)).transpose()?;
+    pub fn interned(self, sets: &FieldSets) -> Result<Selection, TooManyFieldSets> {
+        self.interned_for(None, sets)
+    }
+
+    /// As [`interned`](Selection::interned), for a viewer that gives up the field set `given_up` for it.
+    ///
+    /// # Errors
+    /// If the feed has no room for another field set.
+    pub fn interned_for(
+        mut self,
+        given_up: Option<&Arc<FieldSet>>,
+        sets: &FieldSets,
+    ) -> Result<Selection, TooManyFieldSets> {
+        self.fields = self.fields.map(|set| sets.intern(set, given_up)).transpose()?;
         Ok(self)
     }
 

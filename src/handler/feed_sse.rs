@@ -23,6 +23,7 @@ use crate::feed::message::sse_block;
 use crate::feed::roster::{PullPermit, Roster};
 use crate::feed::seat::first_cursor;
 use crate::feed::system::system;
+use crate::feed::turn::Turn;
 use crate::feed::{Delivery, Slow, select};
 use crate::limits;
 use crate::message::{Body, respond};
@@ -40,6 +41,9 @@ struct Events {
     tick: Option<(Instant, Duration)>,
     greeted: bool,
     spoken: Instant,
+    turn: Turn,
+    /// Its last turn was too short: that it is behind is not its own doing.
+    unfinished: bool,
     /// Its turn to leave, once a drain has begun.
     leave: Option<Instant>,
 }
@@ -69,6 +73,8 @@ pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Bod
         tick: every.map(|every| (now + every, every)),
         greeted: false,
         spoken: now,
+        turn: Turn::at(now),
+        unfinished: false,
         leave: None,
     };
     let pieces = stream::unfold(events, |mut events| async { Some((events.next().await?, events)) });
@@ -102,6 +108,10 @@ impl Events {
         }
         let roster = Rc::clone(&self.roster);
         loop {
+            if self.turn.is_over() {
+                tokio::task::yield_now().await;
+                self.turn = Turn::at(Instant::now());
+            }
             let now = Instant::now();
             if self.leave.is_some_and(|leave| leave <= now) {
                 return None;
@@ -112,6 +122,7 @@ impl Events {
                     return Some(piece);
                 }
                 Read::TooSlow => return None,
+                Read::Nothing if self.turn.is_over() => continue,
                 Read::Nothing => {}
             }
             let keepalive = self.delivery.keepalive.map(|keepalive| self.spoken + keepalive);
@@ -130,22 +141,32 @@ impl Events {
         }
     }
 
-    /// What the log has after the cursor, several events at a time up to one buffer's worth.
+    /// What the log has after the cursor, as far as the turn goes, several events at a time up to one buffer's worth.
     fn read(&mut self) -> Read {
         let roster = Rc::clone(&self.roster);
         let (feed, log) = (roster.feed(), roster.log());
         let mut first: Option<Bytes> = None;
         let mut joined = BytesMut::new();
         let mut bytes = 0;
+        let unfinished = std::mem::take(&mut self.unfinished);
         while bytes < limits::SSE_PIECE {
             match log.next(&self.cursor) {
                 Next::Nothing => break,
-                Next::Behind if feed.options().slow == Slow::Close => return Read::TooSlow,
+                // It is to miss what comes between two of its ticks.
+                Next::Behind if self.tick.is_some() => self.cursor.conflate(&log),
+                Next::Behind if feed.options().slow == Slow::Close && !unfinished && !log.excuses(&self.cursor) => {
+                    return Read::TooSlow;
+                }
                 Next::Behind => {
                     feed.meters().conflated.inc();
                     self.cursor.conflate(&log);
                 }
                 Next::Message(message) if message.seq() > self.open => break,
+                Next::Message(_) | Next::Older(_) if !self.turn.pass() => {
+                    self.unfinished = true;
+                    break;
+                }
+                Next::Older(seq) => self.cursor.pass(seq),
                 Next::Message(message) => {
                     self.cursor.pass(message.seq());
                     // An event stream is text.
@@ -199,4 +220,47 @@ enum Read {
     Piece(Bytes),
     Nothing,
     TooSlow,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use http::Request;
+    use http_body_util::BodyExt;
+
+    use super::open;
+    use crate::feed::testing::{LONG, TURNS, in_turns, long, overrun, quiet, roster};
+    use crate::feed::{Options, Slow};
+    use crate::handler::FeedDoor;
+
+    #[tokio::test]
+    async fn where_the_slow_are_closed_one_that_kept_up_reads_on_after_its_worker_did_not() {
+        let (feed, roster) = roster(Options { history: 1, slow: Slow::Close, ..Options::named("f") });
+        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let (parts, ()) = Request::get("/f").body(()).unwrap().into_parts();
+        let mut body = open(&door, &roster, &parts).into_body();
+        body.frame().await.unwrap().unwrap();
+        overrun(&feed);
+        let read = async { body.frame().await.map(|frame| frame.unwrap().into_data().unwrap()) };
+        let event = tokio::select! {
+            () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+            event = read => event.expect("it is not ended"),
+        };
+        assert!(event.starts_with(b"id: "), "{event:?}");
+    }
+
+    #[tokio::test]
+    async fn a_long_history_is_walked_in_turns_with_others() {
+        let (_feed, roster) = long();
+        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let (parts, ()) = Request::get(format!("/f?types=b&last={LONG}")).body(()).unwrap().into_parts();
+        let mut body = open(&door, &roster, &parts).into_body();
+        let greeting = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert!(!greeting.windows(8).any(|part| part == b"event: b"), "{greeting:?}");
+        let turns = Cell::new(0);
+        let event = in_turns(&turns, body.frame()).await.unwrap().unwrap().into_data().unwrap();
+        assert!(event.starts_with(b"id: ") && turns.get() + 1 >= TURNS, "{} turns", turns.get());
+    }
 }

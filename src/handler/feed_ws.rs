@@ -14,16 +14,18 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::{Call, FeedDoor};
+use crate::feed::attendance::Attendance;
 use crate::feed::pull;
 use crate::feed::roster::Roster;
 use crate::feed::seat::{Farewell, Seat, Tally, Wish};
 use crate::feed::select;
 use crate::feed::socket::Socket;
-use crate::feed::viewer::{Attendance, Viewer};
+use crate::feed::viewer::Viewer;
 use crate::limits;
 use crate::message::{Body, respond};
 use crate::net::clock::InFlight;
 use crate::net::stream::{Io, Stream};
+use crate::net::tethered::Tethered;
 use crate::shutdown::Tasks;
 use crate::telemetry::SocketRecord;
 use crate::ws::{Decoder, handshake};
@@ -43,7 +45,7 @@ pub fn open(
     };
     let record = SocketRecord::open(call.access, call.meters, call.asked.peer.client, parts.uri.path());
     let (roster, delivery) = (Rc::clone(roster), door.delivery.clone());
-    let http2 = (parts.version == Version::HTTP_2).then(|| call.asked.in_flight.clone());
+    let http2 = call.asked.tether.map(|tether| (call.asked.in_flight.clone(), tether.clone()));
     let tasks = call.tasks.clone();
     let work = async move {
         let upgraded = match upgrade.await {
@@ -56,7 +58,10 @@ pub fn open(
         let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
         match http2 {
             None => attend_raw(upgraded, &roster, seat, decoder, record, &tasks),
-            Some(in_flight) => attend_stream(upgraded, roster, seat, decoder, record, in_flight).await,
+            Some((in_flight, tether)) => {
+                let io = Tethered::new(TokioIo::new(upgraded), tether);
+                attend_stream(io, roster, seat, decoder, record, in_flight).await;
+            }
         }
     };
     match parts.version {
@@ -91,16 +96,14 @@ fn end(record: SocketRecord, farewell: &Farewell, tally: Tally) {
 }
 
 async fn attend_stream(
-    upgraded: Upgraded,
+    mut io: Tethered<TokioIo<Upgraded>>,
     roster: Rc<Roster>,
     seat: Seat,
     decoder: Decoder,
     record: SocketRecord,
     in_flight: InFlight,
 ) {
-    let mut io = TokioIo::new(upgraded);
-    let (farewell, tally) = pull::attend(&mut io, Rc::clone(&roster), seat, decoder).await;
-    end(record, &farewell, tally);
+    pull::attend(&mut io, Rc::clone(&roster), seat, decoder, record).await;
     // What is left of the stream keeps the connection no longer than an idle one.
     drop(in_flight);
     pull::let_go(io, &roster).await;

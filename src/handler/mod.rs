@@ -97,7 +97,7 @@ impl Handler {
         let own = |response| Ok((response, Kind::Own));
         match self {
             Handler::Feed(door) => {
-                let (response, upgraded) = door.handle(call, request);
+                let (response, upgraded) = door.handle(call, request).await;
                 Ok((response, if upgraded { Kind::Socket } else { Kind::Own }))
             }
             Handler::Page(asset) => own(asset.answer(&request)),
@@ -114,7 +114,7 @@ impl Handler {
 }
 
 impl FeedDoor {
-    fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
+    async fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
         let Some(roster) = call.rosters.get(&self.feed) else {
             // The config refuses a route to a feed that does not exist.
             tracing::error!(feed = self.feed, "a route leads to a feed that this worker does not have");
@@ -126,7 +126,7 @@ impl FeedDoor {
         let (parts, _body) = request.into_parts();
         let response = match parts.method {
             Method::GET if wants_events(&parts) => feed_sse::open(self, roster, &parts),
-            Method::GET | Method::HEAD => feed_get::answer(self, roster, &parts),
+            Method::GET | Method::HEAD => feed_get::answer(self, roster, &parts).await,
             _ => crate::message::respond::method_not_allowed("GET, HEAD"),
         };
         (response, false)

@@ -129,7 +129,7 @@ pub async fn open(
         client: on_client,
         server: on_server,
         load: sent.permit,
-        record: SocketRecord::open(call.access, call.meters, client, &path),
+        record: SocketRecord::tunnel(call.access, call.meters, client, &path),
         in_flight: http2.then(|| call.asked.in_flight.clone()),
         tunnels: Rc::clone(call.tunnels),
     };

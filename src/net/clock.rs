@@ -36,6 +36,10 @@ pub struct Clock {
     finished: AtomicBool,
     /// When the peer stopped taking bytes, in milliseconds after `born` plus one; 0 while it takes them.
     stalled: AtomicU64,
+    /// When it last took none, likewise.
+    blocked: AtomicU64,
+    /// Bytes that it took.
+    sent: AtomicU64,
 }
 
 /// One request being answered, counted until dropped.
@@ -69,6 +73,8 @@ impl Clock {
             idle: AtomicBool::new(false),
             since: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
+            blocked: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
         }
     }
 
@@ -101,6 +107,12 @@ impl Clock {
         held
     }
 
+    /// Whether the peer has said anything yet.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.heard.load(Relaxed)
+    }
+
     /// Whether a request head is under way, or the first one still to come.
     #[must_use]
     pub fn awaits_head(&self) -> bool {
@@ -114,13 +126,31 @@ impl Clock {
         !self.whole.load(Relaxed) || (self.awaits_head() && self.heard.load(Relaxed))
     }
 
-    /// The peer takes bytes, or does not.
-    pub fn sending(&self, moved: bool) {
-        if moved {
+    /// The socket takes bytes (this many, where it is known), or does not.
+    pub fn sending(&self, taken: Option<u64>) {
+        if let Some(count) = taken {
             self.stalled.store(0, Relaxed);
-        } else if self.stalled.load(Relaxed) == 0 {
-            self.stalled.store(self.now() + 1, Relaxed);
+            self.sent.fetch_add(count, Relaxed);
+            return;
         }
+        let now = self.now() + 1;
+        self.blocked.store(now, Relaxed);
+        if self.stalled.load(Relaxed) == 0 {
+            self.stalled.store(now, Relaxed);
+        }
+    }
+
+    /// Bytes that the socket has taken.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
+    /// Whether the socket took nothing at some moment since `at`, to the millisecond.
+    #[must_use]
+    pub fn was_blocked_since(&self, at: Instant) -> bool {
+        let blocked = self.blocked.load(Relaxed).checked_sub(1);
+        blocked.is_some_and(|blocked| self.born + Duration::from_millis(blocked + 1) > at)
     }
 
     /// When to [`check`](Clock::check) again.
@@ -293,10 +323,10 @@ mod tests {
         let answering = clock.begin(true);
         pass(1000).await;
         assert_eq!(clock.check(&limits()), None);
-        clock.sending(false);
+        clock.sending(None);
         pass(20).await;
-        clock.sending(true);
-        clock.sending(false);
+        clock.sending(Some(1));
+        clock.sending(None);
         pass(29).await;
         assert_eq!(clock.check(&limits()), None);
         pass(1).await;

@@ -10,11 +10,11 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http::{Method, Request, Response};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -23,9 +23,11 @@ use tokio::time::{Sleep, timeout_at};
 
 use super::after::After;
 use super::clock::{Clock, Expired, InFlight};
+use super::counted::Counted;
 use super::listener::Accepted;
 use super::opening::{Opened, Protocol, open};
 use super::permit::Place;
+use super::stall::{Streams, Tether};
 use super::stream::Stream;
 use super::tls::{Sni, Tls};
 use super::{Forwarded, Limits, Peer, Trusted};
@@ -64,6 +66,8 @@ pub struct Asked<'a> {
     pub after: &'a After,
     /// The request, or one before it on its connection, can be read in two ways, which only the connection's bytes show.
     pub ambiguous: Option<Rule>,
+    /// Over HTTP/2, where the stream may become a socket: what holds that keeps a clone.
+    pub tether: Option<&'a Tether>,
 }
 
 /// Answers requests.
@@ -96,7 +100,12 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     let Place { permit, over_cap } = place;
     let mut peer = Peer::new(accepted.addr, edge.tls.is_some(), over_cap);
     let deadline = accepted.at + edge.limits.header_timeout;
-    let opened = timeout_at(deadline, open(accepted.socket, &mut peer, &edge)).await;
+    let opened = tokio::select! {
+        biased;
+        opened = timeout_at(deadline, open(accepted.socket, &mut peer, &edge)) => opened,
+        // It has not said what it speaks, let alone what it wants.
+        () = last_call(&tasks) => return,
+    };
     let Opened { io, early, protocol, sni } = match opened {
         Ok(Ok(Some(opened))) => opened,
         Ok(Ok(None)) => return,
@@ -105,20 +114,27 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     };
     let clock = Arc::new(Clock::new(accepted.at, matches!(protocol, Protocol::Http2)));
     let stream = Stream::new(io, early, Arc::clone(&clock), permit);
+    let streams = Streams::new(tasks.clone(), Arc::clone(&clock), peer, edge.limits.send_timeout);
+    let http2 = matches!(protocol, Protocol::Http2).then_some(&streams);
     let common = Rc::new(Common { peer, edge, sni, after: After::default() });
     let edge = &common.edge;
     let (verdict, requests) = (Arc::new(Verdict::default()), Cell::new(0));
     let service = service_fn(|request: Request<Incoming>| {
         let in_flight = clock.begin(request.body().is_end_stream());
-        let (answer, common) = (Rc::clone(&answer), Rc::clone(&common));
+        let (answer, common, http2) = (Rc::clone(&answer), Rc::clone(&common), http2.cloned());
         let ambiguous = verdict.of(requests.replace(requests.get() + 1));
         async move {
+            let tether = http2.as_ref().filter(|_| *request.method() == Method::CONNECT).map(Streams::tether);
             let forwarded = Forwarded::read(&common.peer, &common.edge.trusted, request.headers());
-            let response = answer.answer(&common.asked(&forwarded, &in_flight, ambiguous), request).await;
+            let asked = common.asked(&forwarded, &in_flight, ambiguous, tether.as_ref());
+            let response = answer.answer(&asked, request).await;
             if response.body().size_hint().exact().is_none() {
                 in_flight.streams();
             }
-            Ok::<_, Infallible>(response.map(|body| Counted { body, _in_flight: in_flight }))
+            if let Some(tether) = tether {
+                tether.hand_over();
+            }
+            Ok::<_, Infallible>(response.map(|body| Counted::new(body, in_flight, http2)))
         }
     });
     let outcome = match protocol {
@@ -131,7 +147,7 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         }
         Protocol::Http2 => {
             let mut connection =
-                pin!(http2_builder(edge, tasks.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
+                pin!(http2_builder(edge, streams.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
             if peer.over_cap {
                 connection.as_mut().graceful_shutdown();
             }
@@ -145,7 +161,13 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
 }
 
 impl Common {
-    fn asked<'a>(&'a self, forwarded: &'a Forwarded, in_flight: &'a InFlight, ambiguous: Option<Rule>) -> Asked<'a> {
+    fn asked<'a>(
+        &'a self,
+        forwarded: &'a Forwarded,
+        in_flight: &'a InFlight,
+        ambiguous: Option<Rule>,
+        tether: Option<&'a Tether>,
+    ) -> Asked<'a> {
         Asked {
             peer: Peer { client: forwarded.client, ..self.peer },
             forwarded,
@@ -154,6 +176,7 @@ impl Common {
             in_flight,
             after: &self.after,
             ambiguous,
+            tether,
         }
     }
 }
@@ -172,8 +195,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(edge: &Edge, tasks: Tasks) -> http2::Builder<Tasks> {
-    let mut builder = http2::Builder::new(tasks);
+fn http2_builder(edge: &Edge, streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::H2_STREAMS)
@@ -220,13 +243,28 @@ where
                     Some(Expired::Send) => return Err("a response made no progress".to_owned()),
                 },
             },
-            () = tasks.stages().draining(), if !draining => {
+            () = turn_to_leave(tasks, clock), if !draining => {
                 shut(connection.as_mut());
                 draining = true;
             }
             () = tasks.stages().ending() => return Ok(()),
         }
     }
+}
+
+/// Completes when the connection is to take no more requests. One that was only just accepted has its first yet to be
+/// read: it is waited for, and answered.
+async fn turn_to_leave(tasks: &Tasks, clock: &Clock) {
+    tasks.stages().draining().await;
+    if !clock.has_heard() {
+        last_call(tasks).await;
+    }
+}
+
+/// Completes when a drain no longer waits for one that has said nothing.
+async fn last_call(tasks: &Tasks) {
+    tasks.stages().draining().await;
+    tokio::time::sleep(limits::DRAIN_HEAD).await;
 }
 
 /// The connection's outcome, or `None` when the alarm rings first. What the connection does may bring the alarm forward.
@@ -265,29 +303,5 @@ fn describe(error: &hyper::Error) -> String {
 fn complain(peer: Peer, reason: &str) {
     if let Some(unsaid) = client_warning() {
         tracing::warn!(client = %peer.client, reason, unsaid, "connection ended");
-    }
-}
-
-/// A response body that keeps its request in flight until it is sent or dropped.
-#[derive(Debug)]
-pub struct Counted<B> {
-    body: B,
-    _in_flight: InFlight,
-}
-
-impl<B: Body + Unpin> Body for Counted<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

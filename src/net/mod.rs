@@ -8,13 +8,16 @@ use std::time::Duration;
 pub mod after;
 pub mod clock;
 pub mod connection;
+pub mod counted;
 pub mod forwarded;
 pub mod listener;
 mod opening;
 pub mod peer;
 pub mod permit;
 pub mod proxy_protocol;
+pub mod stall;
 pub mod stream;
+pub mod tethered;
 pub mod tls;
 pub mod trusted;
 

@@ -96,8 +96,12 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    fn note<T>(&self, outcome: &Poll<io::Result<T>>) {
-        self.clock.sending(outcome.is_ready());
+    /// The socket took this many bytes, or none.
+    fn note(&self, outcome: &Poll<io::Result<usize>>) {
+        self.clock.sending(match outcome {
+            Poll::Ready(count) => Some(count.as_ref().map_or(0, |count| *count as u64)),
+            Poll::Pending => None,
+        });
     }
 }
 
@@ -165,7 +169,7 @@ impl AsyncWrite for Stream {
             Io::Plain(io) => Pin::new(io).poll_flush(cx),
             Io::Tls(io) => Pin::new(io).poll_flush(cx),
         };
-        stream.note(&outcome);
+        stream.clock.sending(outcome.is_ready().then_some(0));
         outcome
     }
 

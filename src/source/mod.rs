@@ -18,6 +18,7 @@ pub use options::{AlertRule, AlertsOptions, Options, StatsOptions};
 use crate::feed::Shape;
 use crate::feed::hub::{Feed, FeedHub};
 use crate::feed::log::{Cursor, Next};
+use crate::feed::message::Encoding;
 use crate::feed::normalize::Incoming;
 use crate::limits;
 use crate::shutdown;
@@ -124,13 +125,14 @@ async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, feed: &Feed, up: &Gauge) {
             match follower.log().next(&cursor) {
                 Next::Message(message) => {
                     cursor.pass(message.seq());
-                    let text = message.encoding(Shape::Envelope).text();
+                    let text = message.with_encoding(Shape::Envelope, Encoding::text);
                     let text = std::str::from_utf8(&text).unwrap_or_default();
                     let now = Timestamp::now();
                     for said in rules.observe(message.envelope().key(), text, now) {
                         feed.publish(Incoming::Text(&said), now);
                     }
                 }
+                Next::Older(seq) => cursor.pass(seq),
                 Next::Behind => cursor.conflate(follower.log()),
                 Next::Nothing => break,
             }

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 pub struct Metrics {
     registry: Mutex<Registry>,
     pub connections_open: Gauge,
+    pub log_lines_dropped: Counter,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram>,
     websocket_open: Family<ModeLabels, Gauge>,
@@ -111,6 +112,7 @@ impl Metrics {
         let metrics = Metrics {
             registry: Mutex::new(Registry::with_prefix("steadfeed")),
             connections_open: Gauge::default(),
+            log_lines_dropped: Counter::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.5, 11))),
             websocket_open: Family::default(),
@@ -130,6 +132,8 @@ impl Metrics {
     fn register(&self) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register("connections_open", "Client connections now open", self.connections_open.clone());
+        let dropped = "Access-log lines that stdout was too slow for";
+        registry.register("log_lines_dropped", dropped, self.log_lines_dropped.clone());
         registry.register("requests", "Requests answered", self.requests.clone());
         registry.register(
             "request_seconds",

@@ -10,4 +10,4 @@ pub mod socket;
 pub use access::AccessLog;
 pub use log::{LogFormat, LogOptions};
 pub use metrics::{FeedMeters, Metrics, RouteMeters};
-pub use socket::SocketRecord;
+pub use socket::{CUT_OFF, SocketRecord};

@@ -73,6 +73,7 @@ async fn the_metrics_can_be_scraped() {
         ("steadfeed_feed_up", "gauge"),
         ("steadfeed_feed_conflated", "counter"),
         ("steadfeed_denied", "counter"),
+        ("steadfeed_log_lines_dropped", "counter"),
     ] {
         assert_eq!(types.get(name).map(String::as_str), Some(type_), "{name}");
     }

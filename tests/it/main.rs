@@ -29,6 +29,7 @@ mod pulse;
 mod selection;
 mod slow;
 mod smuggling;
+mod stalled;
 mod statistics;
 mod stress;
 mod tidy;

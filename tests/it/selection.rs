@@ -152,6 +152,20 @@ async fn every_is_set_and_ended_by_subscribe() {
 }
 
 #[tokio::test]
+async fn where_the_slow_are_closed_one_that_has_its_own_pace_is_not() {
+    let proxy = Proxy::of_feed("slow = \"close\"\nhistory = 1");
+    let mut socket = WsClient::connect(proxy.address(), "/f?every=200ms").await;
+    let mut stream = SseClient::connect(proxy.address(), "/f?every=200ms", &[]).await;
+    stream.event().await;
+    for number in 1..10 {
+        proxy.say_all(&[&n(number)]).await;
+    }
+    while socket.values(1).await != [9] {}
+    while !stream.event().await.data.contains("\"data\":9,") {}
+    assert_eq!(proxy.metric("steadfeed_feed_conflated_total{feed=\"f\"}").await, 0.0);
+}
+
+#[tokio::test]
 async fn at_a_tick_each_type_has_its_newest_in_the_feeds_order() {
     let proxy = Proxy::of_feed("");
     let mut viewer = WsClient::connect(proxy.address(), "/f?every=200ms").await;
@@ -221,6 +235,26 @@ async fn a_feed_has_64_field_sets_and_refuses_the_65th_at_every_door() {
     assert_eq!(said["type"], "subscribed", "one that is in use is shared");
     proxy.say(r#"{"type":"t","data":{"f0":0,"f1":1}}"#).await;
     assert_eq!(viewer.values(1).await, [json!({"f1": 1})], "what was refused changed nothing");
+}
+
+#[tokio::test]
+async fn at_the_bound_a_viewer_may_swap_the_field_set_that_is_its_own() {
+    let proxy = Proxy::of_feed("");
+    let (mut sockets, _streams) = sixty_four(&proxy).await;
+    let own = &mut sockets[0];
+    for name in ["new", "newer", "newest"] {
+        let said = own.ask(&format!(r#"{{"type":"subscribe","data":{{"fields":["{name}"]}}}}"#)).await;
+        assert_eq!((&said["type"], &said["data"]["fields"]), (&json!("subscribed"), &json!([name])), "{said}");
+    }
+    proxy.say(r#"{"type":"t","data":{"new":0,"newest":1}}"#).await;
+    assert_eq!(own.values(1).await, [json!({"newest": 1})]);
+    let (status, _) = WsClient::refused(proxy.address(), &field(0), &[]).await;
+    assert_eq!(status, 400, "what it gave up is not there twice");
+    // What two share, on one worker or two, is not free where one of them goes.
+    let mut shared = WsClient::connect(proxy.address(), "/f?fields=newest").await;
+    shared.json().await;
+    let said = own.ask(r#"{"type":"subscribe","data":{"fields":["other"]}}"#).await;
+    assert_eq!(said["data"]["code"], "too_many", "{said}");
 }
 
 #[tokio::test]

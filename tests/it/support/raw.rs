@@ -83,7 +83,7 @@ impl<S: Io> RawHttp<S> {
     pub async fn closed(&mut self) -> Vec<u8> {
         within("the peer to close", async {
             while self.stream.read_buf(&mut self.seen).await.expect("a close, not a reset") > 0 {}
-            self.stream.write_all(&vec![b'x'; 8 * 1024 * 1024]).await.expect("the peer takes what was on its way");
+            self.stream.write_all(&vec![b'x'; 512 * 1024]).await.expect("the peer takes what was on its way");
             std::mem::take(&mut self.seen)
         })
         .await

@@ -1,20 +1,22 @@
 //! The access log: one line a request or socket, to stdout.
 //!
-//! Owns: its own bounded queue and writer thread, so that a slow terminal never slows a request. Never: a query
-//! string, a header's value or a token; what does not fit the queue is dropped and counted.
+//! Owns: what a line says, and its own bounded queue and [writer] thread, so that a slow terminal never slows a request.
+//! Never: a query string, a header's value or a token; what does not fit the queue is dropped and counted.
 
 use std::fmt::Write as _;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus_client::metrics::counter::Counter;
 
+use self::writer::Queue;
 use super::log::{LogFormat, LogOptions};
 use crate::limits;
+
+mod writer;
 
 /// Where lines go; cheap to clone.
 #[derive(Debug, Clone)]
@@ -22,9 +24,8 @@ pub struct AccessLog(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    lines: Option<SyncSender<String>>,
+    queue: Option<Queue>,
     format: LogFormat,
-    dropped: AtomicU64,
 }
 
 /// What one line says.
@@ -60,34 +61,34 @@ pub enum Outcome<'a> {
 }
 
 impl AccessLog {
-    /// Starts the writer, unless the access log is off.
+    /// Starts the writer, unless the access log is off. `dropped` counts the lines that do not fit.
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn start(options: LogOptions) -> io::Result<AccessLog> {
-        let to = |lines| AccessLog(Arc::new(Inner { lines, format: options.format, dropped: AtomicU64::new(0) }));
-        if !options.access {
-            return Ok(to(None));
-        }
-        let (sender, receiver) = sync_channel(limits::ACCESS_LINES);
-        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write(&receiver))?;
-        Ok(to(Some(sender)))
+    pub fn start(options: LogOptions, dropped: Counter) -> io::Result<AccessLog> {
+        let start = || Queue::start(io::stdout(), limits::ACCESS_LINES, options.format, dropped);
+        let queue = options.access.then(start).transpose()?;
+        Ok(AccessLog(Arc::new(Inner { queue, format: options.format })))
     }
 
-    /// Lines that did not fit.
+    /// One that writes nothing.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.0.dropped.load(Ordering::Relaxed)
+    pub fn off() -> AccessLog {
+        AccessLog(Arc::new(Inner { queue: None, format: LogFormat::Text }))
     }
 
     pub fn write(&self, entry: &Entry<'_>) {
-        let Some(lines) = &self.0.lines else { return };
-        let line = match self.0.format {
+        let Some(queue) = &self.0.queue else { return };
+        queue.push(match self.0.format {
             LogFormat::Text => entry.text(),
             LogFormat::Json => entry.json(),
-        };
-        if lines.try_send(line).is_err() {
-            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
+    /// Waits until all that was written is out, for a while. Blocks: for the end of the process.
+    pub fn flush(&self) {
+        if let Some(queue) = &self.0.queue {
+            queue.flush();
         }
     }
 }
@@ -138,27 +139,6 @@ impl Entry<'_> {
         }
         line.to_string()
     }
-}
-
-/// Writes until every sender is gone; flushes whenever nothing waits.
-fn write(lines: &Receiver<String>) {
-    let mut out = BufWriter::new(io::stdout());
-    loop {
-        let line = match lines.try_recv() {
-            Ok(line) => line,
-            Err(TryRecvError::Disconnected) => break,
-            Err(TryRecvError::Empty) => {
-                // Nobody to tell when stdout is closed.
-                let _ = out.flush();
-                match lines.recv() {
-                    Ok(line) => line,
-                    Err(_) => break,
-                }
-            }
-        };
-        let _ = writeln!(out, "{line}");
-    }
-    let _ = out.flush();
 }
 
 #[cfg(test)]
