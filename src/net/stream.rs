@@ -47,7 +47,7 @@ impl Stream {
     #[must_use]
     pub fn new(io: Io, early: Bytes, clock: Arc<Clock>, permit: ConnectionPermit) -> Stream {
         if !early.is_empty() {
-            clock.received();
+            clock.received(&early);
         }
         Stream { io, early, clock, permit, linger: None, in_turns: false, was_read: false }
     }
@@ -130,7 +130,7 @@ impl AsyncRead for Stream {
             return Poll::Pending;
         }
         if outcome.is_ready() {
-            stream.clock.received();
+            stream.clock.received(&buf.filled()[before..]);
         }
         outcome
     }
