@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -19,7 +19,7 @@ use crate::net::Limits;
 use crate::net::connection::{Answer, Asked};
 use crate::secret::Secret;
 use crate::shutdown::Stages;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, exposition};
 
 pub mod guard;
 
@@ -55,7 +55,7 @@ impl Admin {
                 respond::problem(StatusCode::SERVICE_UNAVAILABLE, "draining: no new work is taken")
             }
             "/readyz" => respond::json(StatusCode::OK, r#"{"status":"ready"}"#),
-            "/metrics" => metrics(&self.metrics),
+            "/metrics" => metrics(&self.metrics, request.headers()),
             other => match other.strip_prefix("/api/feeds/") {
                 Some(name) if *request.method() == Method::POST => self.publish(name, request).await,
                 Some(_) => respond::method_not_allowed("POST"),
@@ -108,12 +108,20 @@ impl Answer for Admin {
         }
         let headers = response.headers_mut();
         headers::finish(headers);
-        headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+        headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 }
 
-fn metrics(metrics: &Metrics) -> Response<Body> {
-    let type_ = http::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    respond::whole(StatusCode::OK, type_, metrics.text())
+/// Prometheus's text format, or OpenMetrics for who asks for it by name.
+fn metrics(metrics: &Metrics, fields: &HeaderMap) -> Response<Body> {
+    const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    const OPEN: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let mut response = if headers::accepts(fields, "application/openmetrics-text") {
+        respond::whole(StatusCode::OK, OPEN, metrics.text())
+    } else {
+        respond::whole(StatusCode::OK, PLAIN, exposition::plain(&metrics.text()))
+    };
+    headers::vary(response.headers_mut(), http::header::ACCEPT);
+    response
 }

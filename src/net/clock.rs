@@ -4,7 +4,7 @@
 //! drives it asks. It is shared with the stream, which hyper wants to be `Send`, hence the atomics; all on one thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub struct Clock {
     heard: AtomicBool,
     /// The last request had no body that may be unread.
     whole: AtomicBool,
+    /// The last four bytes that came.
+    tail: AtomicU32,
     /// Our side is closed: nothing is expected any more.
     finished: AtomicBool,
     /// When the peer stopped taking bytes, in milliseconds after `born` plus one; 0 while it takes them.
@@ -68,6 +70,7 @@ impl Clock {
             reader: AtomicWaker::new(),
             heard: AtomicBool::new(false),
             whole: AtomicBool::new(true),
+            tail: AtomicU32::new(0),
             finished: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: AtomicBool::new(false),
@@ -87,9 +90,11 @@ impl Clock {
         InFlight(Arc::clone(self))
     }
 
-    /// Bytes arrived: on an idle HTTP/1.1 connection, the next head has begun.
-    pub fn received(&self) {
+    /// These bytes arrived: on an idle HTTP/1.1 connection, the next head has begun.
+    pub fn received(&self, bytes: &[u8]) {
         self.heard.store(true, Relaxed);
+        let tail = bytes[bytes.len().saturating_sub(4)..].iter();
+        self.tail.store(tail.fold(self.tail.load(Relaxed), |tail, byte| tail << 8 | u32::from(*byte)), Relaxed);
         if !self.multiplexed && self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
             self.idle.store(false, Relaxed);
             self.since.store(self.now(), Relaxed);
@@ -183,6 +188,13 @@ impl Clock {
         Some(if self.idle.load(Relaxed) { Expired::Idle } else { Expired::Head })
     }
 
+    /// Whether a part of the next head came behind a request without a body: what came does not end in a blank line.
+    fn has_begun_next(&self) -> bool {
+        let [_, before, last, end] = self.tail.load(Relaxed).to_be_bytes();
+        let blank = end == b'\n' && (last == b'\n' || (last == b'\r' && before == b'\n'));
+        !self.multiplexed && self.whole.load(Relaxed) && self.heard.load(Relaxed) && !blank
+    }
+
     fn allowance(&self, limits: &Limits) -> Duration {
         if self.idle.load(Relaxed) { limits.keepalive_timeout } else { limits.header_timeout }
     }
@@ -219,7 +231,7 @@ impl Clone for InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         if self.0.in_flight.fetch_sub(1, Relaxed) == 1 {
-            self.0.idle.store(true, Relaxed);
+            self.0.idle.store(!self.0.has_begun_next(), Relaxed);
             self.0.since.store(self.0.now(), Relaxed);
             self.0.reader.wake();
         }
@@ -256,7 +268,7 @@ mod tests {
     async fn a_head_that_trickles_does_not_put_its_deadline_off() {
         let clock = Arc::new(Clock::new(Instant::now(), false));
         pass(9).await;
-        clock.received();
+        clock.received(b"GET /");
         assert_eq!(clock.check(&limits()), None);
         pass(1).await;
         assert_eq!(clock.check(&limits()), Some(Expired::Head));
@@ -268,21 +280,45 @@ mod tests {
         drop(clock.begin(true));
         pass(74).await;
         assert_eq!(clock.check(&limits()), None);
-        clock.received();
+        clock.received(b"GET /");
         pass(9).await;
         assert_eq!(clock.check(&limits()), None);
         pass(1).await;
         assert_eq!(clock.check(&limits()), Some(Expired::Head));
+        clock.received(b" HTTP/1.1\r\n\r\n");
         drop(clock.begin(true));
         pass(75).await;
         assert_eq!(clock.check(&limits()), Some(Expired::Idle));
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_head_that_began_behind_a_request_has_a_heads_time() {
+        for (first, behind, expected) in [
+            ("GET / HTTP/1.1\r\n\r\n", "", Expired::Idle),
+            ("GET / HTTP/1.1\n\n", "", Expired::Idle),
+            ("GET / HTTP/1.1\r\n\r\nGET /", "", Expired::Head),
+            ("GET / HTTP/1.1\r\n\r\n", "G", Expired::Head),
+            ("GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", Expired::Idle),
+        ] {
+            let clock = Arc::new(Clock::new(Instant::now(), false));
+            // As it comes, in pieces of any size.
+            first.as_bytes().chunks(3).for_each(|piece| clock.received(piece));
+            let answering = clock.begin(true);
+            clock.received(behind.as_bytes());
+            pass(100).await;
+            drop(answering);
+            pass(9).await;
+            assert_eq!(clock.check(&limits()), None);
+            pass(if expected == Expired::Head { 1 } else { 66 }).await;
+            assert_eq!(clock.check(&limits()), Some(expected), "{first:?} {behind:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn frames_of_http2_between_requests_are_no_head() {
         let clock = Arc::new(Clock::new(Instant::now(), true));
         drop(clock.begin(true));
-        clock.received();
+        clock.received(b"GET /");
         pass(74).await;
         assert_eq!(clock.check(&limits()), None);
         pass(1).await;
@@ -299,12 +335,12 @@ mod tests {
     #[test]
     fn a_connection_lingers_where_something_may_be_unread() {
         check_lingers(|_| {}, false);
-        check_lingers(|clock| clock.received(), true);
+        check_lingers(|clock| clock.received(b"GET /"), true);
         check_lingers(|clock| drop(clock.begin(true)), false);
         check_lingers(|clock| drop(clock.begin(false)), true);
         let next_head = |clock: &Arc<Clock>| {
             drop(clock.begin(true));
-            clock.received();
+            clock.received(b"GET /");
         };
         check_lingers(next_head, true);
     }

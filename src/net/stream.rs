@@ -51,7 +51,7 @@ impl Stream {
     #[must_use]
     pub fn new(io: Io, early: Bytes, clock: Arc<Clock>, permit: ConnectionPermit) -> Stream {
         if !early.is_empty() {
-            clock.received();
+            clock.received(&early);
         }
         Stream { io, early, clock, permit, linger: None, in_turns: false, was_read: false, heads: None }
     }
@@ -143,9 +143,10 @@ impl AsyncRead for Stream {
             return Poll::Pending;
         }
         if outcome.is_ready() {
-            stream.clock.received();
+            let received = buf.filled().get(before..).unwrap_or_default();
+            stream.clock.received(received);
             if let Some(heads) = &mut stream.heads {
-                heads.see(buf.filled().get(before..).unwrap_or_default());
+                heads.see(received);
             }
         }
         outcome

@@ -1,4 +1,4 @@
-//! The metrics, in Prometheus's text format.
+//! The metrics, in the text format of OpenMetrics; [`super::exposition`] gives Prometheus's own.
 //!
 //! Owns: every metric's name and help text. Never: looks a family up on a request: whoever counts holds its handles.
 
@@ -207,7 +207,7 @@ impl Metrics {
         self.upstream_up.get_or_create_owned(&labels)
     }
 
-    /// All of them, as `/metrics` gives them.
+    /// All of them, in the text format of OpenMetrics 1.0.0.
     #[must_use]
     pub fn text(&self) -> String {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,7 @@
 //! Never: a token, a query string or a header's value.
 
 pub mod access;
+pub mod exposition;
 pub mod log;
 pub mod metrics;
 pub mod socket;

@@ -58,22 +58,22 @@ async fn the_metrics_can_be_scraped() {
     assert_eq!(viewer.data().await["data"], 1);
     let _ = WsClient::refused(proxy.address(), "/events", &[("Origin", "https://evil.example")]).await;
     let reply = get(proxy.admin(), "/metrics", &[]).await;
-    let type_ = reply.header("content-type").expect("a type");
-    assert!(type_.starts_with("application/openmetrics-text; version=1.0.0"), "{type_}");
+    assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(!reply.text().contains("# EOF"));
     let (types, samples) = parsed(&reply.text());
     assert!(types.keys().all(|name| name.starts_with("steadfeed_")), "{types:?}");
     for (name, type_) in [
         ("steadfeed_connections_open", "gauge"),
-        ("steadfeed_requests", "counter"),
+        ("steadfeed_requests_total", "counter"),
         ("steadfeed_request_seconds", "histogram"),
         ("steadfeed_websocket_open", "gauge"),
-        ("steadfeed_messages", "counter"),
-        ("steadfeed_message_bytes", "counter"),
+        ("steadfeed_messages_total", "counter"),
+        ("steadfeed_message_bytes_total", "counter"),
         ("steadfeed_feed_viewers", "gauge"),
         ("steadfeed_feed_up", "gauge"),
-        ("steadfeed_feed_conflated", "counter"),
-        ("steadfeed_denied", "counter"),
-        ("steadfeed_log_lines_dropped", "counter"),
+        ("steadfeed_feed_conflated_total", "counter"),
+        ("steadfeed_denied_total", "counter"),
+        ("steadfeed_log_lines_dropped_total", "counter"),
     ] {
         assert_eq!(types.get(name).map(String::as_str), Some(type_), "{name}");
     }
@@ -95,11 +95,31 @@ async fn the_metrics_can_be_scraped() {
     crate::support::until(closed, || async { (proxy.metric(closed).await == 1.0).then_some(()) }).await;
 }
 
+#[tokio::test]
+async fn the_metrics_come_as_openmetrics_where_that_is_asked_for() {
+    let proxy = Proxy::start(FEEDS);
+    proxy.publish("events", r#"{"type":"n","data":1}"#).await;
+    // As Prometheus asks.
+    let both = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+    let reply = get(proxy.admin(), "/metrics", &[("Accept", both)]).await;
+    let type_ = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!((reply.header("content-type"), reply.header("vary")), (Some(type_), Some("accept")));
+    let text = reply.text();
+    let (types, samples) = parsed(text.strip_suffix("# EOF\n").expect("the end is marked"));
+    assert_eq!(types.get("steadfeed_messages").map(String::as_str), Some("counter"));
+    let (_, plain) = parsed(&get(proxy.admin(), "/metrics", &[("Accept", "text/plain, */*")]).await.text());
+    let names = |samples: &HashMap<String, f64>| {
+        let mut names: Vec<_> = samples.keys().cloned().collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&samples), names(&plain), "the samples are alike");
+}
+
 /// The types of all families, each of which must have a help text, and the values of all samples.
 fn parsed(text: &str) -> (HashMap<String, String>, HashMap<String, f64>) {
     let (mut helps, mut types, mut samples) = (Vec::new(), HashMap::new(), HashMap::new());
-    let body = text.strip_suffix("# EOF\n").expect("the end is marked");
-    for line in body.lines() {
+    for line in text.lines() {
         if let Some(help) = line.strip_prefix("# HELP ") {
             let (name, help) = help.split_once(' ').expect("a text");
             assert!(help.len() > 5, "{line}");

@@ -129,6 +129,25 @@ async fn a_head_that_never_ends_is_cut_off_in_time_however_it_trickles() {
 }
 
 #[tokio::test]
+async fn a_head_that_begins_behind_a_request_and_never_ends_is_cut_off_too() {
+    let mut scene = Scene::with(SHORT).await;
+    for parts in [
+        [&b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HT"[..], b""],
+        [b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", b"G"],
+    ] {
+        let mut raw = RawHttp::connect(scene.address()).await;
+        raw.send(parts[0]).await;
+        raw.send(parts[1]).await;
+        let start = tokio::time::Instant::now();
+        let answer = String::from_utf8_lossy(&raw.rest().await).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+    scene.instance.lines("no complete request head in time", 2).await;
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
 async fn a_silent_connection_is_cut_off_wherever_it_falls_silent() {
     let mut scene = Scene::with(SHORT).await;
     let mut silent = vec![RawHttp::connect(scene.address()).await, RawHttp::connect(scene.tls()).await];
@@ -274,6 +293,7 @@ async fn a_bad_handshake_is_refused_before_101() {
     for version in ["-", "12", "0"] {
         let head = refused(&[("Sec-WebSocket-Version", version)], 426).await;
         assert!(head.contains("\r\nsec-websocket-version: 13\r\n"), "{head}");
+        assert!(head.contains("\r\nupgrade: websocket\r\n") && head.contains("\r\nconnection: upgrade\r\n"), "{head}");
     }
     refused(&[("Sec-WebSocket-Extensions", "permessage-deflate; =")], 400).await;
     refused(&[("Sec-WebSocket-Protocol", "a b")], 400).await;

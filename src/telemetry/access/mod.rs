@@ -1,6 +1,6 @@
 //! The access log: one line a request or socket, to stdout.
 //!
-//! Owns: what a line says, and its own bounded queue and [writer] thread, so that a slow terminal never slows a request.
+//! Owns: what a line says, and its own bounded queue and writer thread, so that a slow terminal never slows a request.
 //! Never: a query string, a header's value or a token; what does not fit the queue is dropped and counted.
 
 use std::fmt::Write as _;
