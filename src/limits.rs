@@ -47,6 +47,8 @@ pub const H2_STREAMS: u32 = 128;
 pub const H2_SEND_BUFFER: usize = 64 * 1024;
 /// What hyper may hold of an HTTP/1.1 connection at least, in bytes, read or unsent.
 pub const H1_BUFFER: usize = 16 * 1024;
+/// Parts of an answer that are copied into one piece and written at once, in bytes: copying more costs what it spares.
+pub const JOINED_WRITE: usize = 2 * 1024;
 /// What a client may send ahead on one HTTP/2 stream, in bytes.
 pub const H2_STREAM_WINDOW: u32 = 256 * 1024;
 /// What a client may send ahead on one HTTP/2 connection, in bytes.
