@@ -74,6 +74,12 @@ impl AccessLog {
         Ok(to(Some(sender)))
     }
 
+    /// Whether lines are written at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.lines.is_some()
+    }
+
     /// Lines that did not fit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
