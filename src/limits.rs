@@ -56,6 +56,8 @@ pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What is read of an HTTP/2 connection before its streams have their turn, in bytes: the smallest frames that fit in it
 /// (1,600) cost less than h2 allows one connection (2,000 at 1 MiB of window), so that only unread ones add up.
 pub const H2_READ: usize = 16 * 1024;
+/// Frames of one HTTP/2 connection that are written at once, in bytes: one TLS record.
+pub const H2_GATHER: usize = 16 * 1024;
 /// One write to a WebSocket over HTTP/2, in bytes: hyper copies it, and holds up to four of them.
 pub const H2_PIECE: usize = 16 * 1024;
 /// What a viewer over HTTP/2 may say ahead of reading its answers, in bytes: unread, it would count against all streams

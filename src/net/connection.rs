@@ -113,7 +113,7 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         }
         Protocol::Http2 => {
             let mut connection =
-                pin!(http2_builder(&edge, tasks.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
+                pin!(http2_builder(&edge, tasks.clone()).serve_connection(TokioIo::new(stream.multiplexed()), service));
             if peer.over_cap {
                 connection.as_mut().graceful_shutdown();
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub mod after;
 pub mod clock;
 pub mod connection;
+mod gather;
 pub mod listener;
 pub mod peer;
 pub mod permit;
