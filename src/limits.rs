@@ -47,6 +47,8 @@ pub const H2_STREAMS: u32 = 128;
 pub const H2_SEND_BUFFER: usize = 64 * 1024;
 /// What hyper may hold of an HTTP/1.1 connection at least, in bytes, read or unsent.
 pub const H1_BUFFER: usize = 16 * 1024;
+/// Parts of an answer that are copied into one piece and written at once, in bytes: copying more costs what it spares.
+pub const JOINED_WRITE: usize = 2 * 1024;
 /// What a client may send ahead on one HTTP/2 stream, in bytes.
 pub const H2_STREAM_WINDOW: u32 = 256 * 1024;
 /// What a client may send ahead on one HTTP/2 connection, in bytes.
@@ -54,7 +56,9 @@ pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What is read of an HTTP/2 connection before its streams have their turn, in bytes: the smallest frames that fit in it
 /// (1,600) cost less than h2 allows one connection (2,000 at 1 MiB of window), so that only unread ones add up.
 pub const H2_READ: usize = 16 * 1024;
-/// One piece of a body over HTTP/2, in bytes: the size of a frame. Of a WebSocket hyper holds up to four.
+/// Frames of one HTTP/2 connection that are written at once, in bytes: one TLS record.
+pub const H2_GATHER: usize = 16 * 1024;
+/// One piece of a body over HTTP/2, in bytes: the size of a frame. Of a WebSocket hyper copies it, and holds up to four.
 pub const H2_PIECE: usize = 16 * 1024;
 /// What a viewer over HTTP/2 may say ahead of reading its answers, in bytes: unread, it would count against all streams
 /// of its connection.

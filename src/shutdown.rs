@@ -3,10 +3,14 @@
 //! Owns: the three states of the process (serving, draining, ending) and the count of what still runs. Never: decides
 //! how a socket is closed; its roster or handler does, when told.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::Range;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -24,9 +28,20 @@ pub struct DrainOptions {
 
 /// The process's state, shared by all threads.
 #[derive(Debug, Clone, Default)]
-pub struct Stages {
-    draining: CancellationToken,
-    ending: CancellationToken,
+pub struct Stages(Arc<Both>);
+
+#[derive(Debug, Default)]
+struct Both {
+    draining: Stage,
+    ending: Stage,
+}
+
+/// What a connection waits for beside its own work, each time it is woken.
+#[derive(Debug, Default)]
+struct Stage {
+    token: CancellationToken,
+    /// Set before the token is.
+    begun: AtomicBool,
 }
 
 /// Spawns on the current thread's runtime and counts what it spawned.
@@ -39,28 +54,54 @@ pub struct Tasks {
 impl Stages {
     /// No new work; what there is may finish.
     pub fn drain(&self) {
-        self.draining.cancel();
+        self.0.draining.begin();
     }
 
     /// Everything ends now.
     pub fn end(&self) {
-        self.draining.cancel();
-        self.ending.cancel();
+        self.0.draining.begin();
+        self.0.ending.begin();
     }
 
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.draining.is_cancelled()
+        self.0.draining.has_begun()
     }
 
     /// Completes when no new work is to be taken.
     pub async fn draining(&self) {
-        self.draining.cancelled().await;
+        self.0.draining.wait().await;
     }
 
     /// Completes when everything is to end.
     pub async fn ending(&self) {
-        self.ending.cancelled().await;
+        self.0.ending.wait().await;
+    }
+}
+
+impl Stage {
+    fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+        self.token.cancel();
+    }
+
+    fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Completes when it has begun. A token takes a lock at each look, and all connections have the same: whoever is on its
+    /// list already looks at the flag alone.
+    async fn wait(&self) {
+        let mut cancelled = pin!(self.token.cancelled());
+        let mut listed: Option<Waker> = None;
+        poll_fn(|cx| {
+            if listed.as_ref().is_some_and(|listed| listed.will_wake(cx.waker())) && !self.has_begun() {
+                return Poll::Pending;
+            }
+            listed = Some(cx.waker().clone());
+            cancelled.as_mut().poll(cx)
+        })
+        .await;
     }
 }
 
@@ -152,7 +193,37 @@ fn random_unit() -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{random_unit, shuffle};
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use tokio::sync::oneshot;
+
+    use super::{Future as _, Stages, random_unit, shuffle};
+
+    #[tokio::test]
+    async fn a_stage_is_heard_of_by_whoever_waits_whoever_waited_before() {
+        let stages = Stages::default();
+        let waiting = stages.clone();
+        let (begins, begun) = oneshot::channel::<()>();
+        let told = async move {
+            let mut told = pin!(waiting.draining());
+            // Another's waker first, as when a future moves to another task.
+            assert!(told.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(futures_util::poll!(told.as_mut()).is_pending());
+            assert!(futures_util::poll!(told.as_mut()).is_pending());
+            drop(begins);
+            told.await;
+        };
+        let begin = async {
+            let _ = begun.await;
+            assert!(!stages.is_draining());
+            stages.drain();
+        };
+        tokio::join!(told, begin);
+        assert!(stages.is_draining());
+        stages.draining().await;
+        assert!(futures_util::poll!(pin!(stages.ending())).is_pending());
+    }
 
     #[test]
     fn a_shuffle_keeps_every_item_and_changes_the_order() {

@@ -5,9 +5,11 @@
 //! (103 and the like) end here: hyper's server has no way to say them; 100 it says itself, when the body is first read,
 //! which is not before a server has taken the request.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::header::{CONTENT_LENGTH, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -16,7 +18,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
-use super::{Call, Kind, tunnel};
+use super::{Answering, Call, Kind, Outcome, tunnel};
 use crate::message::body::{self, Bounds};
 use crate::message::framing::{self, Rule};
 use crate::message::{Body, hop, respond, rules};
@@ -62,27 +64,41 @@ impl Proxy {
     ///
     /// # Errors
     /// If there is no answer to pass on.
-    pub async fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> Result<(Response<Body>, Kind), Failure> {
-        let upstream = call.upstreams.get(&self.upstream).ok_or_else(|| Failure::NoUpstream(self.upstream.clone()))?;
+    pub fn handle<'a>(&'a self, call: &'a Call<'a>, request: Request<Incoming>) -> Answering<'a> {
+        let Some(upstream) = call.upstreams.get(&self.upstream) else {
+            return Answering::Done(Some(Err(Failure::NoUpstream(self.upstream.clone()))));
+        };
         // A client that closes its side has left: then nobody waits for the server's answer either.
         call.asked.in_flight.streams();
         let (parts, body) = request.into_parts();
         match tunnel::wanted(&parts) {
             Some(wanted) => {
                 let request = Request::from_parts(parts, body);
-                tunnel::open(self, upstream, call, request, wanted).await
+                Answering::Later(Box::pin(tunnel::open(self, upstream, call, request, wanted)))
             }
             None if parts.method == Method::CONNECT => {
                 let detail = "only a WebSocket can be opened by CONNECT";
-                Ok((respond::problem(StatusCode::NOT_IMPLEMENTED, detail), Kind::Own))
+                Answering::Done(Some(Ok((respond::problem(StatusCode::NOT_IMPLEMENTED, detail), Kind::Own))))
             }
-            None => {
-                let request = self.outgoing(call, parts, body)?;
-                let sent =
-                    upstream.send(call.asked.peer.client, request).await.map_err(|failure| self.failed(failure))?;
-                Ok((answer(upstream, sent)?, Kind::Forwarded))
-            }
+            None => match self.outgoing(call, parts, body) {
+                Ok(request) => Answering::Later(Box::pin(self.forward(upstream, call, request))),
+                Err(failure) => Answering::Done(Some(Err(failure))),
+            },
         }
+    }
+
+    /// There is one such future a request: it is small, and holds the request once.
+    fn forward<'a>(
+        &'a self,
+        upstream: &'a Upstream,
+        call: &'a Call<'a>,
+        request: Request<Body>,
+    ) -> impl Future<Output = Outcome> + 'a {
+        let sending = upstream.send(call.asked.peer.client, request);
+        sending.map(|sent| match sent {
+            Ok(sent) => Ok((answer(upstream, sent)?, Kind::Forwarded)),
+            Err(failure) => Err(self.failed(failure)),
+        })
     }
 
     /// The request as an upstream takes it.
@@ -125,7 +141,8 @@ pub(super) fn answer(upstream: &Upstream, sent: Sent) -> Result<Response<Body>, 
     let (mut head, body) = response.into_parts();
     framing::response(head.status, &head.headers, None).map_err(|rule| Failure::BadAnswer { server, rule })?;
     // The one answer that says what else would be spoken (RFC 9110, section 15.5.22).
-    let upgrade = head.headers.get(UPGRADE).filter(|_| head.status == StatusCode::UPGRADE_REQUIRED).cloned();
+    let required = head.status == StatusCode::UPGRADE_REQUIRED;
+    let upgrade = if required { head.headers.get(UPGRADE).cloned() } else { None };
     hop::response(&mut head.headers);
     if let Some(upgrade) = upgrade {
         hop::upgrade(&mut head.headers, upgrade);

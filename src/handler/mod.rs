@@ -3,8 +3,12 @@
 //! Owns: one handler a file, and the one match over them. Never: checks who may ask; that was done.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Extensions, Method, Request, Response, Version};
@@ -67,6 +71,17 @@ pub enum Kind {
     Socket,
 }
 
+/// A response and whose it is, or why there is none.
+pub type Outcome = Result<(Response<Body>, Kind), Failure>;
+
+/// A response on its way; whoever waits for it boxes nothing.
+pub enum Answering<'a> {
+    /// Until it was taken.
+    Done(Option<Outcome>),
+    /// Boxed: what it takes to forward is no part of what each connection keeps.
+    Later(Pin<Box<dyn Future<Output = Outcome> + 'a>>),
+}
+
 /// A feed as a route serves it.
 #[derive(Debug, Clone)]
 pub struct FeedDoor {
@@ -93,23 +108,42 @@ impl Handler {
     ///
     /// # Errors
     /// If what was to be asked gave none.
-    pub async fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> Result<(Response<Body>, Kind), Failure> {
-        let own = |response| Ok((response, Kind::Own));
+    pub fn handle<'a>(&'a self, call: &'a Call<'a>, request: Request<Incoming>) -> Answering<'a> {
+        let own = |response| Answering::Done(Some(Ok((response, Kind::Own))));
         match self {
-            Handler::Feed(door) => {
+            Handler::Feed(door) => Answering::Later(Box::pin(async move {
                 let (response, upgraded) = door.handle(call, request).await;
                 Ok((response, if upgraded { Kind::Socket } else { Kind::Own }))
-            }
+            })),
             Handler::Page(asset) => own(asset.answer(&request)),
             Handler::Respond(fixed) => own(fixed.answer()),
             Handler::Redirect(redirect) => own(redirect.answer(call.authority, request.uri())),
-            Handler::Files(files) => {
+            Handler::Files(files) => Answering::Later(Box::pin(async move {
                 let (parts, _body) = request.into_parts();
-                own(files.answer(&parts, files.path(parts.uri.path())).await)
-            }
-            // Boxed: what it takes to forward is no part of what each connection keeps.
-            Handler::Proxy(proxy) => Box::pin(proxy.handle(call, request)).await,
+                Ok((files.answer(&parts, files.path(parts.uri.path())).await, Kind::Own))
+            })),
+            Handler::Proxy(proxy) => proxy.handle(call, request),
         }
+    }
+}
+
+impl Future for Answering<'_> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match self.get_mut() {
+            Answering::Done(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),
+            Answering::Later(work) => work.as_mut().poll(cx),
+        }
+    }
+}
+
+impl fmt::Debug for Answering<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Answering::Done(_) => "Done",
+            Answering::Later(_) => "Later",
+        })
     }
 }
 

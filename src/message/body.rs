@@ -4,7 +4,6 @@
 //! only a stream is, once.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,8 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::hop;
 
 /// A body: nothing, one piece, pieces as they come, or another message's body on its way through.
@@ -52,8 +52,7 @@ struct Passing<B, K> {
     pause: Duration,
     /// Since when more is waited for.
     waiting: Option<Instant>,
-    /// Made when it is first waited for; it may ring early.
-    alarm: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
     _keep: K,
 }
 
@@ -73,7 +72,14 @@ impl Body {
             return Body::Empty;
         }
         let Bounds { size, pause } = bounds;
-        Body::Passing(Box::pin(Passing { inner, left: size, pause, waiting: None, alarm: None, _keep: keep }))
+        Body::Passing(Box::pin(Passing {
+            inner,
+            left: size,
+            pause,
+            waiting: None,
+            alarm: Alarm::default(),
+            _keep: keep,
+        }))
     }
 }
 
@@ -125,16 +131,7 @@ impl<B, K> Passing<B, K> {
     /// Completes when nothing has come for too long.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let since = *self.waiting.get_or_insert_with(Instant::now);
-        let due = since + self.pause;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        loop {
-            ready!(alarm.as_mut().poll(cx));
-            if alarm.deadline() >= due {
-                return Poll::Ready(());
-            }
-            // It was set for an earlier wait: moving it only when it rings spares the timer at each read.
-            alarm.as_mut().reset(due);
-        }
+        self.alarm.poll(cx, since + self.pause)
     }
 }
 

@@ -8,15 +8,14 @@ use std::net::IpAddr;
 
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, EXPECT,
-    FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    FORWARDED, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
+use super::headers::Sheet;
 use super::{headers, trace};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 /// What CGI would make of this header is what sends the backend's own requests through a client's proxy ("httpoxy").
 const PROXY: HeaderName = HeaderName::from_static("proxy");
@@ -25,22 +24,28 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
-/// Headers of one connection.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HTTP2_SETTINGS,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-];
+/// Whether it is a header of one connection.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+    )
+}
 
 /// What `Connection` may not take away: a message without these would mean something else.
 const ESSENTIAL: [HeaderName; 9] =
     [HOST, CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_RANGE, AUTHORIZATION, COOKIE, EXPECT, TRAILER];
+
+/// Headers that a request has more when it leaves than when it came, at most.
+const ADDED: usize = 7;
 
 /// Whom a request came from and for whom, as far as it is believed.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +71,7 @@ pub fn request(parts: &mut Parts, hop: &Hop<'_>, streams: bool) {
     parts.extensions.clear();
     let headers = &mut parts.headers;
     let wants_trailers = accepts_trailers(headers);
+    headers.reserve(ADDED);
     strip(headers);
     headers.remove(PROXY);
     disguised(headers);
@@ -85,8 +91,10 @@ pub fn request(parts: &mut Parts, hop: &Hop<'_>, streams: bool) {
         headers::set(headers, HOST, hop.authority);
     }
     join_cookies(headers);
-    forwarded(headers, hop);
-    trace::mark(headers, hop.request_id);
+    let mut sheet = Sheet::default();
+    forwarded(headers, hop, &mut sheet);
+    trace::mark(headers, hop.request_id, &mut sheet);
+    sheet.set(headers);
 }
 
 /// Makes `headers` those of an upgrade to `protocol`, after [`request`] or [`response`] took the client's off.
@@ -102,7 +110,9 @@ pub fn response(headers: &mut HeaderMap) {
 
 /// Takes out of trailers what has no place there (RFC 9110, section 6.5.1): whatever frames or routes a message.
 pub fn trailers(fields: &mut HeaderMap) {
-    HOP_BY_HOP.iter().chain(&ESSENTIAL).for_each(|name| drop(fields.remove(name)));
+    let gone: Vec<HeaderName> =
+        fields.keys().filter(|name| is_hop_by_hop(name) || ESSENTIAL.contains(name)).cloned().collect();
+    gone.iter().for_each(|name| drop(fields.remove(name)));
 }
 
 /// The protocols that a request asks to change to; `None` where it does not, or asks for what is never passed on.
@@ -120,19 +130,17 @@ pub fn wanted_upgrade(parts: &Parts) -> Option<HeaderValue> {
     (!h2c && !protocol.is_empty() && !headers.contains_key(HTTP2_SETTINGS)).then(|| protocol.clone())
 }
 
-/// Removes the headers of this connection: the known ones, and those that `Connection` names.
+/// Removes the headers of this connection: the known ones, and those that `Connection` names. One look at each that is
+/// there, and most messages have none of them.
 fn strip(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-            .filter(|name| !ESSENTIAL.contains(name))
-            .collect();
-        named.iter().for_each(|name| drop(headers.remove(name)));
+    let mut gone: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    if gone.contains(&CONNECTION) {
+        let named = headers.get_all(CONNECTION).iter();
+        let named = named.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        let named = named.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+        gone.extend(named.filter(|name| !ESSENTIAL.contains(name)));
     }
-    HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    gone.iter().for_each(|name| drop(headers.remove(name)));
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {
@@ -172,42 +180,45 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn forwarded(headers: &mut HeaderMap, hop: &Hop<'_>) {
-    let mut text = String::with_capacity(64);
-    before(headers, &X_FORWARDED_FOR, hop, &mut text);
-    // Writing to a String does not fail.
-    let _ = write!(text, "{}", hop.peer);
-    headers::set(headers, X_FORWARDED_FOR, &text);
-    text.clear();
-    before(headers, &FORWARDED, hop, &mut text);
-    let _ = match hop.peer {
-        IpAddr::V4(peer) => write!(text, "for={peer}"),
-        IpAddr::V6(peer) => write!(text, "for=\"[{peer}]\""),
-    };
+fn forwarded(headers: &mut HeaderMap, hop: &Hop<'_>, sheet: &mut Sheet) {
+    before(headers, &X_FORWARDED_FOR, hop, sheet);
+    let from = sheet.len();
+    // Writing to a sheet does not fail.
+    let _ = write!(sheet, "{}", hop.peer);
+    let peer = from..sheet.len();
+    sheet.end(X_FORWARDED_FOR);
+    before(headers, &FORWARDED, hop, sheet);
+    let (open, close) = if hop.peer.is_ipv4() { ("for=", "") } else { ("for=\"[", "]\"") };
+    sheet.push(open);
+    sheet.push_again(peer);
+    sheet.push(close);
     if !hop.host.is_empty() {
-        let _ = write!(text, ";host=\"{}\"", hop.host);
+        sheet.push(";host=\"");
+        sheet.push(hop.host);
+        sheet.push("\"");
     }
-    let _ = write!(text, ";proto={}", hop.scheme);
-    headers::set(headers, FORWARDED, &text);
+    sheet.push(";proto=");
+    sheet.push(hop.scheme);
+    sheet.end(FORWARDED);
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(hop.scheme));
     match headers.get(HOST).filter(|_| hop.host == hop.authority).cloned() {
         Some(host) => drop(headers.insert(X_FORWARDED_HOST, host)),
         None => headers::set(headers, X_FORWARDED_HOST, hop.host),
     }
-    let told = headers.get_all(X_FORWARDED_PORT).iter().count() == 1;
-    if !(hop.trusted && told) {
+    let told = hop.trusted && headers.get_all(X_FORWARDED_PORT).iter().count() == 1;
+    if !told {
         headers.insert(X_FORWARDED_PORT, port(hop));
     }
 }
 
 /// What a trusted peer says of those before it, as the beginning of a list.
-fn before(headers: &HeaderMap, name: &HeaderName, hop: &Hop<'_>, text: &mut String) {
+fn before(headers: &HeaderMap, name: &HeaderName, hop: &Hop<'_>, sheet: &mut Sheet) {
     if !hop.trusted {
         return;
     }
     for told in headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
-        text.push_str(told);
-        text.push_str(", ");
+        sheet.push(told);
+        sheet.push(", ");
     }
 }
 

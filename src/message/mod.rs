@@ -2,6 +2,7 @@
 //!
 //! Never: knows a route or a feed.
 
+pub mod alarm;
 pub mod body;
 pub mod coder;
 pub mod coding;

@@ -4,34 +4,38 @@
 //! secret; these are numbers to find lines by.
 
 use std::cell::Cell;
-use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::headers;
+use super::headers::Sheet;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Passes on what names the request already, and names it where nothing does. An id longer than `longest` names nothing.
-pub fn mark(headers: &mut HeaderMap, longest: usize) {
+/// Passes on what names the request already, and names it on `sheet` where nothing does. An id longer than `longest` names
+/// nothing.
+pub fn mark(headers: &mut HeaderMap, longest: usize, sheet: &mut Sheet) {
     let kept = only(headers, &TRACEPARENT).is_some_and(|parent| is_traceparent(parent.as_bytes()));
     if !kept {
-        let mut text = String::with_capacity(55);
         // The version, the trace, our own part in it, and that nobody has recorded it.
-        let _ = write!(text, "00-{:016x}{:016x}-{:016x}-00", random(), random() | 1, random() | 1);
+        sheet.push("00-");
+        sheet.push_hex(random());
+        sheet.push_hex(random() | 1);
+        sheet.push("-");
+        sheet.push_hex(random() | 1);
+        sheet.push("-00");
+        sheet.end(TRACEPARENT);
         // The state belongs to the parent that was dropped.
         headers.remove(TRACESTATE);
-        headers::set(headers, TRACEPARENT, &text);
     }
     let is_id =
         |id: &HeaderValue| id.len() <= longest && !id.is_empty() && id.as_bytes().iter().all(u8::is_ascii_graphic);
     if !only(headers, &X_REQUEST_ID).is_some_and(is_id) {
-        let mut text = String::with_capacity(32);
-        let _ = write!(text, "{:016x}{:016x}", random(), random());
-        headers::set(headers, X_REQUEST_ID, &text);
+        sheet.push_hex(random());
+        sheet.push_hex(random());
+        sheet.end(X_REQUEST_ID);
     }
 }
 
@@ -87,7 +91,9 @@ mod tests {
         for (name, value) in told {
             headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
         }
-        mark(&mut headers, 16);
+        let mut sheet = Sheet::default();
+        mark(&mut headers, 16, &mut sheet);
+        sheet.set(&mut headers);
         headers
     }
 

@@ -158,18 +158,21 @@ impl Clock {
         blocked.is_some_and(|blocked| self.born + Duration::from_millis(blocked + 1) > at)
     }
 
-    /// When to [`check`](Clock::check) again.
+    /// When to [`check`](Clock::check) again; nothing while a response goes out and moves.
     #[must_use]
-    pub fn next(&self, limits: &Limits) -> Instant {
-        let now = Instant::now();
-        // While a response goes out there is nothing to expire but progress, which is looked at now and then.
-        let later = now + limits.send_timeout;
+    pub fn next(&self, limits: &Limits) -> Option<Instant> {
         if self.finished.load(Relaxed) {
-            return later;
+            return None;
         }
         let stalled = self.stalled_at().map(|at| at + limits.send_timeout);
         let waiting = (self.in_flight.load(Relaxed) == 0).then(|| self.since() + self.allowance(limits));
-        [stalled, waiting].into_iter().flatten().min().unwrap_or(later)
+        [stalled, waiting].into_iter().flatten().min()
+    }
+
+    /// The same, or a look at it now and then.
+    #[must_use]
+    pub fn next_look(&self, limits: &Limits) -> Instant {
+        self.next(limits).unwrap_or_else(|| Instant::now() + limits.send_timeout)
     }
 
     /// What expired by now.

@@ -146,8 +146,9 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
             drive(pin!(connection), |c| c.graceful_shutdown(), &clock, &edge.limits, &tasks).await
         }
         Protocol::Http2 => {
-            let mut connection =
-                pin!(http2_builder(edge, streams.clone()).serve_connection(TokioIo::new(stream.in_turns()), service));
+            let mut connection = pin!(
+                http2_builder(edge, streams.clone()).serve_connection(TokioIo::new(stream.multiplexed()), service)
+            );
             if peer.over_cap {
                 connection.as_mut().graceful_shutdown();
             }
@@ -223,7 +224,7 @@ async fn drive<C>(
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut alarm = pin!(tokio::time::sleep_until(clock.next(limits)));
+    let mut alarm = pin!(tokio::time::sleep_until(clock.next_look(limits)));
     let mut draining = false;
     loop {
         tokio::select! {
@@ -232,7 +233,7 @@ where
                 Some(Err(error)) if !clock.awaits_head() && has_left(&error) => return Ok(()),
                 Some(outcome) => return outcome.map_err(|error| describe(&error)),
                 None => match clock.check(limits) {
-                    None => alarm.as_mut().reset(clock.next(limits)),
+                    None => alarm.as_mut().reset(clock.next_look(limits)),
                     Some(Expired::Idle) => {
                         // Nothing is in flight: a GOAWAY or a FIN is all there is to say.
                         shut(connection.as_mut());
@@ -278,8 +279,7 @@ async fn under_clock<C: Future>(
         if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
             return Poll::Ready(Some(outcome));
         }
-        let next = clock.next(limits);
-        if next < alarm.deadline() {
+        if let Some(next) = clock.next(limits).filter(|next| *next < alarm.deadline()) {
             alarm.as_mut().reset(next);
         }
         alarm.as_mut().poll(cx).map(|()| None)

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod connection;
 pub mod counted;
 pub mod forwarded;
+mod gather;
 pub mod listener;
 mod opening;
 pub mod peer;

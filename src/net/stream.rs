@@ -2,7 +2,7 @@
 //!
 //! Owns: what was read before the protocol was known, the connection's clock and permit, and how it ends: after our FIN
 //! what the peer still sends is read and dropped for a while, since it would be answered with a reset, which destroys
-//! what the peer has yet to read of us (RFC 9112, section 9.6). Never: buffers of its own.
+//! what the peer has yet to read of us (RFC 9112, section 9.6). Never: buffers of its own, but for HTTP/2's frames.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -17,6 +17,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
 use super::clock::Clock;
+use super::gather::Gather;
 use super::permit::ConnectionPermit;
 use crate::limits;
 use crate::message::framing::Verdict;
@@ -32,12 +33,18 @@ pub struct Stream {
     permit: ConnectionPermit,
     /// Our FIN is out; when to stop waiting for the peer's.
     linger: Option<Pin<Box<Sleep>>>,
-    /// After each piece that is read the tasks of its streams have their turn.
-    in_turns: bool,
-    /// Such a piece was just read.
-    was_read: bool,
+    /// For HTTP/2.
+    multiplexed: Option<Multiplexed>,
     /// Follows what HTTP/1 reads, for heads that hyper would pass.
     heads: Option<Heads>,
+}
+
+/// What a connection of many streams has beside others.
+#[derive(Debug, Default)]
+struct Multiplexed {
+    /// Read since the tasks of its streams had their turn, in bytes.
+    read: usize,
+    gather: Gather,
 }
 
 /// The socket itself.
@@ -53,14 +60,14 @@ impl Stream {
         if !early.is_empty() {
             clock.received(&early);
         }
-        Stream { io, early, clock, permit, linger: None, in_turns: false, was_read: false, heads: None }
+        Stream { io, early, clock, permit, linger: None, multiplexed: None, heads: None }
     }
 
-    /// The same, read a piece of [`limits::H2_READ`] bytes at a time: between two of them the tasks that HTTP/2 woke have
-    /// their turn. What many small frames cost counts against the whole connection until each is read.
+    /// The same, for HTTP/2. Each [`limits::H2_READ`] bytes that are read the tasks that HTTP/2 woke have their turn: what
+    /// many small frames cost counts against the whole connection until each is read. And what is written is gathered.
     #[must_use]
-    pub fn in_turns(self) -> Stream {
-        Stream { in_turns: true, ..self }
+    pub fn multiplexed(self) -> Stream {
+        Stream { multiplexed: Some(Multiplexed::default()), ..self }
     }
 
     /// The same, whose heads of HTTP/1 are watched: `verdict` is told of the first that is framed in two ways.
@@ -82,27 +89,85 @@ impl Stream {
         }
     }
 
-    /// [`read`](Stream::read) after each other's turn.
+    /// [`read`](Stream::read), and after so much others' turn.
     fn read_in_turns(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if std::mem::take(&mut self.was_read) {
+        let read = self.multiplexed.as_ref().map_or(0, |multiplexed| multiplexed.read);
+        let left = limits::H2_READ.saturating_sub(read);
+        if left == 0 {
+            self.had_read(0);
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let mut piece = ReadBuf::new(buf.initialize_unfilled_to(buf.remaining().min(limits::H2_READ)));
-        ready!(self.read(cx, &mut piece))?;
+        let mut piece = ReadBuf::new(buf.initialize_unfilled_to(buf.remaining().min(left)));
+        let Poll::Ready(outcome) = self.read(cx, &mut piece) else {
+            // Others have their turn before this is woken again.
+            self.had_read(0);
+            return Poll::Pending;
+        };
         let count = piece.filled().len();
         buf.advance(count);
-        self.was_read = count > 0;
+        self.had_read(read + count);
+        Poll::Ready(outcome)
+    }
+
+    fn had_read(&mut self, count: usize) {
+        if let Some(multiplexed) = &mut self.multiplexed {
+            multiplexed.read = count;
+        }
+    }
+
+    /// Completes when nothing gathered is left.
+    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(Multiplexed { gather, .. }) = &mut self.multiplexed else { return Poll::Ready(Ok(())) };
+        while !gather.bytes().is_empty() {
+            let outcome = match &mut self.io {
+                Io::Plain(io) => Pin::new(io).poll_write(cx, gather.bytes()),
+                Io::Tls(io) => Pin::new(io).poll_write(cx, gather.bytes()),
+            };
+            note(&self.clock, &outcome);
+            match ready!(outcome)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => gather.written(count),
+            }
+        }
         Poll::Ready(Ok(()))
     }
 
-    /// The socket took this many bytes, or none.
-    fn note(&self, outcome: &Poll<io::Result<usize>>) {
-        self.clock.sending(match outcome {
-            Poll::Ready(count) => Some(count.as_ref().map_or(0, |count| *count as u64)),
-            Poll::Pending => None,
-        });
+    fn write_parts(&mut self, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let outcome = match &mut self.io {
+            Io::Plain(io) => joined(parts, |bytes| match bytes {
+                Some(bytes) => Pin::new(io).poll_write(cx, bytes),
+                None => Pin::new(io).poll_write_vectored(cx, parts),
+            }),
+            Io::Tls(io) => Pin::new(io).poll_write_vectored(cx, parts),
+        };
+        note(&self.clock, &outcome);
+        outcome
     }
+}
+
+/// The socket took this many bytes, or none.
+fn note(clock: &Clock, outcome: &Poll<io::Result<usize>>) {
+    clock.sending(match outcome {
+        Poll::Ready(count) => Some(count.as_ref().map_or(0, |count| *count as u64)),
+        Poll::Pending => None,
+    });
+}
+
+/// Gives `write` the parts in one piece where they are one, or small: a head and a short body then cost a `send` and a copy,
+/// which is less than a `writev`.
+pub fn joined<T>(parts: &[io::IoSlice<'_>], write: impl FnOnce(Option<&[u8]>) -> T) -> T {
+    let mut full = parts.iter().filter(|part| !part.is_empty());
+    let (Some(first), second) = (full.next(), full.next()) else { return write(Some(&[])) };
+    let Some(second) = second else { return write(Some(first)) };
+    let mut room = [0; limits::JOINED_WRITE];
+    let mut filled = 0;
+    for part in [first, second].into_iter().chain(full) {
+        let Some(place) = room.get_mut(filled..filled + part.len()) else { return write(None) };
+        place.copy_from_slice(part);
+        filled += part.len();
+    }
+    write(room.get(..filled))
 }
 
 /// Ends a connection so that what was written arrives: FIN, then the peer's, waited for a while.
@@ -137,7 +202,7 @@ impl AsyncRead for Stream {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        let outcome = if stream.in_turns { stream.read_in_turns(cx, buf) } else { stream.read(cx, buf) };
+        let outcome = if stream.multiplexed.is_some() { stream.read_in_turns(cx, buf) } else { stream.read(cx, buf) };
         let ended = matches!(outcome, Poll::Ready(Ok(()))) && buf.filled().len() == before;
         if ended && stream.clock.holds_end(cx.waker()) {
             return Poll::Pending;
@@ -155,17 +220,16 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let stream = self.get_mut();
-        let outcome = match &mut stream.io {
-            Io::Plain(io) => Pin::new(io).poll_write(cx, bytes),
-            Io::Tls(io) => Pin::new(io).poll_write(cx, bytes),
-        };
-        stream.note(&outcome);
-        outcome
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = self.get_mut();
+        if stream.multiplexed.as_mut().is_some_and(|multiplexed| multiplexed.gather.puts_off()) {
+            cx.waker().wake_by_ref();
+            return Poll::Ready(Ok(()));
+        }
+        ready!(stream.poll_gathered(cx))?;
         let outcome = match &mut stream.io {
             Io::Plain(io) => Pin::new(io).poll_flush(cx),
             Io::Tls(io) => Pin::new(io).poll_flush(cx),
@@ -177,6 +241,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = self.get_mut();
         if stream.linger.is_none() {
+            ready!(stream.poll_gathered(cx))?;
             ready!(match &mut stream.io {
                 Io::Plain(io) => Pin::new(io).poll_shutdown(cx),
                 Io::Tls(io) => Pin::new(io).poll_shutdown(cx),
@@ -202,12 +267,13 @@ impl AsyncWrite for Stream {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let stream = self.get_mut();
-        let outcome = match &mut stream.io {
-            Io::Plain(io) => Pin::new(io).poll_write_vectored(cx, parts),
-            Io::Tls(io) => Pin::new(io).poll_write_vectored(cx, parts),
-        };
-        stream.note(&outcome);
-        outcome
+        if let Some(multiplexed) = &mut stream.multiplexed {
+            if let Some(count) = multiplexed.gather.take(parts) {
+                return Poll::Ready(Ok(count));
+            }
+            ready!(stream.poll_gathered(cx))?;
+        }
+        stream.write_parts(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -215,5 +281,30 @@ impl AsyncWrite for Stream {
             Io::Plain(io) => io.is_write_vectored(),
             Io::Tls(io) => io.is_write_vectored(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::joined;
+    use crate::limits;
+
+    #[track_caller]
+    fn check(parts: &[&[u8]], expected: Option<&[u8]>) {
+        let parts: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        joined(&parts, |bytes| assert_eq!(bytes, expected));
+    }
+
+    #[test]
+    fn small_parts_are_written_in_one_piece() {
+        check(&[], Some(b""));
+        check(&[b"", b"head"], Some(b"head"));
+        check(&[b"head", b"", b"body", b"end"], Some(b"headbodyend"));
+        let (most, over) = ([b'x'; limits::JOINED_WRITE - 1], [b'x'; limits::JOINED_WRITE]);
+        check(&[b"x", &most], Some(&over));
+        check(&[b"x", &over], None);
+        check(&[&[b'x'; 3 * limits::JOINED_WRITE]], Some(&[b'x'; 3 * limits::JOINED_WRITE]));
     }
 }

@@ -158,7 +158,8 @@ impl Answer for Service {
 
     async fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
         let began = Instant::now();
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let method = request.method().clone();
+        let path = self.shared.access.is_on().then(|| request.uri().path().to_owned());
         let mut answered = self.route(asked, request).await;
         answered.finish.apply(answered.kind, answered.response.headers_mut());
         let (status, took) = (answered.response.status().as_u16(), began.elapsed());
@@ -170,10 +171,11 @@ impl Answer for Service {
             answered.response = respond::head_only(answered.response);
         }
         answered.meters.answered(status, took.as_secs_f64());
+        let Some(path) = &path else { return answered.response };
         self.shared.access.write(&Entry {
             client: asked.peer.client,
             method: method.as_str(),
-            path: &path,
+            path,
             route: answered.meters.route(),
             outcome: Outcome::Response { status },
             took,

@@ -3,6 +3,7 @@
 //! Owns: what "most specific" means: a named host before a wildcard, the longer wildcard first, any host last; within a
 //! host the exact path, then the longest prefix. Where the named host has nothing for the path, the next one is asked.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -108,10 +109,14 @@ impl Table {
     /// The route for `host` (without a port) and `path`.
     #[must_use]
     pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
-        let host = host.to_ascii_lowercase();
+        let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(host.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(host)
+        };
         let suffix = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
         let wild = self.suffixes.iter().filter(|(pattern, _)| suffix(pattern)).map(|(_, paths)| paths);
-        self.hosts.get(&host).into_iter().chain(wild).chain([&self.any]).find_map(|paths| paths.find(path))
+        self.hosts.get(&*host).into_iter().chain(wild).chain([&self.any]).find_map(|paths| paths.find(path))
     }
 
     fn paths_mut(&mut self, host: &HostPattern) -> &mut Paths {

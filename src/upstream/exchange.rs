@@ -3,15 +3,16 @@
 //! Owns: what may be said twice (RFC 9110, section 9.2.2), on a new connection where a kept one had died, and how long a
 //! response head may take. Never: picks a server.
 
-use std::future::Future;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Request, Response};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::link::Link;
@@ -19,90 +20,107 @@ use super::outgoing::{Outgoing, Progress};
 use super::permit::Held;
 use super::pool::Pool;
 use crate::message::Body;
+use crate::message::alarm::Alarm;
 
 /// A request that has no response.
 #[derive(Debug)]
 pub(super) struct Unsaid {
     pub(super) failure: Failure,
-    /// The request, where it may be said again: not a byte of it was sent, or it is idempotent and has no body.
-    pub(super) request: Option<Request<Body>>,
+    /// The request is there once more: not a byte of it was sent, or it is idempotent and has no body.
+    pub(super) again: bool,
+}
+
+/// What it takes to say a request without a body another time: less than a [`http::HeaderMap`], which finds by name.
+struct Spare {
+    method: Method,
+    uri: Uri,
+    fields: Vec<(HeaderName, HeaderValue)>,
+    extensions: Extensions,
 }
 
 pub(super) type Answered = (Response<Incoming>, Held);
 
-/// On a connection kept from before, or a new one.
-pub(super) async fn send(pool: &Rc<Pool>, mut request: Request<Body>, others: bool) -> Result<Answered, Box<Unsaid>> {
-    if !is_repeatable(&request) {
+/// On a connection kept from before, or a new one. Takes the request out of its place, and puts it back where it may be
+/// said again: it is large, and each function that has it by value would store it once more.
+pub(super) async fn send(pool: &Rc<Pool>, request: &mut Request<Body>, others: bool) -> Result<Answered, Unsaid> {
+    if !is_repeatable(request) {
         // It could not be said again to a new connection, so let this thread hear first which of the old ones are closed.
         tokio::task::yield_now().await;
     }
-    if let Some(link) = pool.take() {
-        match exchange(pool, link, request, true).await {
-            Ok(answered) => return Ok(keep(pool, answered)),
+    let mut kept = pool.take();
+    loop {
+        let was_kept = kept.is_some();
+        let mut link = match kept.take() {
+            Some(link) => link,
+            // Boxed: a handshake's state is large, and most requests need none.
+            None => Box::pin(pool.open()).await.map_err(Unsaid::not_begun)?,
+        };
+        match exchange(pool, &mut link, request, was_kept || others).await {
+            Ok(response) => return Ok((response, keep(pool, link))),
             // It may have died while it was idle, which says nothing of the server.
-            Err(unsaid) => match *unsaid {
-                Unsaid { failure: Failure::Broken { .. }, request: Some(again) } => request = again,
-                unsaid => return Err(Box::new(unsaid)),
-            },
+            Err(Unsaid { failure: Failure::Broken { .. }, again: true }) if was_kept => {}
+            Err(unsaid) => return Err(unsaid),
         }
-    }
-    match pool.open().await {
-        Ok(link) => exchange(pool, link, request, others).await.map(|answered| keep(pool, answered)),
-        Err(failure) => Err(Box::new(Unsaid { failure, request: Some(request) })),
     }
 }
 
 /// On a connection of its own, which may become a socket.
-pub(super) async fn upgrade(pool: &Rc<Pool>, request: Request<Body>, others: bool) -> Result<Answered, Box<Unsaid>> {
-    match pool.open_upgradeable().await {
-        Ok(link) => exchange(pool, link, request, others).await.map(|(response, _)| (response, Held::Nothing)),
-        Err(failure) => Err(Box::new(Unsaid { failure, request: Some(request) })),
-    }
+pub(super) async fn upgrade(pool: &Pool, request: &mut Request<Body>, others: bool) -> Result<Answered, Unsaid> {
+    let mut link = pool.open_upgradeable().await.map_err(Unsaid::not_begun)?;
+    exchange(pool, &mut link, request, others).await.map(|response| (response, Held::Nothing))
 }
 
 /// Hands the connection to whoever reads the response.
-fn keep(pool: &Rc<Pool>, (response, link): (Response<Incoming>, Link)) -> Answered {
-    let held = match link {
+fn keep(pool: &Rc<Pool>, link: Link) -> Held {
+    match link {
         Link::Http1(link) => Held::Http1 { pool: Rc::clone(pool), link },
         Link::Http2(link) => Held::Http2 { _permit: link.permit() },
-    };
-    (response, held)
+    }
 }
 
 /// Says it once. With `again`, keeps what it takes to say it another time.
 async fn exchange(
     pool: &Pool,
-    mut link: Link,
-    request: Request<Body>,
+    link: &mut Link,
+    request: &mut Request<Body>,
     again: bool,
-) -> Result<(Response<Incoming>, Link), Box<Unsaid>> {
-    let spare = if again { spare(&request) } else { None };
-    let (parts, body) = request.into_parts();
-    let (body, progress) = Outgoing::new(body);
+) -> Result<Response<Incoming>, Unsaid> {
+    let spare = (again && is_repeatable(request)).then(|| Spare::of(request));
     // Counted from now on, so that what is asked at the same time goes elsewhere when it is full.
-    let counted = match &link {
+    let _counted = match link {
         Link::Http1(_) => None,
         Link::Http2(link) => Some(link.permit()),
     };
-    let answer = link.send(Request::from_parts(parts, body));
-    let outcome = in_time(answer, progress.as_deref(), pool.response_timeout).await;
-    drop(counted);
-    let server = || Arc::clone(&pool.member.name);
-    let unsaid = match outcome {
-        Some(Ok(response)) => return Ok((response, link)),
-        None => Unsaid { failure: Failure::ResponseTimeout { server: server() }, request: None },
-        Some(Err((error, unsent))) => {
-            if let Some(failed) = progress.and_then(|progress| progress.failure()) {
-                Unsaid { failure: Failure::RequestBody(failed), request: None }
-            } else {
-                // What was no HTTP was an answer all the same: the same again would get the same.
-                let spare = if error.is_parse() { None } else { spare };
-                let request = unsent.map(|unsent| unsent.map(Outgoing::into_inner)).or(spare);
-                Unsaid { failure: Failure::Broken { server: server(), error }, request }
-            }
+    let (outgoing, progress) = outgoing(request);
+    let answer = pin!(link.send(outgoing));
+    let mut of_its_own = Alarm::default();
+    let alarm = link.alarm().unwrap_or(&mut of_its_own);
+    let (error, unsent) = match in_time(answer, alarm, progress.as_deref(), pool.response_timeout).await {
+        Some(Ok(response)) => return Ok(response),
+        Some(Err(unanswered)) => *unanswered,
+        None => {
+            let failure = Failure::ResponseTimeout { server: Arc::clone(&pool.member.name) };
+            return Err(Unsaid { failure, again: false });
         }
     };
-    Err(Box::new(unsaid))
+    if let Some(failed) = progress.and_then(|progress| progress.failure()) {
+        return Err(Unsaid { failure: Failure::RequestBody(failed), again: false });
+    }
+    // What was no HTTP was an answer all the same: the same again would get the same.
+    let spare = spare.filter(|_| !error.is_parse()).map(Spare::into_request);
+    let once_more = unsent.map(|unsent| unsent.map(Outgoing::into_inner)).or(spare);
+    let again = once_more.is_some();
+    if let Some(once_more) = once_more {
+        *request = once_more;
+    }
+    Err(Unsaid { failure: Failure::Broken { server: Arc::clone(&pool.member.name), error }, again })
+}
+
+/// Takes the request out of its place, its body watched.
+fn outgoing(request: &mut Request<Body>) -> (Request<Outgoing>, Option<Rc<Progress>>) {
+    let (parts, body) = std::mem::replace(request, Request::new(Body::Empty)).into_parts();
+    let (body, progress) = Outgoing::new(body);
+    (Request::from_parts(parts, body), progress)
 }
 
 /// Whether saying it twice does no harm, and can be done.
@@ -114,34 +132,56 @@ fn is_repeatable(request: &Request<Body>) -> bool {
     idempotent && http_body::Body::is_end_stream(request.body())
 }
 
-/// The same request once more.
-fn spare(request: &Request<Body>) -> Option<Request<Body>> {
-    if !is_repeatable(request) {
-        return None;
-    }
-    let mut spare = Request::new(Body::Empty);
-    spare.method_mut().clone_from(request.method());
-    spare.uri_mut().clone_from(request.uri());
-    spare.headers_mut().clone_from(request.headers());
-    spare.extensions_mut().clone_from(request.extensions());
-    Some(spare)
-}
-
 /// The answer, unless it takes longer than `allowance` from the end of the request on, or from where its body stops being
 /// taken.
-async fn in_time<F: Future>(answer: F, progress: Option<&Progress>, allowance: Duration) -> Option<F::Output> {
-    let mut answer = pin!(answer);
-    let mut alarm = pin!(sleep(allowance));
-    loop {
-        tokio::select! {
-            biased;
-            answer = answer.as_mut() => return Some(answer),
-            () = alarm.as_mut() => {}
+async fn in_time<F: Future>(
+    mut answer: Pin<&mut F>,
+    alarm: &mut Alarm,
+    progress: Option<&Progress>,
+    allowance: Duration,
+) -> Option<F::Output> {
+    let mut due = Instant::now() + allowance;
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            ready!(alarm.poll(cx, due));
+            match progress.map(|progress| progress.due(allowance)) {
+                Some(later) if later > Instant::now() => due = later,
+                Some(_) | None => return Poll::Ready(None),
+            }
         }
-        let due = progress?.due(allowance);
-        if due <= Instant::now() {
-            return None;
+    })
+    .await
+}
+
+impl Unsaid {
+    /// There was no connection to say it on.
+    fn not_begun(failure: Failure) -> Unsaid {
+        Unsaid { failure, again: true }
+    }
+}
+
+impl Spare {
+    fn of(request: &Request<Body>) -> Spare {
+        let field = |(name, value): (&HeaderName, &HeaderValue)| (name.clone(), value.clone());
+        Spare {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            fields: request.headers().iter().map(field).collect(),
+            extensions: request.extensions().clone(),
         }
-        alarm.as_mut().reset(due);
+    }
+
+    fn into_request(self) -> Request<Body> {
+        let mut request = Request::new(Body::Empty);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.extensions_mut() = self.extensions;
+        for (name, value) in self.fields {
+            request.headers_mut().append(name, value);
+        }
+        request
     }
 }

@@ -50,7 +50,7 @@ async fn check(group: &Group, member: &Member, health: &Health, tasks: &Tasks) -
     let allowance: Duration = group.options.connect_timeout.min(health.timeout);
     let connected = connect::connect(member, Wanted::Any, allowance).await.map_err(|failure| failure.to_string())?;
     let mut link = Link::new(connected, tasks).await.map_err(|error| error.to_string())?;
-    let response = link.send(request(member, health)?).await.map_err(|(error, _)| error.to_string())?;
+    let response = link.send(request(member, health)?).await.map_err(|unanswered| unanswered.0.to_string())?;
     let status = response.status();
     if status.is_success() || status.is_redirection() { Ok(()) } else { Err(format!("it answers {status}")) }
 }

@@ -8,6 +8,8 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 
+use futures_util::TryFutureExt as _;
+use futures_util::future::Either;
 use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, Parts, Scheme, Uri};
 use http::{Request, Response, Version};
@@ -21,6 +23,7 @@ use super::io::{Heard, Io, Turns};
 use super::member::Member;
 use super::outgoing::Outgoing;
 use crate::limits;
+use crate::message::alarm::Alarm;
 use crate::shutdown::Tasks;
 
 /// A connection to use for a request.
@@ -34,6 +37,7 @@ pub(super) enum Link {
 #[derive(Debug)]
 pub(super) struct Http1 {
     sender: http1::SendRequest<Outgoing>,
+    alarm: Alarm,
     place: Place,
 }
 
@@ -74,24 +78,35 @@ impl Link {
     }
 
     /// Sends the request in the form that this connection wants; completes with the response's head.
-    pub(super) async fn send(&mut self, mut request: Request<Outgoing>) -> Result<Response<Incoming>, Unanswered> {
-        let response = match self {
+    pub(super) fn send(
+        &mut self,
+        mut request: Request<Outgoing>,
+    ) -> impl Future<Output = Result<Response<Incoming>, Box<Unanswered>>> + use<> {
+        match self {
             Link::Http1(link) => {
                 fit_http1(&mut request);
-                link.sender.try_send_request(request).await
+                Either::Left(link.sender.try_send_request(request))
             }
             Link::Http2(link) => {
                 fit_http2(&mut request, &link.scheme);
-                link.sender.try_send_request(request).await
+                Either::Right(link.sender.try_send_request(request))
             }
-        };
-        response.map_err(unanswered)
+        }
+        .map_err(unanswered)
+    }
+
+    /// For what is waited for on it; where it is shared, each has its own.
+    pub(super) fn alarm(&mut self) -> Option<&mut Alarm> {
+        match self {
+            Link::Http1(link) => Some(&mut link.alarm),
+            Link::Http2(_) => None,
+        }
     }
 }
 
-fn unanswered(mut error: TrySendError<Request<Outgoing>>) -> Unanswered {
+fn unanswered(mut error: TrySendError<Request<Outgoing>>) -> Box<Unanswered> {
     let request = error.take_message();
-    (error.into_error(), request)
+    Box::new((error.into_error(), request))
 }
 
 impl Http1 {
@@ -101,7 +116,7 @@ impl Http1 {
             // Whoever waits for a response is told.
             let _ = connection.await;
         }));
-        Ok(Http1 { sender, place })
+        Ok(Http1 { sender, alarm: Alarm::default(), place })
     }
 
     /// On a connection that may become something else by a 101.
@@ -111,7 +126,7 @@ impl Http1 {
         drop(tasks.spawn_background(async move {
             let _ = connection.with_upgrades().await;
         }));
-        Ok(Http1 { sender, place })
+        Ok(Http1 { sender, alarm: Alarm::default(), place })
     }
 
     /// Whether it can be used, now or never: `None` for not yet.

@@ -25,6 +25,7 @@ mod tests;
 mod tls;
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -121,8 +122,8 @@ impl Upstream {
     /// # Errors
     /// If no server takes it and answers in time. It was tried on others where nothing of it had been sent, or where it
     /// is idempotent and has no body (RFC 9110, section 9.2.2).
-    pub async fn send(&self, client: IpAddr, request: Request<Body>) -> Result<Sent, Failure> {
-        self.try_each(client, request, Mode::Pooled).await
+    pub fn send(&self, client: IpAddr, request: Request<Body>) -> impl Future<Output = Result<Sent, Failure>> {
+        self.try_each(client, request, Mode::Pooled)
     }
 
     /// The same over HTTP/1.1 on a connection of its own, for an upgrade, whose fields are set: once it is answered with
@@ -130,35 +131,43 @@ impl Upstream {
     ///
     /// # Errors
     /// As [`Upstream::send`].
-    pub async fn upgrade(&self, client: IpAddr, request: Request<Body>) -> Result<Sent, Failure> {
-        self.try_each(client, request, Mode::Alone).await
+    pub fn upgrade(&self, client: IpAddr, request: Request<Body>) -> impl Future<Output = Result<Sent, Failure>> {
+        self.try_each(client, request, Mode::Alone)
     }
 
-    async fn try_each(&self, client: IpAddr, mut request: Request<Body>, mode: Mode) -> Result<Sent, Failure> {
-        let members = &self.group.members;
-        let mut tried = Tried::default();
-        let mut last = Failure::NoneHealthy;
-        loop {
-            let next = self.group.balancer.pick(members, client, &tried);
-            let Some((index, member, pool)) =
-                next.and_then(|index| Some((index, members.get(index)?, self.pools.get(index)?)))
-            else {
-                return Err(last);
-            };
-            tried.add(index);
-            let mut permit = LoadPermit::new(member);
-            match ask(pool, request, mode, members.len() > 1).await {
-                Ok((response, held)) => {
-                    member.standing.answered();
-                    permit.hold(held);
-                    return Ok(Sent { response, permit, server: Arc::clone(&member.name) });
-                }
-                Err(unsaid) => {
-                    let Unsaid { failure, request: again } = *unsaid;
-                    member.standing.failed(&failure);
-                    match again {
-                        Some(again) if !tried.is_over() => (request, last) = (again, failure),
-                        Some(_) | None => return Err(failure),
+    fn try_each(
+        &self,
+        client: IpAddr,
+        request: Request<Body>,
+        mode: Mode,
+    ) -> impl Future<Output = Result<Sent, Failure>> {
+        // An asynchronous function would store its argument twice, and this one is large.
+        let mut request = request;
+        async move {
+            let members = &self.group.members;
+            let mut tried = Tried::default();
+            let mut last = Failure::NoneHealthy;
+            loop {
+                let next = self.group.balancer.pick(members, client, &tried);
+                let Some((index, member, pool)) =
+                    next.and_then(|index| Some((index, members.get(index)?, self.pools.get(index)?)))
+                else {
+                    return Err(last);
+                };
+                tried.add(index);
+                let mut permit = LoadPermit::new(member);
+                match ask(pool, &mut request, mode, members.len() > 1).await {
+                    Ok((response, held)) => {
+                        member.standing.answered();
+                        permit.hold(held);
+                        return Ok(Sent { response, permit, server: Arc::clone(&member.name) });
+                    }
+                    Err(Unsaid { failure, again }) => {
+                        member.standing.failed(&failure);
+                        if !again || tried.is_over() {
+                            return Err(failure);
+                        }
+                        last = failure;
                     }
                 }
             }
@@ -166,9 +175,10 @@ impl Upstream {
     }
 }
 
-async fn ask(pool: &Rc<Pool>, request: Request<Body>, mode: Mode, others: bool) -> Result<Answered, Box<Unsaid>> {
+async fn ask(pool: &Rc<Pool>, request: &mut Request<Body>, mode: Mode, others: bool) -> Result<Answered, Unsaid> {
     match mode {
         Mode::Pooled => exchange::send(pool, request, others).await,
-        Mode::Alone => exchange::upgrade(pool, request, others).await,
+        // Boxed: a socket is opened once, and what it takes is large.
+        Mode::Alone => Box::pin(exchange::upgrade(pool, request, others)).await,
     }
 }

@@ -71,6 +71,12 @@ impl AccessLog {
         Ok(AccessLog(Arc::new(Inner { queue, format: options.format })))
     }
 
+    /// Whether lines are written at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.queue.is_some()
+    }
+
     /// One that writes nothing.
     #[must_use]
     pub fn off() -> AccessLog {
