@@ -3,8 +3,14 @@
 //! Never: a limit that the config sets is read from here past [`crate::config`], which builds each module's `Options`
 //! out of these and of the file.
 
+mod command_line;
+mod proxying;
+
 use std::ops::Range;
 use std::time::Duration;
+
+pub use command_line::*;
+pub use proxying::*;
 
 // --- the process ---
 
@@ -65,24 +71,6 @@ pub const H2_PIECE: usize = 16 * 1024;
 pub const H2_UNHEARD: usize = 64 * 1024;
 /// Unsent bytes the kernel takes for one socket (`TCP_NOTSENT_LOWAT`): without it 4 MiB go before a stall is seen.
 pub const NOTSENT_LOWAT: u32 = 16 * 1024;
-
-// --- who a request is from ---
-
-/// A PROXY header, in bytes, what it adds to the addresses included: nginx's own bound.
-pub const PROXY_HEADER: usize = 4096;
-/// Elements of one `X-Forwarded-For` or `Forwarded` that are looked at: more proxies than stand in any one way.
-pub const FORWARDED_HOPS: usize = 32;
-/// A host with its port, in bytes: a DNS name has at most 253 (RFC 1035, section 2.3.4).
-pub const HOST_NAME: usize = 260;
-
-/// What is read of the body of an answer to `auth_request`, in bytes, so that its connection can be used again.
-pub const CHECK_BODY: usize = 16 * 1024;
-/// How long that may take; then the connection is dropped.
-pub const CHECK_BODY_TIMEOUT: Duration = Duration::from_secs(1);
-/// Header names that a CORS preflight asks for and is told back, in bytes.
-pub const CORS_HEADERS: usize = 2048;
-/// How long a browser may keep the answer to a preflight: the longest that Chromium does.
-pub const CORS_MAX_AGE: Duration = Duration::from_secs(7200);
 
 // --- TLS ---
 
@@ -152,27 +140,6 @@ pub const HISTORY_MAX: usize = 100_000;
 /// The shortest keepalive, ping and interval of the statistics: faster is a flood, not a sign of life.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
-// --- an upstream (each may be set in the config) ---
-
-/// How often its servers' names are looked up again: a container that restarts has another address.
-pub const RESOLVE_EVERY: Duration = Duration::from_secs(10);
-/// To connect to a server, TLS included: one in the same network answers in milliseconds.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// To the head of a response; nginx's own default.
-pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Between two reads of a response's body; nginx's own default.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a server is asked for its health.
-pub const HEALTH_EVERY: Duration = Duration::from_secs(5);
-/// How long it may take to answer.
-pub const HEALTH_ANSWER: Duration = Duration::from_secs(2);
-/// Failures in a row until a server counts as down: one is chance.
-pub const HEALTH_FALL: u32 = 3;
-/// Successes in a row until it counts as up again.
-pub const HEALTH_RISE: u32 = 2;
-/// The most failures or successes in a row that can be asked for.
-pub const HEALTH_COUNT_MAX: u32 = 1000;
-
 // --- draining ([drain] of the config) ---
 
 /// Over how long sockets are closed, at random, so that they do not all come back at once.
@@ -209,19 +176,6 @@ pub const EXTENSION_OFFERS: usize = 16;
 pub const DEFLATE_LEVEL: u32 = 6;
 /// Messages below this many bytes are not worth deflating.
 pub const DEFLATE_MIN: usize = 64;
-
-// --- a request that is forwarded, and a tunnel ---
-
-/// The longest `X-Request-Id` that is passed on, in bytes: UUIDs have 36, some gateways twice that.
-pub const REQUEST_ID: usize = 128;
-/// One read from a tunnel's side, in bytes, and so the most that waits for the other: one TLS record.
-pub const TUNNEL_READ: usize = 16 * 1024;
-/// Reads of one direction before others have their turn: 256 KiB.
-pub const TUNNEL_READS: usize = 16;
-/// Frames of HTTP/2 that are smaller than this on the average, in bytes, cost its connection more than its windows stop.
-pub const TUNNEL_SMALL_FRAME: usize = 1024;
-/// Silence of a tunnel's client before the kernel asks whether it is still there.
-pub const TUNNEL_KEEPALIVE: Duration = Duration::from_secs(60);
 
 // --- a feed (each may be set in the config) ---
 
@@ -272,29 +226,6 @@ pub const SSE_PIECE: usize = 16 * 1024;
 /// How soon an event stream's client comes back after a cut; each is told its own.
 pub const SSE_RETRY: Range<Duration> = Duration::from_secs(1)..Duration::from_secs(5);
 
-// --- files (`files`, `compress`) ---
-
-/// Files that one worker knows at once: a large front end's.
-pub const FILE_ENTRIES: usize = 1024;
-/// Bytes of files that one worker keeps in memory, their compressed variants and their paths counted.
-pub const FILE_MEMORY: usize = 8 * 1024 * 1024;
-/// The largest file kept in memory, in bytes; a larger one is read for each request.
-pub const FILE_KEPT: u64 = 64 * 1024;
-/// How long what is known of a file is believed without a look at the disk.
-pub const FILE_TRUST: Duration = Duration::from_secs(1);
-/// A file changed this shortly before it was read may change again without its times showing it: FAT counts in 2 s.
-pub const FILE_SETTLE: Duration = Duration::from_secs(2);
-/// What is read of a large file at once, in bytes: four hops to the blocking threads for 1 MiB.
-pub const FILE_PIECE: usize = 256 * 1024;
-/// Buffers of that size one worker keeps for the next file: fresh ones cost a page fault for each 4 KiB.
-pub const FILE_BUFFERS: usize = 8;
-/// Answers of fewer bytes are not worth compressing: they fit in one packet as they are.
-pub const COMPRESS_MIN: u64 = 1024;
-/// What is compressed before other connections have their turn, in bytes: about a millisecond at the slowest.
-pub const COMPRESS_TURN: usize = 32 * 1024;
-/// The window of an answer's compressor, in bits: 128 KiB, of which it needs a few times as much until the answer ends.
-pub const COMPRESS_WINDOW_BITS: u8 = 17;
-
 // --- sources ---
 
 /// How often the host's statistics are read.
@@ -312,50 +243,6 @@ pub const ALERT_KEY: usize = 256;
 /// Alert rules of one source.
 pub const ALERT_RULES: usize = 256;
 
-// --- an upstream's connections ---
-
-/// Idle HTTP/1.1 connections that one worker keeps to one server; past it the one idle longest is closed.
-pub const UPSTREAM_IDLE: usize = 128;
-/// How often a worker looks for connections that were idle for long.
-pub const UPSTREAM_SWEEP: Duration = Duration::from_secs(15);
-/// Sweeps that an idle connection outlives: it is closed within 30 to 45 s, before most firewalls forget it.
-pub const UPSTREAM_SWEEPS: u32 = 3;
-/// Idle connections looked at for one that can be used, newest first.
-pub const UPSTREAM_SCAN: usize = 8;
-/// Servers that one request is tried on: with more, a client waits long for what will not come.
-pub const UPSTREAM_TRIES: usize = 3;
-/// What hyper may hold of an HTTP/1.1 connection to a server, in bytes, read or unsent: 1 MiB in 16 reads.
-pub const UPSTREAM_BUFFER: usize = 64 * 1024;
-/// The head of a response, in bytes: nginx takes 8 KiB, some single sign-on needs more.
-pub const UPSTREAM_HEAD: usize = 64 * 1024;
-/// Requests at once on one HTTP/2 connection to a server, where it does not ask for fewer.
-pub const UPSTREAM_STREAMS: usize = 100;
-/// HTTP/2 connections that one worker opens to one server; past it requests wait for each other.
-pub const UPSTREAM_H2_CONNECTIONS: usize = 8;
-/// What a server may send ahead on one HTTP/2 stream, in bytes; a connection's window has room for all its streams, so
-/// that a slow client holds up no other.
-pub const UPSTREAM_STREAM_WINDOW: u32 = 64 * 1024;
-/// Silence on an HTTP/2 connection with requests on it before the server is pinged.
-pub const UPSTREAM_PING: Duration = Duration::from_secs(30);
-/// How long it may take to answer the ping.
-pub const UPSTREAM_PONG: Duration = Duration::from_secs(10);
-/// Silence on a TCP connection to a server before the kernel asks whether it is still there: a tunnel has no other end.
-pub const UPSTREAM_TCP_KEEPALIVE: Duration = Duration::from_secs(60);
-/// How long a server that did not answer is passed over at first.
-pub const MARK_FIRST: Duration = Duration::from_secs(1);
-/// The longest that it is passed over at a time.
-pub const MARK_MAX: Duration = Duration::from_secs(30);
-/// Requests in a row that a server takes and leaves unanswered until it is passed over.
-pub const MARK_BREAKS: u32 = 3;
-/// Names looked up at once: half of [`BLOCKING_THREADS`], so that a name server that hangs leaves threads for the rest.
-pub const LOOKUPS: usize = 2;
-/// The least time between two look-ups of one name, whoever asks.
-pub const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
-/// How long a request that found nobody at a name's addresses waits for that name to be looked up again.
-pub const LOOKUP_WAIT: Duration = Duration::from_millis(250);
-/// Addresses kept of one name.
-pub const ADDRESSES: usize = 64;
-
 // --- telemetry ---
 
 /// Access-log lines waiting for their writer; past it they are dropped and counted.
@@ -364,62 +251,3 @@ pub const ACCESS_LINES: usize = 8192;
 pub const ACCESS_FLUSH: Duration = Duration::from_secs(1);
 /// Warnings about clients' faults a second; past it they are counted, not written.
 pub const CLIENT_WARNINGS: u32 = 20;
-
-// --- the command line ---
-
-/// The whole of one `health` check: a container's own time-out is 3 s or more.
-pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
-
-// --- `steadfeed watch` ---
-
-/// A message watched, in bytes: a mirrored envelope holds a source's largest message twice, and a little more.
-pub const WATCH_MESSAGE: usize = 4 * 1024 * 1024;
-/// Messages read and not yet shown; past it the socket is not read.
-pub const WATCH_QUEUE: usize = 8;
-/// What is read from a watched WebSocket at once, in bytes.
-pub const WATCH_READ_SIZE: usize = 16 * 1024;
-/// Frames of ours (pongs, the close) that wait for a server that does not read, in bytes.
-pub const WATCH_WRITE_BUFFER: usize = 64 * 1024;
-/// Dial, TLS and the head of the answer: what curl users wait before they press Ctrl-C.
-pub const WATCH_CONNECT: Duration = Duration::from_secs(10);
-/// A refusal's body that is read for its `detail`, in bytes.
-pub const WATCH_PROBLEM: usize = 16 * 1024;
-/// How long the rest of a refusal's body is waited for.
-pub const WATCH_PROBLEM_TIMEOUT: Duration = Duration::from_secs(2);
-/// The first delay before dialling again is random below this; each further one may be twice as long.
-pub const WATCH_BACKOFF: Duration = Duration::from_secs(1);
-/// The longest such delay: what the live page waits, too.
-pub const WATCH_BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// A connection that held this long starts the back-off anew.
-pub const WATCH_HELD: Duration = Duration::from_secs(10);
-/// The longest `Retry-After` that is obeyed; a person watches.
-pub const WATCH_RETRY_AFTER: Duration = Duration::from_secs(300);
-/// How long a server may take to hear that we leave.
-pub const WATCH_GOODBYE: Duration = Duration::from_millis(500);
-/// Between two looks at the keyboard, and two pictures: quick for a hand, nothing for a CPU.
-pub const WATCH_TICK: Duration = Duration::from_millis(50);
-/// Values in the table of one `watch`; further ones are counted, not shown.
-pub const WATCH_ROWS: usize = 512;
-/// Points in a value's sparkline.
-pub const WATCH_POINTS: usize = 60;
-/// Lines kept of the table's log.
-pub const WATCH_LOG: usize = 200;
-/// Characters kept of a log line, a type, a host or a refusal's detail.
-pub const WATCH_LINE: usize = 512;
-/// The longest JSON Pointer that becomes a row, in bytes.
-pub const WATCH_POINTER: usize = 256;
-/// Seconds over which the rate of messages is counted.
-pub const WATCH_RATE_SECONDS: usize = 10;
-
-// --- nginx's configuration, imported ---
-
-/// All of its files together, in bytes: a host of a thousand sites has a tenth of it.
-pub const IMPORT_SIZE: usize = 4 * 1024 * 1024;
-/// Its files.
-pub const IMPORT_FILES: usize = 1024;
-/// Its directives.
-pub const IMPORT_DIRECTIVES: usize = 50_000;
-/// Blocks and includes within each other: nginx's own need five.
-pub const IMPORT_DEPTH: usize = 32;
-/// One text with its variables filled in, in bytes: what goes beyond depends on the request, for all we know.
-pub const IMPORT_TEXT: usize = 64 * 1024;
