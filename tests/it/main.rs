@@ -16,6 +16,7 @@ mod doors;
 mod drain;
 mod feed;
 mod http2;
+mod import;
 mod interop;
 mod listeners;
 mod pulse;
