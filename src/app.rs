@@ -27,7 +27,8 @@ use crate::secret::Secret;
 use crate::shutdown::{Stages, Tasks};
 use crate::source::{self, Source, SourceError};
 use crate::telemetry::{AccessLog, Metrics};
-use crate::worker::{self, Work, Workers};
+use crate::upstream::{self, SetupError};
+use crate::worker::{self, Bound, Work, Workers};
 
 /// Everything bound, nothing served yet.
 #[derive(Debug)]
@@ -40,13 +41,8 @@ pub struct App {
     sources: Vec<(Arc<Feed>, Source)>,
     metrics: Arc<Metrics>,
     shared: Arc<Shared>,
+    upstreams: Arc<upstream::Shared>,
     stages: Stages,
-}
-
-#[derive(Debug)]
-struct Bound {
-    listener: Listener,
-    edge: Edge,
 }
 
 /// An address served.
@@ -72,6 +68,8 @@ pub enum BindError {
     Source { feed: String, error: SourceError },
     #[error("feed `{feed}`: {error}")]
     Pointer { feed: String, error: PointerError },
+    #[error("upstreams cannot be set up: {0}")]
+    Upstream(#[from] SetupError),
     #[error("the access log cannot start: {0}")]
     Log(io::Error),
 }
@@ -98,7 +96,9 @@ impl App {
         let table = Table::new(&config.routes, &metrics, |feed| watchers(&config.feeds, feed));
         let access = AccessLog::start(config.log).map_err(BindError::Log)?;
         let shared = Arc::new(Shared::new(table, access, &metrics));
-        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, stages: Stages::default() })
+        let upstreams = upstream::Shared::new(upstreams(&config), &metrics)?;
+        let stages = Stages::default();
+        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, upstreams, stages })
     }
 
     /// What is served, in the config's order.
@@ -126,26 +126,30 @@ impl App {
     ///
     /// # Errors
     /// If a thread or a runtime cannot be had.
-    pub fn run<F: Future<Output = ()>>(self, stop: impl Fn() -> F) -> io::Result<()> {
+    pub fn run<F: Future<Output = ()>>(mut self, stop: impl Fn() -> F) -> io::Result<()> {
         let work = Work {
             shared: Arc::clone(&self.shared),
             hub: Arc::clone(&self.hub),
+            upstreams: Arc::clone(&self.upstreams),
             stages: self.stages.clone(),
             drain: self.config.drain,
         };
         let connections =
             Arc::new(Connections::new(self.config.limits.connections, self.metrics.connections_open.clone()));
-        let workers = Rc::new(Workers::start(self.config.workers.get(), &work, connections)?);
         let runtime = worker::runtime()?;
-        runtime.block_on(self.control(Rc::clone(&workers), stop));
-        drop(runtime);
-        if let Ok(workers) = Rc::try_unwrap(workers) {
-            workers.join();
+        let workers = Workers::start(self.config.workers.get(), &work, connections)?;
+        let accepting = workers.accept(std::mem::take(&mut self.listeners));
+        let stages = self.stages.clone();
+        if accepting.is_ok() {
+            runtime.block_on(self.control(&workers, stop));
         }
-        Ok(())
+        stages.end();
+        drop(runtime);
+        workers.join();
+        accepting
     }
 
-    async fn control<F: Future<Output = ()>>(self, workers: Rc<Workers>, stop: impl Fn() -> F) {
+    async fn control<F: Future<Output = ()>>(self, workers: &Workers, stop: impl Fn() -> F) {
         let tasks = Tasks::new(self.stages.clone());
         let admin_limits = Arc::new(self.config.limits.clone());
         for (feed, source) in self.sources {
@@ -156,11 +160,7 @@ impl App {
             let feed = Arc::clone(feed);
             tasks.spawn_background(async move { feed.run_pacer().await });
         }
-        for Bound { listener, edge } in self.listeners {
-            let workers = Rc::clone(&workers);
-            let accepting = listener.accept_each(move |accepted| workers.place(accepted, &edge));
-            tasks.spawn_background(until_draining(self.stages.clone(), accepting));
-        }
+        self.upstreams.run(&tasks);
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
                 token,
@@ -228,6 +228,12 @@ fn bind_listeners(config: &Config, limits: &Arc<Limits>) -> Result<(Vec<Bound>, 
     Ok((bound, all))
 }
 
+/// Those that the config names, and those that routes ask before they let a request pass.
+fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
+    let asked = config.routes.iter().filter_map(|route| Some(&route.auth_request.as_ref()?.upstream));
+    config.upstreams.iter().chain(asked)
+}
+
 /// The feeds whose alerts watch `feed`.
 fn watchers(feeds: &[FeedConfig], feed: &str) -> Vec<String> {
     let watches = |source: &source::Options| matches!(source, source::Options::Alerts(alerts) if alerts.of == feed);
@@ -242,17 +248,6 @@ fn watch(tls: Vec<Tls>) -> Option<Watcher> {
     Watcher::start(tls)
         .inspect_err(|error| tracing::warn!(%error, "certificates are not watched: restart to have new ones read"))
         .ok()
-}
-
-async fn until_draining(stages: Stages, accepting: impl Future<Output = io::Result<()>>) {
-    tokio::select! {
-        outcome = accepting => {
-            if let Err(error) = outcome {
-                tracing::error!(%error, "a listener ended");
-            }
-        }
-        () = stages.draining() => {}
-    }
 }
 
 /// Serves the admin listener, also while draining: that is when it is asked most.

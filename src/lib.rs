@@ -6,15 +6,15 @@
 //!
 //! ```text
 //! socket -> net (accept, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
-//!           feed_ws / feed_sse / feed_get / page / respond
+//!           forward / tunnel / feed_ws / feed_sse / feed_get / page / respond
 //! source (stats, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
 //! ```
 //!
 //! # Threads
 //!
 //! A [`worker`] is a thread with its own single-threaded runtime and its own rosters: a connection never crosses
-//! threads once it is placed. The *control* thread, on which [`app::App::run`] is called, accepts sockets and hands
-//! each to the worker that holds fewest; it also runs the sources, the admin listener and the drain. Workers share
+//! threads once it is placed. The first worker also accepts sockets and hands each to the worker that holds fewest. The
+//! *control* thread, on which [`app::App::run`] is called, runs the sources, the admin listener and the drain. Workers share
 //! only what is read-mostly or atomic: the route table, the TLS configurations, the metrics, and the hub.
 //!
 //! # One log, cursors
@@ -39,13 +39,13 @@
 //!
 //! # Who may import whom
 //!
-//! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed}`; `route -> {guard, handler, message}`;
-//! `handler -> {message, feed, ws, page}`; `admin -> {message, feed}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
+//! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed, upstream}`; `route -> {guard, handler, message}`;
+//! `handler -> {message, feed, ws, page, upstream}`; `admin -> {message, feed}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
 //! other; `feed` and `ws` import no hyper and no listener; `limits`, `secret` and `message` import nothing of ours; else
 //! `anyone -> {limits, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
 //!
 //! - `config -> {admin, feed, guard, net, route, source, upstream}`: those whose `Options` it builds.
-//! - `app -> {feed, net, route, source}`: the composition root makes one of each.
+//! - `app -> {feed, net, route, source, upstream}`: the composition root makes one of each.
 //! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
 //!   what the listeners use.
@@ -55,7 +55,10 @@
 //!   within which bounds.
 //! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
 //!   what becomes of it then.
+//! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
+//! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.
 //! - `handler -> net::stream`: an upgraded connection is taken back out of hyper as the type it went in as.
+//! - `upstream -> {message, net::tls}`: what is sent is a message, encrypted with what the listeners use.
 //!
 //! `tests/it/tidy.rs` holds all of this.
 

@@ -186,6 +186,19 @@ pub const DEFLATE_LEVEL: u32 = 6;
 /// Messages below this many bytes are not worth deflating.
 pub const DEFLATE_MIN: usize = 64;
 
+// --- a request that is forwarded, and a tunnel ---
+
+/// The longest `X-Request-Id` that is passed on, in bytes: UUIDs have 36, some gateways twice that.
+pub const REQUEST_ID: usize = 128;
+/// One read from a tunnel's side, in bytes, and so the most that waits for the other: one TLS record.
+pub const TUNNEL_READ: usize = 16 * 1024;
+/// Reads of one direction before others have their turn: 256 KiB.
+pub const TUNNEL_READS: usize = 16;
+/// Frames of HTTP/2 that are smaller than this on the average, in bytes, cost its connection more than its windows stop.
+pub const TUNNEL_SMALL_FRAME: usize = 1024;
+/// Silence of a tunnel's client before the kernel asks whether it is still there.
+pub const TUNNEL_KEEPALIVE: Duration = Duration::from_secs(60);
+
 // --- a feed (each may be set in the config) ---
 
 /// (type, key) pairs whose last value and history are kept.
@@ -246,6 +259,50 @@ pub const ALERT_SUBJECTS: usize = 16 * KEYS;
 pub const ALERT_KEY: usize = 256;
 /// Alert rules of one source.
 pub const ALERT_RULES: usize = 256;
+
+// --- an upstream's connections ---
+
+/// Idle HTTP/1.1 connections that one worker keeps to one server; past it the one idle longest is closed.
+pub const UPSTREAM_IDLE: usize = 128;
+/// How often a worker looks for connections that were idle for long.
+pub const UPSTREAM_SWEEP: Duration = Duration::from_secs(15);
+/// Sweeps that an idle connection outlives: it is closed within 30 to 45 s, before most firewalls forget it.
+pub const UPSTREAM_SWEEPS: u32 = 3;
+/// Idle connections looked at for one that can be used, newest first.
+pub const UPSTREAM_SCAN: usize = 8;
+/// Servers that one request is tried on: with more, a client waits long for what will not come.
+pub const UPSTREAM_TRIES: usize = 3;
+/// What hyper may hold of an HTTP/1.1 connection to a server, in bytes, read or unsent: 1 MiB in 16 reads.
+pub const UPSTREAM_BUFFER: usize = 64 * 1024;
+/// The head of a response, in bytes: nginx takes 8 KiB, some single sign-on needs more.
+pub const UPSTREAM_HEAD: usize = 64 * 1024;
+/// Requests at once on one HTTP/2 connection to a server, where it does not ask for fewer.
+pub const UPSTREAM_STREAMS: usize = 100;
+/// HTTP/2 connections that one worker opens to one server; past it requests wait for each other.
+pub const UPSTREAM_H2_CONNECTIONS: usize = 8;
+/// What a server may send ahead on one HTTP/2 stream, in bytes; a connection's window has room for all its streams, so
+/// that a slow client holds up no other.
+pub const UPSTREAM_STREAM_WINDOW: u32 = 64 * 1024;
+/// Silence on an HTTP/2 connection with requests on it before the server is pinged.
+pub const UPSTREAM_PING: Duration = Duration::from_secs(30);
+/// How long it may take to answer the ping.
+pub const UPSTREAM_PONG: Duration = Duration::from_secs(10);
+/// Silence on a TCP connection to a server before the kernel asks whether it is still there: a tunnel has no other end.
+pub const UPSTREAM_TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+/// How long a server that did not answer is passed over at first.
+pub const MARK_FIRST: Duration = Duration::from_secs(1);
+/// The longest that it is passed over at a time.
+pub const MARK_MAX: Duration = Duration::from_secs(30);
+/// Requests in a row that a server takes and leaves unanswered until it is passed over.
+pub const MARK_BREAKS: u32 = 3;
+/// Names looked up at once: half of [`BLOCKING_THREADS`], so that a name server that hangs leaves threads for the rest.
+pub const LOOKUPS: usize = 2;
+/// The least time between two look-ups of one name, whoever asks.
+pub const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
+/// How long a request that found nobody at a name's addresses waits for that name to be looked up again.
+pub const LOOKUP_WAIT: Duration = Duration::from_millis(250);
+/// Addresses kept of one name.
+pub const ADDRESSES: usize = 64;
 
 // --- telemetry ---
 

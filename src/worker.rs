@@ -1,6 +1,7 @@
 //! A worker: one thread with its own single-threaded runtime, and the sockets placed on it.
 //!
-//! Owns: its rosters and its service. Never: hands a connection on; once placed it stays.
+//! Owns: its rosters and its service; the first one also accepts for all, between its other work, so that no other
+//! thread must be scheduled for a socket to be taken up. Never: hands a connection on; once placed it stays.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,24 +19,46 @@ use crate::feed::roster::{Roster, Scratch};
 use crate::limits;
 use crate::net::Connections;
 use crate::net::connection::{self, Edge};
-use crate::net::listener::Accepted;
+use crate::net::listener::{Accepted, Listener};
 use crate::net::permit::{Load, Place};
 use crate::route::service::{Service, Shared};
 use crate::shutdown::{DrainOptions, Stages, Tasks};
 use crate::telemetry::log::client_warning;
+use crate::upstream::{self, Upstreams};
+
+/// All workers' threads.
+#[derive(Debug)]
+pub struct Workers {
+    placement: Arc<Placement>,
+    threads: Vec<JoinHandle<()>>,
+}
 
 /// All workers, as the acceptor sees them.
 #[derive(Debug)]
-pub struct Workers {
-    workers: Vec<Worker>,
+pub struct Placement {
+    slots: Vec<Slot>,
     connections: Arc<Connections>,
 }
 
 #[derive(Debug)]
-struct Worker {
-    inbox: mpsc::Sender<Placed>,
+struct Slot {
+    inbox: mpsc::Sender<Errand>,
     load: Load,
-    thread: JoinHandle<()>,
+}
+
+/// What a worker is sent.
+#[derive(Debug)]
+enum Errand {
+    Serve(Placed),
+    /// Accept here, and place for all.
+    Accept(Vec<Bound>, Arc<Placement>),
+}
+
+/// A listener, and what its connections have in common.
+#[derive(Debug)]
+pub struct Bound {
+    pub listener: Listener,
+    pub edge: Edge,
 }
 
 /// A connection on its way to its worker.
@@ -51,6 +74,7 @@ struct Placed {
 pub struct Work {
     pub shared: Arc<Shared>,
     pub hub: Arc<FeedHub>,
+    pub upstreams: Arc<upstream::Shared>,
     pub stages: Stages,
     pub drain: DrainOptions,
 }
@@ -61,26 +85,25 @@ impl Workers {
     /// # Errors
     /// If a thread or its runtime cannot be had.
     pub fn start(count: usize, work: &Work, connections: Arc<Connections>) -> io::Result<Workers> {
-        let workers = (0..count).map(|index| Worker::start(index, work.clone())).collect::<io::Result<_>>()?;
-        Ok(Workers { workers, connections })
+        let started = (0..count).map(|index| start(index, work.clone())).collect::<io::Result<Vec<_>>>()?;
+        let (slots, threads) = started.into_iter().unzip();
+        Ok(Workers { placement: Arc::new(Placement { slots, connections }), threads })
     }
 
-    /// Gives the connection to the worker that holds fewest.
-    pub fn place(&self, accepted: Accepted, edge: &Edge) {
-        let addr = accepted.addr;
-        let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else { return };
-        let Some(place) = self.connections.admit(&worker.load) else {
-            return drop_connection(addr, "the process holds as many connections as it may");
-        };
-        if worker.inbox.try_send(Placed { accepted, place, edge: edge.clone() }).is_err() {
-            drop_connection(addr, "its worker is behind with taking up connections");
-        }
+    /// Has the first worker accept from `listeners`, until everything drains.
+    ///
+    /// # Errors
+    /// If that worker is gone.
+    pub fn accept(&self, listeners: Vec<Bound>) -> io::Result<()> {
+        let errand = Errand::Accept(listeners, Arc::clone(&self.placement));
+        let first = self.placement.slots.first().ok_or(io::ErrorKind::NotFound)?;
+        first.inbox.try_send(errand).map_err(|_| io::Error::other("no worker takes the listeners"))
     }
 
     /// Waits until every worker has ended.
     pub fn join(self) {
-        for Worker { inbox, thread, .. } in self.workers {
-            drop(inbox);
+        drop(self.placement);
+        for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a worker ended in a panic");
             }
@@ -89,22 +112,33 @@ impl Workers {
 
     /// Completes when every worker has let its last connection go.
     pub async fn finished(&self) {
-        for worker in &self.workers {
-            worker.inbox.closed().await;
+        for slot in &self.placement.slots {
+            slot.inbox.closed().await;
         }
     }
 }
 
-impl Worker {
-    fn start(index: usize, work: Work) -> io::Result<Worker> {
-        let (inbox, placed) = mpsc::channel(limits::PLACEMENTS);
-        let load = Load::default();
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
-            Ok(runtime) => runtime.block_on(run(work, placed)),
-            Err(error) => tracing::error!(%error, "a worker's runtime cannot start"),
-        })?;
-        Ok(Worker { inbox, load, thread })
+impl Placement {
+    /// Gives the connection to the worker that holds fewest.
+    pub fn place(&self, accepted: Accepted, edge: &Edge) {
+        let addr = accepted.addr;
+        let Some(slot) = self.slots.iter().min_by_key(|slot| slot.load.load(Ordering::Relaxed)) else { return };
+        let Some(place) = self.connections.admit(&slot.load) else {
+            return drop_connection(addr, "the process holds as many connections as it may");
+        };
+        if slot.inbox.try_send(Errand::Serve(Placed { accepted, place, edge: edge.clone() })).is_err() {
+            drop_connection(addr, "its worker is behind with taking up connections");
+        }
     }
+}
+
+fn start(index: usize, work: Work) -> io::Result<(Slot, JoinHandle<()>)> {
+    let (inbox, errands) = mpsc::channel(limits::PLACEMENTS);
+    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
+        Ok(runtime) => runtime.block_on(run(work, errands)),
+        Err(error) => tracing::error!(%error, "a worker's runtime cannot start"),
+    })?;
+    Ok((Slot { inbox, load: Load::default() }, thread))
 }
 
 /// A single-threaded runtime, with a capped pool for what blocks.
@@ -119,7 +153,7 @@ pub fn runtime() -> io::Result<tokio::runtime::LocalRuntime> {
 }
 
 /// Serves what is placed here until everything ends, or a drain has nothing left to wait for.
-async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
+async fn run(work: Work, mut errands: mpsc::Receiver<Errand>) {
     let tasks = Tasks::new(work.stages.clone());
     let scratch: Scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
     let rosters: Vec<_> = work.hub.iter().map(|feed| Roster::new(feed, Rc::clone(&scratch))).collect();
@@ -128,15 +162,21 @@ async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
         tasks.spawn_background(Rc::clone(roster).keep_time());
     }
     let by_name = rosters.iter().map(|roster| (roster.feed().name().to_owned(), Rc::clone(roster))).collect();
-    let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::new(by_name), tasks.clone()));
+    let upstreams = Upstreams::new(Arc::clone(&work.upstreams), tasks.clone());
+    let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::new(by_name), upstreams, tasks.clone()));
     loop {
         tokio::select! {
-            connection = placed.recv() => match connection {
-                Some(Placed { accepted, place, edge }) => {
+            errand = errands.recv() => match errand {
+                Some(Errand::Serve(Placed { accepted, place, edge })) => {
                     let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
                     tasks.spawn_small(async move {
                         connection::serve(accepted, place, edge, own_tasks, service).await;
                     });
+                }
+                Some(Errand::Accept(listeners, placement)) => {
+                    for bound in listeners {
+                        tasks.spawn_background(accept(bound, Arc::clone(&placement), work.stages.clone()));
+                    }
                 }
                 None => break,
             },
@@ -144,13 +184,26 @@ async fn run(work: Work, mut placed: mpsc::Receiver<Placed>) {
         }
     }
     // What was placed and not taken up is closed now, not when everything ends.
-    while placed.try_recv().is_ok() {}
+    while errands.try_recv().is_ok() {}
     for roster in &rosters {
         tasks.spawn_background(Rc::clone(roster).drain(work.drain.spread));
     }
+    tasks.spawn_background(service.drain(work.drain.spread));
     tokio::select! {
         () = tasks.finished() => {}
         () = work.stages.ending() => {}
+    }
+}
+
+/// Accepts and places until everything drains.
+async fn accept(Bound { listener, edge }: Bound, placement: Arc<Placement>, stages: Stages) {
+    tokio::select! {
+        outcome = listener.accept_each(|accepted| placement.place(accepted, &edge)) => {
+            if let Err(error) = outcome {
+                tracing::error!(%error, "a listener ended");
+            }
+        }
+        () = stages.draining() => {}
     }
 }
 
@@ -178,6 +231,7 @@ mod tests {
         Work {
             shared: Arc::new(Shared::new(Table::default(), access, &Metrics::new())),
             hub: Arc::new(FeedHub::new(Vec::new())),
+            upstreams: upstream::Shared::new([], &Metrics::new()).unwrap(),
             stages: Stages::default(),
             drain: DrainOptions { spread: Duration::ZERO, timeout: Duration::ZERO },
         }
@@ -198,7 +252,7 @@ mod tests {
     }
 
     fn loads(workers: &Workers) -> Vec<usize> {
-        workers.workers.iter().map(|worker| worker.load.load(Ordering::Relaxed)).collect()
+        workers.placement.slots.iter().map(|slot| slot.load.load(Ordering::Relaxed)).collect()
     }
 
     /// Accepts one connection and places it; gives the client's end.
@@ -206,7 +260,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, addr) = listener.accept().unwrap();
         socket.set_nonblocking(true).unwrap();
-        workers.place(Accepted { socket, addr, at: Instant::now() }, &edge());
+        workers.placement.place(Accepted { socket, addr, at: Instant::now() }, &edge());
         client
     }
 

@@ -24,7 +24,7 @@ use crate::telemetry::Metrics;
 pub mod guard;
 
 /// `[admin]`, where it is not off.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     pub listen: SocketAddr,
     /// Required as `Bearer` on every path but `/healthz` and `/readyz`.

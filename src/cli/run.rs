@@ -73,9 +73,11 @@ fn problem(loaded: &Loaded, error: &BindError) -> Option<Problem> {
             let (part, wrong) = tls_fault(error.place().map_or(0, |(index, _)| index), error);
             loaded.places.at_tls(*listener, part, wrong)
         }
-        BindError::TlsStart(_) | BindError::Source { .. } | BindError::Pointer { .. } | BindError::Log(_) => {
-            return None;
-        }
+        BindError::TlsStart(_)
+        | BindError::Source { .. }
+        | BindError::Pointer { .. }
+        | BindError::Upstream(_)
+        | BindError::Log(_) => return None,
     })
 }
 

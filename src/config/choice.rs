@@ -3,15 +3,14 @@
 //! Owns: the words of each, and [`OneOf`], which names the nearest where another was written.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de;
 
-use super::field::SEPARATOR;
 use super::nearest;
-use super::problem::quoted;
+use super::problem::{Wrong, quoted};
+use super::values::carried;
+use super::visit::read;
 use crate::feed::{Shape, Slow, Snapshot};
 use crate::net::tls::MinVersion;
 use crate::telemetry::LogFormat;
@@ -68,29 +67,18 @@ fn words<T: Choice>() -> impl Iterator<Item = &'static str> + Clone {
     T::WORDS.iter().map(|&(word, _)| word)
 }
 
-impl<'de, T: Choice> Deserialize<'de> for OneOf<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct WordVisitor<T>(PhantomData<T>);
-        impl<T: Choice> Visitor<'_> for WordVisitor<T> {
-            type Value = OneOf<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                for (index, word) in words::<T>().enumerate() {
-                    write!(f, "{}\"{word}\"", if index == 0 { "" } else { " or " })?;
-                }
-                Ok(())
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                match T::WORDS.iter().find(|(word, _)| *word == text) {
-                    Some(&(_, value)) => Ok(OneOf(value)),
-                    None => {
-                        let instead = nearest::write_one_of(text, words::<T>());
-                        Err(E::custom(format_args!("{} is not known here{SEPARATOR}{instead}", quoted(text))))
-                    }
-                }
-            }
-        }
-        deserializer.deserialize_str(WordVisitor(PhantomData))
+read!(['de, T: Choice] OneOf<T>, deserialize_str, &expected::<T>(), {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOf<T>, E> {
+        let known = T::WORDS.iter().find(|(word, _)| *word == text);
+        known.map(|&(_, value)| OneOf(value)).ok_or_else(|| {
+            carried(&Wrong::new(format!("{} is not known here", quoted(text)), nearest::write_one_of(text, words::<T>())))
+        })
     }
+});
+
+/// The words of `T`, each in quotes.
+fn expected<T: Choice>() -> String {
+    words::<T>().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
 }
 
 impl<T: Choice> JsonSchema for OneOf<T> {

@@ -3,14 +3,13 @@
 //! Owns: [`FlagOr`], [`TextOr`]. Never: tries one after the other; what was written says which of the two it is.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserialize, MapAccess};
 
 use super::values::{FromText, carried};
+use super::visit::read;
 
 /// `true` or `false`, or a text that is read as `T`.
 #[derive(Debug, Clone)]
@@ -26,43 +25,23 @@ pub(super) enum TextOr<T, F> {
     Table(F),
 }
 
-impl<'de, T: FromText> Deserialize<'de> for FlagOr<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FlagOrVisitor<T>(PhantomData<T>);
-        impl<T: FromText> Visitor<'_> for FlagOrVisitor<T> {
-            type Value = FlagOr<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(T::EXPECTED)
-            }
-            fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Self::Value, E> {
-                Ok(FlagOr::Flag(flag))
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                T::from_text(text).map(FlagOr::Text).map_err(|wrong| carried(&wrong))
-            }
-        }
-        deserializer.deserialize_any(FlagOrVisitor(PhantomData))
+read!(['de, T: FromText] FlagOr<T>, deserialize_any, T::EXPECTED, {
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<FlagOr<T>, E> {
+        Ok(FlagOr::Flag(flag))
     }
-}
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<FlagOr<T>, E> {
+        T::from_text(text).map(FlagOr::Text).map_err(|wrong| carried(&wrong))
+    }
+});
 
-impl<'de, T: FromText, F: Deserialize<'de>> Deserialize<'de> for TextOr<T, F> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrVisitor<T, F>(PhantomData<(T, F)>);
-        impl<'de, T: FromText, F: Deserialize<'de>> Visitor<'de> for TextOrVisitor<T, F> {
-            type Value = TextOr<T, F>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(T::EXPECTED)
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                T::from_text(text).map(TextOr::Text).map_err(|wrong| carried(&wrong))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                F::deserialize(MapAccessDeserializer::new(map)).map(TextOr::Table)
-            }
-        }
-        deserializer.deserialize_any(TextOrVisitor(PhantomData))
+read!(['de, T: FromText, F: Deserialize<'de>] TextOr<T, F>, deserialize_any, T::EXPECTED, {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<TextOr<T, F>, E> {
+        T::from_text(text).map(TextOr::Text).map_err(|wrong| carried(&wrong))
     }
-}
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TextOr<T, F>, A::Error> {
+        F::deserialize(MapAccessDeserializer::new(map)).map(TextOr::Table)
+    }
+});
 
 impl<T: FromText> JsonSchema for FlagOr<T> {
     fn schema_name() -> Cow<'static, str> {

@@ -24,6 +24,7 @@ pub mod surroundings;
 mod texts;
 mod urls;
 mod values;
+mod visit;
 
 use std::fmt;
 use std::fs::File;
@@ -48,8 +49,8 @@ const USUAL_PLACES: [&str; 2] = ["steadfeed.toml", "/etc/steadfeed/steadfeed.tom
 /// What is served when there is none.
 const BUILT_IN: &str = include_str!("../../config/default.toml");
 
-/// A checked config. Every part is the `Options` of the module that uses it.
-#[derive(Debug, Clone)]
+/// A checked config. Every part is the `Options` of the module that uses it, and can be compared with what it was.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     pub workers: NonZeroUsize,
     pub log: telemetry::LogOptions,
@@ -66,7 +67,7 @@ pub struct Config {
 }
 
 /// A feed and what fills it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FeedConfig {
     pub feed: feed::Options,
     pub sources: Vec<source::Options>,

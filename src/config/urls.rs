@@ -17,6 +17,9 @@ const SOCKET_PATH: usize = 107;
 /// What stands for a part of the request in a redirect.
 const PLACEHOLDERS: [&str; 4] = ["{host}", "{path}", "{query}", "{uri}"];
 
+/// What to write where a URL has a user name or a password.
+const NO_USER: &str = "leave the user name out";
+
 /// A path and a query, as a request line has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target(pub String);
@@ -46,7 +49,7 @@ impl FromText for Server {
         &["http://app:8000", "https://app", "h2c://app:8000", "unix:/run/app.sock"];
 
     fn from_text(text: &str) -> Result<Server, Wrong> {
-        let with = |instead: String| Wrong::new(format!("{} is not a server", quoted(text)), instead);
+        let with = |instead: String| Wrong::new(format!("{} is not a server", shown(text)), instead);
         if let Some(path) = text.strip_prefix("unix:") {
             return unix(path).map_err(with);
         }
@@ -76,8 +79,20 @@ fn unix(path: &str) -> Result<Server, String> {
     Ok(Server::Unix(PathBuf::from(path)))
 }
 
+/// `text` for a message, less a password that may stand in it.
+fn shown(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, rest)) => format!("`***@{}", quoted(rest).trim_start_matches('`')),
+        None => quoted(text),
+    }
+}
+
 /// The server that a URL names, and what follows; or what to write instead.
 fn tcp(text: &str) -> Result<(Server, &str), String> {
+    let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+    if after_scheme.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
+        return Err(NO_USER.to_owned());
+    }
     let Some((word, rest)) = text.split_once("://") else {
         return Err(format!("say how it is spoken to: \"http://{text}\""));
     };
@@ -102,7 +117,7 @@ fn tcp(text: &str) -> Result<(Server, &str), String> {
 /// A host in lower case, an IPv6 address without its brackets, and a port; or what to write instead.
 fn host_and_port(authority: &str) -> Result<(String, Option<u16>), String> {
     if authority.contains('@') {
-        return Err("leave the user name out".to_owned());
+        return Err(NO_USER.to_owned());
     }
     let (host, port) = split_port(authority);
     let port = match port {
@@ -155,7 +170,7 @@ impl FromText for AuthUrl {
     const EXAMPLES: &'static [&'static str] = &["http://app:8000/auth"];
 
     fn from_text(text: &str) -> Result<AuthUrl, Wrong> {
-        let with = |instead: String| Wrong::new(format!("{} can not be asked", quoted(text)), instead);
+        let with = |instead: String| Wrong::new(format!("{} can not be asked", shown(text)), instead);
         let (server, rest) = tcp(text).map_err(with)?;
         let path = match rest {
             "" => "/".to_owned(),
@@ -217,7 +232,7 @@ impl FromText for HttpsUrl {
     const EXAMPLES: &'static [&'static str] = &["https://example.com", "https://{host}:8443"];
 
     fn from_text(text: &str) -> Result<HttpsUrl, Wrong> {
-        let with = |instead: String| Wrong::new(format!("{} is not where HTTPS is", quoted(text)), instead);
+        let with = |instead: String| Wrong::new(format!("{} is not where HTTPS is", shown(text)), instead);
         let authority = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
             Some((_, rest)) => return Err(with(format!("write \"https://{rest}\""))),
@@ -282,6 +297,10 @@ mod tests {
         wrong::<Server>("unix:", "\"unix:/run/app.sock\"");
         wrong::<Server>(&format!("unix:/{}", "x".repeat(107)), "up to 107 bytes");
         wrong::<Server>("http://user:word@app", "user name");
+        for text in ["http://user:word@app", "ws://user:word@app", "user:word@app"] {
+            let wrong = Server::from_text(text).unwrap_err();
+            assert_eq!((wrong.what.as_str(), wrong.instead.as_str()), ("`***@app` is not a server", NO_USER));
+        }
         for port in ["", "0", "+1", "65536", "http"] {
             wrong::<Server>(&format!("http://app:{port}"), "a port from 1 to 65535");
         }

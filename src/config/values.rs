@@ -7,10 +7,11 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
+use serde::de::{self, Deserialize, Deserializer, Unexpected};
 
 use super::field::SEPARATOR;
 use super::problem::{Wrong, quoted};
+use super::visit::read;
 use crate::limits;
 
 /// Something that is written as text in quotes.
@@ -19,6 +20,9 @@ pub(super) trait FromText: Sized {
     const EXPECTED: &'static str;
     /// Texts that are right, for the schema.
     const EXAMPLES: &'static [&'static str];
+
+    /// Whether it may be a secret, whose text is never shown.
+    const SECRET: bool = false;
 
     /// # Errors
     /// What is wrong with the text.
@@ -130,54 +134,25 @@ impl Size {
     }
 }
 
-impl<'de, T: FromText> Deserialize<'de> for Parsed<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor<T>(std::marker::PhantomData<T>);
-        impl<T: FromText> Visitor<'_> for TextVisitor<T> {
-            type Value = Parsed<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(T::EXPECTED)
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                T::from_text(text).map(Parsed).map_err(|wrong| carried(&wrong))
-            }
-        }
-        deserializer.deserialize_str(TextVisitor(std::marker::PhantomData))
+read!(['de, T: FromText] Parsed<T>, deserialize_str, T::EXPECTED, {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Parsed<T>, E> {
+        T::from_text(text).map(Parsed).map_err(|wrong| carried(&wrong))
     }
-}
+});
 
-/// A visitor for one type: what it expects, and the `visit_*` functions it has.
-macro_rules! scalar {
-    ($type:ty, $method:ident, $expected:expr, { $($visit:item)* }) => {
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct ScalarVisitor;
-                impl Visitor<'_> for ScalarVisitor {
-                    type Value = $type;
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($expected)
-                    }
-                    $($visit)*
-                }
-                deserializer.$method(ScalarVisitor)
-            }
-        }
-    };
-}
-
-scalar!(Flag, deserialize_bool, "true or false", {
+read!(['de] Flag, deserialize_bool, "true or false", {
     fn visit_bool<E>(self, value: bool) -> Result<Flag, E> {
         Ok(Flag(value))
     }
 });
 
-scalar!(Hidden, deserialize_str, "text in quotes", {
+read!(['de] Hidden, deserialize_str, "text in quotes", {
     fn visit_str<E>(self, text: &str) -> Result<Hidden, E> {
         Ok(Hidden(text.to_owned()))
     }
 });
 
-scalar!(Whole, deserialize_u64, "a whole number of 0 or more", {
+read!(['de] Whole, deserialize_u64, "a whole number of 0 or more", {
     fn visit_u64<E>(self, value: u64) -> Result<Whole, E> {
         Ok(Whole(value))
     }
@@ -186,7 +161,7 @@ scalar!(Whole, deserialize_u64, "a whole number of 0 or more", {
     }
 });
 
-scalar!(Number, deserialize_f64, "a number", {
+read!(['de] Number, deserialize_f64, "a number", {
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Number, E> {
         if value.is_finite() { Ok(Number(value)) } else { Err(E::invalid_value(Unexpected::Float(value), &self)) }
     }
@@ -201,7 +176,7 @@ scalar!(Number, deserialize_f64, "a number", {
     }
 });
 
-scalar!(Size, deserialize_any, Size::EXPECTED, {
+read!(['de] Size, deserialize_any, Size::EXPECTED, {
     fn visit_u64<E>(self, value: u64) -> Result<Size, E> {
         Ok(Size(value))
     }
@@ -213,7 +188,7 @@ scalar!(Size, deserialize_any, Size::EXPECTED, {
     }
 });
 
-scalar!(DurationOrFalse, deserialize_any, "a duration, as in \"5s\", or false", {
+read!(['de] DurationOrFalse, deserialize_any, "a duration, as in \"5s\", or false", {
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<DurationOrFalse, E> {
         if value { Err(E::invalid_value(Unexpected::Bool(true), &self)) } else { Ok(DurationOrFalse(None)) }
     }
@@ -251,11 +226,15 @@ impl<T: FromText> JsonSchema for Parsed<T> {
         Cow::Borrowed(T::EXPECTED)
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        if T::EXAMPLES.is_empty() {
-            json_schema!({ "type": "string" })
-        } else {
-            json_schema!({ "type": "string", "examples": T::EXAMPLES })
+        let mut schema = json_schema!({ "type": "string" });
+        if !T::EXAMPLES.is_empty() {
+            schema.insert("examples".to_owned(), T::EXAMPLES.into());
         }
+        if T::SECRET {
+            // As for `Hidden`.
+            schema.insert("writeOnly".to_owned(), true.into());
+        }
+        schema
     }
 }
 

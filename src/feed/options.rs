@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::limits;
 
 /// A feed's own settings; its sources are `crate::source::Options`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     pub name: String,
     pub normalize: NormalizeOptions,
@@ -36,7 +36,7 @@ pub struct Delivery {
 }
 
 /// How upstream messages become envelopes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NormalizeOptions {
     /// Given to messages that carry no `type`.
     pub type_: String,

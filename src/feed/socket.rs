@@ -7,6 +7,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::task::{Context, Poll};
 
+use rustix::io::Errno;
+use rustix::net::SendFlags;
 use rustls::ServerConnection;
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -55,7 +57,7 @@ impl Socket {
     /// What the socket says; the viewer is then gone.
     pub fn offer(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Socket::Plain(stream) => or_zero(stream.try_write(bytes)),
+            Socket::Plain(stream) => send(stream, bytes),
             Socket::Tls(socket) => socket.offer(bytes),
         }
     }
@@ -132,7 +134,7 @@ impl TlsSocket {
 
     fn flush(&mut self) -> io::Result<bool> {
         while self.tls.wants_write() {
-            if or_zero(self.tls.write_tls(&mut NonBlocking(&self.stream)))? == 0 {
+            if self.tls.write_tls(&mut NonBlocking(&self.stream))? == 0 {
                 return Ok(false);
             }
         }
@@ -157,7 +159,7 @@ impl TlsSocket {
     }
 }
 
-/// A `TcpStream` as std's traits see it: `WouldBlock` instead of waiting.
+/// A `TcpStream` as std's traits see it, without waiting: a read says `WouldBlock`, a write takes 0 bytes.
 struct NonBlocking<'a>(&'a TcpStream);
 
 impl Read for NonBlocking<'_> {
@@ -168,15 +170,30 @@ impl Read for NonBlocking<'_> {
 
 impl Write for NonBlocking<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
+        send(self.0, bytes)
     }
 
     fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(parts)
+        match parts {
+            // A fan-out's usual case: one record.
+            [part] => send(self.0, part),
+            parts => or_zero(self.0.try_write_vectored(parts)),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// One `send`, past the runtime's own state of the socket, which is asked only where the peer takes no more: a fan-out
+/// that looked at it first would fetch it from memory for each viewer.
+fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    match rustix::net::send(stream, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+        Ok(count) => Ok(count),
+        // So that the runtime learns of it, and wakes whoever waits for the peer.
+        Err(Errno::AGAIN | Errno::INTR) => or_zero(stream.try_write(bytes)),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -26,6 +26,24 @@ pub fn accepts(headers: &HeaderMap, type_: &str) -> bool {
     )
 }
 
+/// Whether an `Accept` names HTML before JSON: a person reads the answer, in a browser.
+#[must_use]
+pub fn prefers_html(accept: &HeaderValue) -> bool {
+    let weight = |types: &[&str]| {
+        let ranges = accept.to_str().unwrap_or_default().split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let name = parts.next()?;
+            let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+            types
+                .iter()
+                .any(|type_| name.eq_ignore_ascii_case(type_))
+                .then(|| weight.map_or(Ok(1.0), str::parse::<f32>))
+        });
+        ranges.filter_map(Result::ok).fold(0.0, f32::max)
+    };
+    weight(&["text/html"]) > weight(&["application/json", "application/problem+json"])
+}
+
 /// `q=0`, `q=0.0`, ...
 fn refuses(parameter: &str) -> bool {
     parameter
@@ -69,7 +87,7 @@ pub fn finish(headers: &mut HeaderMap) {
 mod tests {
     use http::{HeaderMap, HeaderValue, header};
 
-    use super::{accepts, none_match_names, without_port};
+    use super::{accepts, none_match_names, prefers_html, without_port};
 
     #[track_caller]
     fn check_accept(value: &'static str, expected: bool) {
@@ -86,6 +104,22 @@ mod tests {
         check_accept("text/event-stream; q=0.000", false);
         check_accept("*/*", false);
         check_accept("", false);
+    }
+
+    #[test]
+    fn a_browser_is_known_by_what_it_prefers() {
+        for (accept, expected) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("Text/HTML;q=0.2", true),
+            ("application/json, text/html;q=0.9", false),
+            ("text/html, application/problem+json", false),
+            ("text/html;q=0", false),
+            ("text/html;q=x", false),
+            ("*/*", false),
+            ("", false),
+        ] {
+            assert_eq!(prefers_html(&HeaderValue::from_static(accept)), expected, "{accept}");
+        }
     }
 
     #[track_caller]

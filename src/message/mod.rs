@@ -1,9 +1,13 @@
-//! What handlers and the edge share of HTTP messages: the body type, headers, responses.
+//! What handlers and the edge share of HTTP messages: the body type, headers, framing, responses.
 //!
 //! Never: knows a route or a feed.
 
 pub mod body;
+pub mod framing;
 pub mod headers;
+pub mod heads;
+pub mod hop;
 pub mod respond;
+pub mod trace;
 
 pub use body::Body;

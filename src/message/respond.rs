@@ -49,6 +49,28 @@ pub fn problem(status: StatusCode, detail: &str) -> Response<Body> {
     whole(status, HeaderValue::from_static("application/problem+json"), text.to_string())
 }
 
+/// The same for people, as a small page.
+#[must_use]
+pub fn page(status: StatusCode, detail: &str) -> Response<Body> {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let mut escaped = String::with_capacity(detail.len());
+    for letter in detail.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            other => escaped.push(other),
+        }
+    }
+    let code = status.as_u16();
+    let text = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{code} {title}</title>\n\
+         <h1>{title}</h1>\n<p>{escaped}</p>\n<hr><p>{code}, steadfeed</p></html>\n"
+    );
+    whole(status, HeaderValue::from_static("text/html; charset=utf-8"), text)
+}
+
 /// 405, naming what is allowed.
 #[must_use]
 pub fn method_not_allowed(allow: &'static str) -> Response<Body> {

@@ -3,6 +3,7 @@
 //! Owns: every hyper knob of the server side, named here once. Never: looks into a request; `serve` is given what
 //! answers it.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -31,6 +32,7 @@ use super::permit::Place;
 use super::stream::{self, Io, Stream};
 use super::{Limits, Peer};
 use crate::limits;
+use crate::message::framing::{Rule, Verdict};
 use crate::shutdown::Tasks;
 use crate::telemetry::log::client_warning;
 
@@ -50,6 +52,8 @@ pub struct Asked<'a> {
     pub in_flight: &'a InFlight,
     /// Run when an HTTP/1.1 connection was upgraded, or has ended.
     pub after: &'a After,
+    /// The request, or one before it on its connection, can be read in two ways, which only the connection's bytes show.
+    pub ambiguous: Option<Rule>,
 }
 
 /// Answers requests.
@@ -85,11 +89,14 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     let clock = Arc::new(Clock::new(accepted.at, matches!(protocol, Protocol::Http2)));
     let stream = Stream::new(io, early, Arc::clone(&clock), permit);
     let after = Rc::new(After::default());
+    let (verdict, requests) = (Arc::new(Verdict::default()), Cell::new(0));
     let service = service_fn(|request: Request<Incoming>| {
         let in_flight = clock.begin(request.body().is_end_stream());
         let (answer, after) = (Rc::clone(&answer), Rc::clone(&after));
+        let ambiguous = verdict.of(requests.replace(requests.get() + 1));
         async move {
-            let response = answer.answer(&Asked { peer, in_flight: &in_flight, after: &after }, request).await;
+            let response =
+                answer.answer(&Asked { peer, in_flight: &in_flight, after: &after, ambiguous }, request).await;
             if response.body().size_hint().exact().is_none() {
                 in_flight.streams();
             }
@@ -100,7 +107,8 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         Protocol::Http1 => {
             let mut builder = http1_builder(&edge.limits);
             builder.keep_alive(!peer.over_cap);
-            let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+            let stream = TokioIo::new(stream.watched(Arc::clone(&verdict)));
+            let connection = builder.serve_connection(stream, service).with_upgrades();
             drive(pin!(connection), |c| c.graceful_shutdown(), &clock, &edge.limits, &tasks).await
         }
         Protocol::Http2 => {

@@ -19,7 +19,7 @@ pub use permit::{ConnectionPermit, Connections};
 pub use stream::Stream;
 
 /// What the config says of one listener.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerOptions {
     pub address: SocketAddr,
     pub tls: Option<tls::Options>,
@@ -41,7 +41,7 @@ pub enum HttpsTarget {
 }
 
 /// Bounds on connections (`[limits]`).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Connections of the whole process.
     pub connections: usize,

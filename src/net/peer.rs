@@ -11,6 +11,8 @@ pub struct Peer {
     pub client: IpAddr,
     /// The socket is TLS.
     pub secure: bool,
+    /// It is one of the proxies that are believed when they say for whom they speak.
+    pub trusted: bool,
     /// The process is at its cap of connections: it is told so, and nothing else.
     pub over_cap: bool,
 }
@@ -18,7 +20,7 @@ pub struct Peer {
 impl Peer {
     #[must_use]
     pub fn new(addr: SocketAddr, secure: bool, over_cap: bool) -> Peer {
-        Peer { addr, client: addr.ip().to_canonical(), secure, over_cap }
+        Peer { addr, client: addr.ip().to_canonical(), secure, trusted: false, over_cap }
     }
 }
 

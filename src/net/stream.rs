@@ -19,6 +19,8 @@ use tokio_rustls::server::TlsStream;
 use super::clock::Clock;
 use super::permit::ConnectionPermit;
 use crate::limits;
+use crate::message::framing::Verdict;
+use crate::message::heads::Heads;
 
 /// A client's connection.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct Stream {
     in_turns: bool,
     /// Such a piece was just read.
     was_read: bool,
+    /// Follows what HTTP/1 reads, for heads that hyper would pass.
+    heads: Option<Heads>,
 }
 
 /// The socket itself.
@@ -49,7 +53,7 @@ impl Stream {
         if !early.is_empty() {
             clock.received();
         }
-        Stream { io, early, clock, permit, linger: None, in_turns: false, was_read: false }
+        Stream { io, early, clock, permit, linger: None, in_turns: false, was_read: false, heads: None }
     }
 
     /// The same, read a piece of [`limits::H2_READ`] bytes at a time: between two of them the tasks that HTTP/2 woke have
@@ -57,6 +61,12 @@ impl Stream {
     #[must_use]
     pub fn in_turns(self) -> Stream {
         Stream { in_turns: true, ..self }
+    }
+
+    /// The same, whose heads of HTTP/1 are watched: `verdict` is told of the first that is framed in two ways.
+    #[must_use]
+    pub fn watched(self, verdict: Arc<Verdict>) -> Stream {
+        Stream { heads: Some(Heads::new(verdict)), ..self }
     }
 
     /// Takes the socket back, once hyper is done with it; the permit goes along.
@@ -116,6 +126,9 @@ impl AsyncRead for Stream {
         if !stream.early.is_empty() {
             let count = stream.early.len().min(buf.remaining());
             buf.put_slice(&stream.early[..count]);
+            if let Some(heads) = &mut stream.heads {
+                heads.see(&stream.early[..count]);
+            }
             stream.early.advance(count);
             return Poll::Ready(Ok(()));
         }
@@ -127,6 +140,9 @@ impl AsyncRead for Stream {
         }
         if outcome.is_ready() {
             stream.clock.received();
+            if let Some(heads) = &mut stream.heads {
+                heads.see(buf.filled().get(before..).unwrap_or_default());
+            }
         }
         outcome
     }

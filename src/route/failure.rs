@@ -2,47 +2,116 @@
 //!
 //! Owns: which status each failure has, and which half of it the client reads and which the log.
 
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::guard::Denied;
-use crate::message::{Body, respond};
+use crate::handler;
+use crate::message::framing::Rule;
+use crate::message::{Body, headers, respond};
 use crate::telemetry::RouteMeters;
 use crate::telemetry::log::client_warning;
+use crate::upstream;
 
 /// Why a request has no other answer.
 #[derive(Debug)]
 pub enum Failure<'a> {
-    /// `Host` is missing or said twice (RFC 9112, section 3.2).
-    NoHost,
+    /// It can be read in two ways.
+    Ambiguous(&'a RouteMeters, Rule),
     NoRoute,
     Denied(&'a RouteMeters, Denied),
+    Unanswered(&'a RouteMeters, handler::Failure),
 }
 
 impl Failure<'_> {
-    /// The answer; what helps to find out why goes to the log.
+    /// The answer, in the form that the request's `Accept` prefers; what helps to find out why goes to the log.
     #[must_use]
-    pub fn answer(&self) -> Response<Body> {
+    pub fn answer(&self, accept: Option<&HeaderValue>) -> Response<Body> {
+        self.record();
+        let (status, detail) = self.public();
+        let mut response = if accept.is_some_and(headers::prefers_html) {
+            respond::page(status, &detail)
+        } else {
+            respond::problem(status, &detail)
+        };
+        if let Some((name, value)) = self.remedy(status) {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+
+    /// What the client is told.
+    fn public(&self) -> (StatusCode, String) {
         match self {
-            Failure::NoHost => respond::problem(StatusCode::BAD_REQUEST, "exactly one Host header is needed"),
-            Failure::NoRoute => respond::problem(StatusCode::NOT_FOUND, "nothing is served at this path"),
+            Failure::Ambiguous(_, rule) => {
+                (StatusCode::BAD_REQUEST, format!("the request has {rule}: it could be read in more than one way"))
+            }
+            Failure::NoRoute => (StatusCode::NOT_FOUND, "nothing is served at this path".to_owned()),
+            Failure::Denied(_, denied) => (denied.status(), denied.to_string()),
+            Failure::Unanswered(_, failure) => unanswered(failure),
+        }
+    }
+
+    /// The header that says what to do about it.
+    fn remedy(&self, status: StatusCode) -> Option<(HeaderName, &'static str)> {
+        match (self, status) {
+            (_, StatusCode::SERVICE_UNAVAILABLE) => Some((RETRY_AFTER, "5")),
+            (Failure::Denied(..), StatusCode::UNAUTHORIZED) => Some((WWW_AUTHENTICATE, "Bearer")),
+            // What else came on this connection is not to be trusted, or not to be waited for.
+            (Failure::Ambiguous(..), _) | (_, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) => {
+                Some((CONNECTION, "close"))
+            }
+            (_, _) => None,
+        }
+    }
+
+    fn record(&self) {
+        match self {
+            Failure::Ambiguous(meters, rule) => {
+                meters.denied("framing");
+                if let Some(unsaid) = client_warning() {
+                    tracing::warn!(%rule, unsaid, "ambiguous request refused");
+                }
+            }
+            Failure::NoRoute => {}
             Failure::Denied(meters, denied) => {
                 meters.denied(denied.reason());
                 explain(meters, denied);
-                let mut response = respond::problem(denied.status(), &denied.to_string());
-                match denied.status() {
-                    StatusCode::SERVICE_UNAVAILABLE => {
-                        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-                    }
-                    StatusCode::UNAUTHORIZED => {
-                        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-                    }
-                    _ => {}
+            }
+            Failure::Unanswered(meters, failure) => {
+                if let Some(unsaid) = client_warning() {
+                    let route = meters.route();
+                    tracing::warn!(route, reason = %failure, unsaid, "request not answered by its upstream");
                 }
-                response
             }
         }
     }
+}
+
+/// What is said of a request that was to be forwarded: never a server's name, or what went wrong there.
+fn unanswered(failure: &handler::Failure) -> (StatusCode, String) {
+    use handler::Failure::{BadAnswer, BrokeOff, NoHandshake, NoUpstream, Stalled, TooLarge, Upstream};
+    use upstream::Failure::{Broken, Connect, ConnectTimeout, NoneHealthy, RequestBody, ResponseTimeout};
+    let (status, detail) = match failure {
+        TooLarge(size) => {
+            let detail = format!("the body is larger than the {size} bytes that this path takes");
+            return (StatusCode::PAYLOAD_TOO_LARGE, detail);
+        }
+        Stalled => (StatusCode::REQUEST_TIMEOUT, "the rest of the body did not come in time"),
+        BrokeOff(_) | Upstream(RequestBody(_)) => (StatusCode::BAD_REQUEST, "the body broke off"),
+        Upstream(NoneHealthy) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the application is down at the moment; try again soon")
+        }
+        Upstream(Connect { .. }) => (StatusCode::BAD_GATEWAY, "the application cannot be reached"),
+        Upstream(Broken { .. }) | BadAnswer { .. } | NoHandshake { .. } => {
+            (StatusCode::BAD_GATEWAY, "the application gave no proper answer")
+        }
+        Upstream(ConnectTimeout { .. } | ResponseTimeout { .. }) => {
+            (StatusCode::GATEWAY_TIMEOUT, "the application did not answer in time")
+        }
+        NoUpstream(_) => (StatusCode::INTERNAL_SERVER_ERROR, "this path leads nowhere"),
+    };
+    (status, detail.to_owned())
 }
 
 fn explain(meters: &RouteMeters, denied: &Denied) {

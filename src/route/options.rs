@@ -11,7 +11,7 @@ use crate::guard::OriginRule;
 use crate::{limits, upstream};
 
 /// One `[[route]]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     pub host: HostPattern,
     pub path: PathPattern,
@@ -53,14 +53,14 @@ impl Options {
 }
 
 /// `headers`: what is set, or removed where there is no value.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeaderRules {
     pub request: Vec<(HeaderName, Option<HeaderValue>)>,
     pub response: Vec<(HeaderName, Option<HeaderValue>)>,
 }
 
 /// `cors`: which pages of other origins may read the answers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cors {
     pub origins: Vec<OriginRule>,
     /// Cookies and authorization may come with the request.
@@ -68,7 +68,7 @@ pub struct Cors {
 }
 
 /// `auth_request`: a subrequest that is answered 2xx where the request may pass.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthRequest {
     /// An upstream of its own, with one server.
     pub upstream: upstream::Options,
@@ -95,7 +95,7 @@ pub enum PathPattern {
 }
 
 /// What a route does: exactly one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// The feed's name, and its delivery with the route's own overrides applied.
     Feed {
@@ -116,7 +116,7 @@ pub enum Action {
 }
 
 /// A folder that is served.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
     pub root: PathBuf,
     /// Given, of `root`, in place of a path without an extension that is not there.
@@ -126,7 +126,7 @@ pub struct Files {
 }
 
 /// A redirect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirect {
     /// `Location`, in which `{host}`, `{path}`, `{query}` (with its `?`) and `{uri}` (path and query) stand for the
     /// request's own.
@@ -136,7 +136,7 @@ pub struct Redirect {
 }
 
 /// A fixed answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Respond {
     pub status: http::StatusCode,
     pub body: bytes::Bytes,

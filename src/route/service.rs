@@ -2,24 +2,27 @@
 //!
 //! Never: knows what a handler does, or how a refusal reads.
 
+use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::header::HOST;
-use http::uri::Authority;
-use http::{Method, Request, Response, Version};
+use http::header::ACCEPT;
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::table::{Route, Table};
 use crate::guard::{self, Denied, Visit};
-use crate::handler::{self, Call, Rosters};
-use crate::message::{Body, headers, respond};
+use crate::handler::{self, Call, Kind, Rosters, Tunnels};
+use crate::message::{Body, framing, headers, respond};
 use crate::net::connection::{Answer, Asked};
 use crate::shutdown::Tasks;
 use crate::telemetry::access::{Entry, Outcome};
 use crate::telemetry::{AccessLog, Metrics, RouteMeters};
+use crate::upstream::Upstreams;
 
 /// What all workers answer requests with.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub struct Shared {
 pub struct Service {
     shared: Arc<Shared>,
     rosters: Rosters,
+    upstreams: Upstreams,
+    tunnels: Rc<Tunnels>,
     tasks: Tasks,
 }
 
@@ -47,42 +52,62 @@ impl Shared {
 
 impl Service {
     #[must_use]
-    pub fn new(shared: Arc<Shared>, rosters: Rosters, tasks: Tasks) -> Service {
-        Service { shared, rosters, tasks }
+    pub fn new(shared: Arc<Shared>, rosters: Rosters, upstreams: Upstreams, tasks: Tasks) -> Service {
+        Service { shared, rosters, upstreams, tunnels: Tunnels::new(), tasks }
+    }
+
+    /// Ends the tunnels, which have no roster, in random order over `spread`.
+    pub fn drain(&self, spread: Duration) -> impl Future<Output = ()> + use<> {
+        Rc::clone(&self.tunnels).drain(spread)
     }
 
     async fn route(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Answered {
-        if asked.peer.over_cap {
-            return self.fail(&Failure::Denied(&self.shared.unrouted, Denied::OverCap));
-        }
-        let Some(authority) = one_host(&request) else { return self.fail(&Failure::NoHost) };
-        let route = self.shared.table.load().find(headers::without_port(&authority), request.uri().path()).cloned();
-        let Some(route) = route else { return self.fail(&Failure::NoRoute) };
         let (parts, body) = request.into_parts();
+        // A reference to what hyper holds anyway; what prefers which form is found out where it matters.
+        let accept = parts.headers.get(ACCEPT).cloned();
+        let accept = accept.as_ref();
+        let unrouted = &self.shared.unrouted;
+        if asked.peer.over_cap {
+            return fail(&Failure::Denied(unrouted, Denied::OverCap), unrouted, accept);
+        }
+        let framed = asked.ambiguous.map_or(Ok(()), Err).and_then(|()| framing::request(&parts));
+        let authority = match framed.and_then(|()| framing::authority(&parts)) {
+            Ok(authority) => authority,
+            Err(rule) => return fail(&Failure::Ambiguous(unrouted, rule), unrouted, accept),
+        };
+        let route = self.shared.table.load().find(headers::without_port(&authority), parts.uri.path()).cloned();
+        let Some(route) = route else { return fail(&Failure::NoRoute, unrouted, accept) };
         let lasting = handler::is_lasting(&route.handler, &parts);
         let draining = self.tasks.stages().is_draining();
         let visit = Visit { request: &parts, authority: &authority, secure: asked.peer.secure, lasting, draining };
         if let Err(denied) = guard::admit(&visit, &route.origins) {
-            return Answered::plain(Failure::Denied(&route.meters, denied).answer(), &route.meters);
+            return fail(&Failure::Denied(&route.meters, denied), &route.meters, accept);
         }
-        self.handle(asked, &authority, Request::from_parts(parts, body), &route).await
+        self.handle(asked, &authority, Request::from_parts(parts, body), &route, accept).await
     }
 
-    async fn handle(&self, asked: &Asked<'_>, authority: &str, request: Request<Incoming>, route: &Route) -> Answered {
+    async fn handle(
+        &self,
+        asked: &Asked<'_>,
+        authority: &str,
+        request: Request<Incoming>,
+        route: &Route,
+        accept: Option<&HeaderValue>,
+    ) -> Answered {
         let call = Call {
             asked,
             authority,
             rosters: &self.rosters,
+            upstreams: &self.upstreams,
+            tunnels: &self.tunnels,
             tasks: &self.tasks,
             access: &self.shared.access,
             meters: &route.meters,
         };
-        let (response, upgraded) = route.handler.handle(&call, request).await;
-        Answered { response, meters: Arc::clone(&route.meters), upgraded }
-    }
-
-    fn fail(&self, failure: &Failure<'_>) -> Answered {
-        Answered::plain(failure.answer(), &self.shared.unrouted)
+        match route.handler.handle(&call, request).await {
+            Ok((response, kind)) => Answered { response, meters: Arc::clone(&route.meters), kind },
+            Err(failure) => fail(&Failure::Unanswered(&route.meters, failure), &route.meters, accept),
+        }
     }
 }
 
@@ -93,9 +118,11 @@ impl Answer for Service {
         let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let mut answered = self.route(asked, request).await;
-        headers::finish(answered.response.headers_mut());
+        if answered.kind != Kind::Forwarded {
+            headers::finish(answered.response.headers_mut());
+        }
         let (status, took) = (answered.response.status().as_u16(), began.elapsed());
-        if answered.upgraded {
+        if answered.kind == Kind::Socket {
             answered.meters.upgraded(status);
             return answered.response;
         }
@@ -119,30 +146,9 @@ impl Answer for Service {
 struct Answered {
     response: Response<Body>,
     meters: Arc<RouteMeters>,
-    /// It became a socket, which is logged when it ends.
-    upgraded: bool,
+    kind: Kind,
 }
 
-impl Answered {
-    fn plain(response: Response<Body>, meters: &Arc<RouteMeters>) -> Answered {
-        Answered { response, meters: Arc::clone(meters), upgraded: false }
-    }
-}
-
-/// The host that the request names, if it names exactly one and well (RFC 9112, section 3.2); before HTTP/1.1 it may
-/// name none.
-fn one_host(request: &Request<Incoming>) -> Option<String> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
-        return None;
-    }
-    let authority = match (request.uri().authority(), host) {
-        (Some(authority), _) => authority.clone(),
-        (None, Some(host)) => Authority::try_from(host.as_bytes()).ok()?,
-        (None, None) if request.version() < Version::HTTP_11 => return Some(String::new()),
-        (None, None) => return None,
-    };
-    // What stands before an `@` is no part of a host, and has no place in a request.
-    (!authority.as_str().contains('@')).then(|| authority.as_str().to_owned())
+fn fail(failure: &Failure<'_>, meters: &Arc<RouteMeters>, accept: Option<&HeaderValue>) -> Answered {
+    Answered { response: failure.answer(accept), meters: Arc::clone(meters), kind: Kind::Own }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::options::{Action, HostPattern, Options, PathPattern};
 use crate::guard::OriginRule;
-use crate::handler::{Asset, FeedDoor, Fixed, Handler, Redirect};
+use crate::handler::{Asset, FeedDoor, Fixed, Handler, Proxy, Redirect};
 use crate::page::Page;
 use crate::telemetry::{Metrics, RouteMeters};
 
@@ -42,7 +42,15 @@ impl Table {
     pub fn new(routes: &[Options], metrics: &Metrics, alerts: impl Fn(&str) -> Vec<String>) -> Table {
         let mut table = Table::default();
         for options in routes {
-            let meters = Arc::new(metrics.route(&format!("{}{}", options.host, options.path)));
+            let name = format!("{}{}", options.host, options.path);
+            let meters = Arc::new(match options.action {
+                Action::Proxy { .. } => metrics.tunnels(&name),
+                Action::Feed { .. }
+                | Action::Page { .. }
+                | Action::Respond(_)
+                | Action::Files(_)
+                | Action::Redirect(_) => metrics.route(&name),
+            });
             let mut add = |path: PathPattern, handler: Handler| {
                 let route = Route { handler, origins: options.origins.clone(), meters: Arc::clone(&meters) };
                 table.paths_mut(&options.host).insert(path, Arc::new(route));
@@ -60,7 +68,8 @@ impl Table {
                     let redirect = Redirect { to: to.to.clone(), status: to.status };
                     add(options.path.clone(), Handler::Redirect(redirect));
                 }
-                Action::Proxy { .. } | Action::Files(_) => {}
+                Action::Proxy { upstream } => add(options.path.clone(), Handler::Proxy(proxy(upstream, options))),
+                Action::Files(_) => {}
                 Action::Page { feed } => {
                     let watching = alerts(feed);
                     let page = Page {
@@ -125,6 +134,15 @@ impl Paths {
         self.exact.get(path).or_else(|| {
             self.prefixes.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, route)| route)
         })
+    }
+}
+
+fn proxy(upstream: &str, options: &Options) -> Proxy {
+    Proxy {
+        upstream: upstream.to_owned(),
+        strip_prefix: options.strip_prefix.clone(),
+        body_size: options.body_size as u64,
+        body_timeout: options.body_timeout,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// One source of a feed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Options {
     Stats(StatsOptions),
     Alerts(AlertsOptions),
@@ -13,7 +13,7 @@ pub enum Options {
 }
 
 /// The host's statistics (`system_stats`).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatsOptions {
     pub every: Duration,
     /// `disk` is the mount that holds this path.
@@ -21,7 +21,7 @@ pub struct StatsOptions {
 }
 
 /// Rules over another feed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AlertsOptions {
     /// The feed that is watched.
     pub of: String,

@@ -42,8 +42,21 @@ pub struct Entry<'a> {
 
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome<'a> {
-    Response { status: u16 },
-    Socket { code: u16, reason: &'a str, messages: u64, bytes: u64 },
+    Response {
+        status: u16,
+    },
+    Socket {
+        code: u16,
+        reason: &'a str,
+        messages: u64,
+        bytes: u64,
+    },
+    /// Bytes from the client and to it.
+    Tunnel {
+        reason: &'a str,
+        received: u64,
+        sent: u64,
+    },
 }
 
 impl AccessLog {
@@ -92,6 +105,9 @@ impl Entry<'_> {
                 " closed {code} {took:.1}s messages={messages} bytes={bytes} route={} reason={reason:?}",
                 self.route
             ),
+            Outcome::Tunnel { reason, received, sent } => {
+                write!(line, " ended {took:.1}s received={received} sent={sent} route={} reason={reason:?}", self.route)
+            }
         };
         line
     }
@@ -113,6 +129,11 @@ impl Entry<'_> {
                 line["reason"] = reason.into();
                 line["messages"] = messages.into();
                 line["bytes"] = bytes.into();
+            }
+            Outcome::Tunnel { reason, received, sent } => {
+                line["reason"] = reason.into();
+                line["received"] = received.into();
+                line["sent"] = sent.into();
             }
         }
         line.to_string()

@@ -27,6 +27,7 @@ pub struct Metrics {
     feed_viewers: Family<FeedLabels, Gauge>,
     feed_up: Family<SourceLabels, Gauge>,
     feed_conflated: Family<FeedLabels, Counter>,
+    upstream_up: Family<ServerLabels, Gauge>,
 }
 
 /// One route's handles.
@@ -98,6 +99,12 @@ struct SourceLabels {
     source: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ServerLabels {
+    upstream: String,
+    server: String,
+}
+
 impl Metrics {
     #[must_use]
     pub fn new() -> Metrics {
@@ -114,6 +121,7 @@ impl Metrics {
             feed_viewers: Family::default(),
             feed_up: Family::default(),
             feed_conflated: Family::default(),
+            upstream_up: Family::default(),
         };
         metrics.register();
         metrics
@@ -140,18 +148,26 @@ impl Metrics {
         registry.register("feed_viewers", "Viewers of a feed", self.feed_viewers.clone());
         registry.register("feed_up", "Whether a source of a feed delivers", self.feed_up.clone());
         registry.register("feed_conflated", "Times a viewer fell behind the history", self.feed_conflated.clone());
+        registry.register("upstream_up", "Whether a server of an upstream is given requests", self.upstream_up.clone());
     }
 
     /// The handles of the route `route`, as configured.
     #[must_use]
     pub fn route(&self, route: &str) -> RouteMeters {
+        self.route_of(route, "feed")
+    }
+
+    /// The same, of a route whose sockets are tunnels.
+    #[must_use]
+    pub fn tunnels(&self, route: &str) -> RouteMeters {
+        self.route_of(route, "tunnel")
+    }
+
+    fn route_of(&self, route: &str, mode: &'static str) -> RouteMeters {
         let label = RouteLabels { route: route.to_owned() };
         RouteMeters {
             seconds: self.request_seconds.get_or_create_owned(&label),
-            sockets: self
-                .websocket_open
-                .get_or_create(&ModeLabels { route: label.route.clone(), mode: "feed" })
-                .clone(),
+            sockets: self.websocket_open.get_or_create(&ModeLabels { route: label.route.clone(), mode }).clone(),
             route: label.route,
             requests: self.requests.clone(),
             statuses: (100..600).map(|_| OnceLock::new()).collect(),
@@ -178,6 +194,13 @@ impl Metrics {
     #[must_use]
     pub fn source(&self, feed: &str, source: &str) -> Gauge {
         self.feed_up.get_or_create_owned(&SourceLabels { feed: feed.to_owned(), source: source.to_owned() })
+    }
+
+    /// Whether `server` of `upstream` is given requests: 1 or 0.
+    #[must_use]
+    pub fn server(&self, upstream: &str, server: &str) -> Gauge {
+        let labels = ServerLabels { upstream: upstream.to_owned(), server: server.to_owned() };
+        self.upstream_up.get_or_create_owned(&labels)
     }
 
     /// All of them, as `/metrics` gives them.

@@ -33,15 +33,18 @@ impl SocketRecord {
     /// It ended with this close code; `messages` and `bytes` went out over it.
     pub fn closed(self, code: u16, reason: &str, messages: u64, bytes: u64) {
         self.meters.closed(code);
+        self.say("WEBSOCKET", Outcome::Socket { code, reason, messages, bytes });
+    }
+
+    /// A tunnel ended, of whose bytes nothing is known but how many they were.
+    pub fn tunnel_closed(self, reason: &str, received: u64, sent: u64) {
+        self.say("TUNNEL", Outcome::Tunnel { reason, received, sent });
+    }
+
+    fn say(&self, method: &str, outcome: Outcome<'_>) {
         let took = Duration::from_millis(now().saturating_sub(self.since));
-        self.access.write(&Entry {
-            client: self.client,
-            method: "WEBSOCKET",
-            path: &self.path,
-            route: self.meters.route(),
-            outcome: Outcome::Socket { code, reason, messages, bytes },
-            took,
-        });
+        let route = self.meters.route();
+        self.access.write(&Entry { client: self.client, method, path: &self.path, route, outcome, took });
     }
 }
 

@@ -1,8 +1,174 @@
 //! Upstreams: pools of HTTP servers to forward or tunnel to.
 //!
-//! Owns: which server a request goes to, the connections to it, and what is known of its health. Never: edits a request;
-//! the handler hands over what is to be sent.
+//! Owns: which server a request goes to, the connections to it, and what is known of its health. Never: edits a request
+//! beyond the form that a connection's protocol gives it; the handler hands over what is to be sent.
 
+mod balance;
+mod connect;
+mod exchange;
+mod failure;
+mod health;
+mod io;
+mod link;
+mod member;
 pub mod options;
+mod outgoing;
+mod permit;
+mod pool;
+mod resolve;
+mod shared;
+mod standing;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tls;
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::time::interval;
+
+pub use failure::{BodyError, Failure};
+pub use io::Io;
 pub use options::{Balance, Health, Options, Scheme, Server};
+pub use permit::LoadPermit;
+pub use shared::Shared;
+pub use tls::SetupError;
+
+use crate::limits;
+use crate::message::Body;
+use crate::shutdown::Tasks;
+use balance::Tried;
+use exchange::{Answered, Unsaid};
+use member::Group;
+use pool::Pool;
+
+/// One worker's upstreams, by name.
+#[derive(Debug)]
+pub struct Upstreams(HashMap<String, Rc<Upstream>>);
+
+/// One worker's connections to the servers of one upstream.
+#[derive(Debug)]
+pub struct Upstream {
+    group: Arc<Group>,
+    /// In the order of the group's members.
+    pools: Vec<Rc<Pool>>,
+}
+
+/// A response, and what goes with it.
+#[derive(Debug)]
+pub struct Sent {
+    pub response: Response<Incoming>,
+    /// To be kept while the body or the tunnel lives.
+    pub permit: LoadPermit,
+    /// As the config writes it.
+    pub server: Arc<str>,
+}
+
+/// How a request is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Pooled,
+    Alone,
+}
+
+impl Upstreams {
+    /// No connections yet; what will be idle for long is closed in the background of this thread.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, tasks: Tasks) -> Upstreams {
+        let upstream = |group: &Arc<Group>| (group.options.name.clone(), Rc::new(Upstream::new(group, &tasks)));
+        let upstreams: HashMap<_, _> = shared.groups.iter().map(upstream).collect();
+        let swept: Vec<_> = upstreams.values().cloned().collect();
+        drop(tasks.spawn_background(async move {
+            let mut ticks = interval(limits::UPSTREAM_SWEEP);
+            loop {
+                ticks.tick().await;
+                swept.iter().flat_map(|upstream| &upstream.pools).for_each(|pool| pool.sweep());
+            }
+        }));
+        Upstreams(upstreams)
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Rc<Upstream>> {
+        self.0.get(name)
+    }
+}
+
+impl Upstream {
+    fn new(group: &Arc<Group>, tasks: &Tasks) -> Upstream {
+        let Options { connect_timeout, response_timeout, .. } = group.options;
+        let pool = |member| Rc::new(Pool::new(member, connect_timeout, response_timeout, tasks.clone()));
+        Upstream { pools: group.members.iter().map(pool).collect(), group: Arc::clone(group) }
+    }
+
+    /// How long a response's body may say nothing.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        self.group.options.idle_timeout
+    }
+
+    /// Sends the request on a connection kept from before, or a new one, and waits for the head of the response. The URI
+    /// is path and query alone, `Host` is set, and fields that concern one connection are gone. Dropping what this gives,
+    /// before or after, tells the server that nobody waits any more.
+    ///
+    /// # Errors
+    /// If no server takes it and answers in time. It was tried on others where nothing of it had been sent, or where it
+    /// is idempotent and has no body (RFC 9110, section 9.2.2).
+    pub async fn send(&self, client: IpAddr, request: Request<Body>) -> Result<Sent, Failure> {
+        self.try_each(client, request, Mode::Pooled).await
+    }
+
+    /// The same over HTTP/1.1 on a connection of its own, for an upgrade, whose fields are set: once it is answered with
+    /// 101, `hyper::upgrade::on` gives what downcasts to `TokioIo<Io>`.
+    ///
+    /// # Errors
+    /// As [`Upstream::send`].
+    pub async fn upgrade(&self, client: IpAddr, request: Request<Body>) -> Result<Sent, Failure> {
+        self.try_each(client, request, Mode::Alone).await
+    }
+
+    async fn try_each(&self, client: IpAddr, mut request: Request<Body>, mode: Mode) -> Result<Sent, Failure> {
+        let members = &self.group.members;
+        let mut tried = Tried::default();
+        let mut last = Failure::NoneHealthy;
+        loop {
+            let next = self.group.balancer.pick(members, client, &tried);
+            let Some((index, member, pool)) =
+                next.and_then(|index| Some((index, members.get(index)?, self.pools.get(index)?)))
+            else {
+                return Err(last);
+            };
+            tried.add(index);
+            let mut permit = LoadPermit::new(member);
+            match ask(pool, request, mode, members.len() > 1).await {
+                Ok((response, held)) => {
+                    member.standing.answered();
+                    permit.hold(held);
+                    return Ok(Sent { response, permit, server: Arc::clone(&member.name) });
+                }
+                Err(unsaid) => {
+                    let Unsaid { failure, request: again } = *unsaid;
+                    member.standing.failed(&failure);
+                    match again {
+                        Some(again) if !tried.is_over() => (request, last) = (again, failure),
+                        Some(_) | None => return Err(failure),
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn ask(pool: &Rc<Pool>, request: Request<Body>, mode: Mode, others: bool) -> Result<Answered, Box<Unsaid>> {
+    match mode {
+        Mode::Pooled => exchange::send(pool, request, others).await,
+        Mode::Alone => exchange::upgrade(pool, request, others).await,
+    }
+}

@@ -201,6 +201,16 @@ fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
+/// A client's key, made of `random` bits, and what a server that speaks WebSocket says to it (RFC 6455, section 4.1).
+#[must_use]
+pub fn key_and_accept(random: [u64; 2]) -> (HeaderValue, HeaderValue) {
+    let bytes = random.map(u64::to_be_bytes).concat();
+    // Base64 is always a header's value, and of 16 bytes a key.
+    let key = HeaderValue::try_from(BASE64.encode(bytes)).unwrap_or(VERSION);
+    let accept = accept(&key).unwrap_or(VERSION);
+    (key, accept)
+}
+
 /// What `Sec-WebSocket-Accept` says to a key.
 fn accept(key: &HeaderValue) -> Result<HeaderValue, Refusal> {
     let decoded = BASE64.decode(key.as_bytes()).map_err(|_| Refusal::BadKey)?;

@@ -41,7 +41,7 @@ pub(in crate::config) struct RouteFile {
     /// With `files`: the file, as in "index.html", that is served for paths without an extension that are not there.
     pub spa: Field<Parsed<String>>,
     /// With `files`: path or prefix = Cache-Control; the most specific wins. Default: none.
-    pub cache: Field<Named<Parsed<HeaderText>>>,
+    pub cache: Field<Named<Parsed<String>>>,
     /// With `redirect`: 301, 302, 303, 307 or 308. Default 308.
     pub status: Field<Whole>,
     /// With `proxy` or `files`: cut off the path first, as in "/api". Default: nothing.

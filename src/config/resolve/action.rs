@@ -212,22 +212,22 @@ fn spa_fault(name: &str) -> Option<String> {
     }
 }
 
-fn cache(file: Field<Named<Parsed<HeaderText>>>, problems: &mut Problems) -> Vec<(PathPattern, HeaderValue)> {
+fn cache(file: Field<Named<Parsed<String>>>, problems: &mut Problems) -> Vec<(PathPattern, HeaderValue)> {
     let mut entries = file.entries(problems);
     cut(&mut entries, limits::CACHE_RULES, "cache rules", |(name, _)| name.span(), problems);
     let mut rules: Vec<(PathPattern, HeaderValue)> = Vec::new();
     for (name, value) in entries {
-        let pattern = PathPattern::from_text(name.get_ref());
-        let value = value.read(problems).map(|(span, Parsed(HeaderText(value)))| {
-            if value.is_empty() {
-                problems.error(span, Wrong::new("this says nothing", "write a Cache-Control, as in \"no-cache\""));
-            }
-            value
-        });
+        let pattern = PathPattern::from_text(name.get_ref()).map_err(|wrong| problems.error(name.span(), wrong)).ok();
+        let Some((span, Parsed(value))) = value.read(problems) else { continue };
+        let value = match HeaderText::from_text(&value) {
+            Ok(HeaderText(value)) if !value.is_empty() => Ok(value),
+            Ok(_) => Err(Wrong::new("this says nothing", "write a Cache-Control, as in \"no-cache\"")),
+            Err(wrong) => Err(wrong),
+        };
         match (pattern, value) {
-            (Err(wrong), _) => problems.error(name.span(), wrong),
-            (Ok(pattern), Some(value)) => rules.push((pattern, value)),
-            (Ok(_), None) => {}
+            (Some(pattern), Ok(value)) => rules.push((pattern, value)),
+            (None, Ok(_)) => {}
+            (_, Err(wrong)) => problems.error(span, wrong),
         }
     }
     rules

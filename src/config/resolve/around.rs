@@ -95,7 +95,7 @@ fn rules(
 }
 
 fn not_theirs(name: &str) -> Wrong {
-    let what = format!("{} belongs to one connection, and is written by us", quoted(name));
+    let what = format!("{} is written by us, as each connection needs it", quoted(name));
     Wrong::new(what, "remove it")
 }
 
@@ -190,7 +190,7 @@ pub(super) fn strip_prefix(
         return None;
     }
     if pattern != PathPattern::Exact(prefix.to_owned()) {
-        let what = format!("{} is a pattern, and a prefix is cut off as it stands", quoted(&pattern.to_string()));
+        let what = format!("{} ends with more than what is cut off", quoted(&pattern.to_string()));
         problems.error(span, Wrong::new(what, format!("write \"{prefix}\"")));
         return None;
     }
@@ -198,7 +198,11 @@ pub(super) fn strip_prefix(
     match path {
         Some(PathPattern::Exact(path) | PathPattern::Prefix(path)) if !is_below(path) => {
             let what = format!("no path of this route starts with {}", quoted(prefix));
-            problems.error(span, Wrong::new(what, format!("write a prefix of its path, \"{path}\"")));
+            let instead = match path.trim_end_matches('/') {
+                "" => "remove it, or change `path`".to_owned(),
+                path => format!("write what its path starts with, as in \"{path}\""),
+            };
+            problems.error(span, Wrong::new(what, instead));
         }
         Some(_) | None => {}
     }

@@ -25,8 +25,10 @@ pub(super) struct Upstream {
 
 pub(super) fn upstreams(file: Field<Named<Table<UpstreamFile>>>, problems: &mut Problems) -> Vec<Upstream> {
     let mut upstreams = Vec::new();
-    let mut files = file.entries(problems);
-    cut(&mut files, limits::UPSTREAMS, "upstreams", |(name, _)| name.span(), problems);
+    let files = file.entries(problems);
+    // None is dropped: a route that names the last of too many is right.
+    let mut places: Vec<Span> = files.iter().map(|(name, _)| name.span()).collect();
+    cut(&mut places, limits::UPSTREAMS, "upstreams", Span::clone, problems);
     for (name, file) in files {
         let place = name.span();
         check_name("an upstream", name.get_ref(), &place, problems);

@@ -31,13 +31,13 @@ use self_signed::SelfSigned;
 use crate::limits;
 
 /// `[listener.tls]`, checked for shape only; [`Tls::load`] reads the files.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     pub identity: Identity,
     pub min_version: MinVersion,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
     /// Certificate chains and keys in PEM files, chosen by SNI; the first serves clients that name no host.
     Files(Vec<PairFiles>),

@@ -1,5 +1,6 @@
 //! What the tests share: a proxy, clients that speak the wire, and waiting.
 
+pub mod backend;
 pub mod browser;
 pub mod cert;
 pub mod frames;
@@ -16,6 +17,7 @@ pub mod sse;
 pub mod tls;
 pub mod ws;
 
+pub use backend::Backend;
 pub use cert::Identity;
 pub use frames::RawWs;
 pub use h2::H2Client;

@@ -1,0 +1,191 @@
+//! Forwarding a request to an upstream, and its answer back, both as streams.
+//!
+//! Owns: what is sent in place of what came: the head by [`hop`], the path less its prefix, the body within the route's
+//! bounds. Never: holds a body whole, or reads more of one than the other side takes. Informational answers of a server
+//! (103 and the like) end here: hyper's server has no way to say them; 100 it says itself, when the body is first read,
+//! which is not before a server has taken the request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, UPGRADE};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+
+use super::{Call, Kind, tunnel};
+use crate::limits;
+use crate::message::body::{self, Bounds};
+use crate::message::framing::{self, Rule};
+use crate::message::hop::{self, Hop};
+use crate::message::{Body, respond};
+use crate::upstream::{self, Sent, Upstream};
+
+/// What `proxy` says.
+#[derive(Debug)]
+pub struct Proxy {
+    pub upstream: String,
+    /// As in `/api`, without a slash at its end.
+    pub strip_prefix: Option<String>,
+    /// Bytes of a request body.
+    pub body_size: u64,
+    /// Between two reads of a request body.
+    pub body_timeout: Duration,
+}
+
+/// Why a request that was to be forwarded has no answer; shown, the line for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Of so many bytes at most.
+    #[error("the request's body is larger than {0} bytes")]
+    TooLarge(u64),
+    #[error("the request's body made no progress")]
+    Stalled,
+    #[error("the request broke off: {0}")]
+    BrokeOff(body::Error),
+    #[error(transparent)]
+    Upstream(upstream::Failure),
+    #[error("{server} answered with {rule}")]
+    BadAnswer { server: Arc<str>, rule: Rule },
+    #[error("{server} answered {status} to a WebSocket's handshake, in a way that is none")]
+    NoHandshake { server: Arc<str>, status: StatusCode },
+    /// The config refuses a route to an upstream that does not exist.
+    #[error("a route leads to the upstream {0:?}, which this worker does not have")]
+    NoUpstream(String),
+}
+
+impl Proxy {
+    /// Forwards the request, or opens the tunnel that it asks for.
+    ///
+    /// # Errors
+    /// If there is no answer to pass on.
+    pub async fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> Result<(Response<Body>, Kind), Failure> {
+        let upstream = call.upstreams.get(&self.upstream).ok_or_else(|| Failure::NoUpstream(self.upstream.clone()))?;
+        // A client that closes its side has left: then nobody waits for the server's answer either.
+        call.asked.in_flight.streams();
+        let (parts, body) = request.into_parts();
+        match tunnel::wanted(&parts) {
+            Some(wanted) => {
+                let request = Request::from_parts(parts, body);
+                tunnel::open(self, upstream, call, request, wanted).await
+            }
+            None if parts.method == Method::CONNECT => {
+                let detail = "only a WebSocket can be opened by CONNECT";
+                Ok((respond::problem(StatusCode::NOT_IMPLEMENTED, detail), Kind::Own))
+            }
+            None => {
+                let request = self.outgoing(call, parts, body)?;
+                let sent =
+                    upstream.send(call.asked.peer.client, request).await.map_err(|failure| self.failed(failure))?;
+                Ok((answer(upstream, sent)?, Kind::Forwarded))
+            }
+        }
+    }
+
+    /// The request as an upstream takes it.
+    ///
+    /// # Errors
+    /// If its body is known to be too large.
+    pub(super) fn outgoing(&self, call: &Call<'_>, mut parts: Parts, body: Incoming) -> Result<Request<Body>, Failure> {
+        let hint = body.size_hint();
+        if hint.lower() > self.body_size {
+            return Err(Failure::TooLarge(self.body_size));
+        }
+        hop::request(&mut parts, &hop(call), !body.is_end_stream() && hint.exact().is_none());
+        parts.uri = target(&parts.uri, self.strip_prefix.as_deref());
+        let bounds = Bounds { size: self.body_size, pause: self.body_timeout };
+        Ok(Request::from_parts(parts, Body::passing(body, bounds, ())))
+    }
+
+    pub(super) fn failed(&self, failure: upstream::Failure) -> Failure {
+        match failure {
+            upstream::Failure::RequestBody(body::Error::TooLarge) => Failure::TooLarge(self.body_size),
+            upstream::Failure::RequestBody(body::Error::Stalled) => Failure::Stalled,
+            upstream::Failure::RequestBody(error @ body::Error::Broken(_)) => Failure::BrokeOff(error),
+            failure @ (upstream::Failure::NoneHealthy
+            | upstream::Failure::Connect { .. }
+            | upstream::Failure::ConnectTimeout { .. }
+            | upstream::Failure::ResponseTimeout { .. }
+            | upstream::Failure::Broken { .. }) => Failure::Upstream(failure),
+        }
+    }
+}
+
+/// The server's answer as the client gets it.
+///
+/// # Errors
+/// If its framing can be read in two ways.
+pub(super) fn answer(upstream: &Upstream, sent: Sent) -> Result<Response<Body>, Failure> {
+    let Sent { response, permit, server } = sent;
+    let (mut head, body) = response.into_parts();
+    framing::response(head.status, &head.headers, None).map_err(|rule| Failure::BadAnswer { server, rule })?;
+    // The one answer that says what else would be spoken (RFC 9110, section 15.5.22).
+    let upgrade = head.headers.get(UPGRADE).filter(|_| head.status == StatusCode::UPGRADE_REQUIRED).cloned();
+    hop::response(&mut head.headers);
+    if let Some(upgrade) = upgrade {
+        hop::upgrade(&mut head.headers, upgrade);
+    }
+    if head.status == StatusCode::NO_CONTENT {
+        head.headers.remove(CONTENT_LENGTH);
+    }
+    head.version = Version::HTTP_11;
+    let reason = head.extensions.remove::<ReasonPhrase>();
+    head.extensions.clear();
+    if let Some(reason) = reason {
+        head.extensions.insert(reason);
+    }
+    let bounds = Bounds { size: u64::MAX, pause: upstream.idle_timeout() };
+    Ok(Response::from_parts(head, Body::passing(body, bounds, permit)))
+}
+
+fn hop<'a>(call: &Call<'a>) -> Hop<'a> {
+    let peer = call.asked.peer;
+    Hop {
+        peer: if peer.trusted { peer.addr.ip().to_canonical() } else { peer.client },
+        trusted: peer.trusted,
+        scheme: if peer.secure { "https" } else { "http" },
+        authority: call.authority,
+        host: call.authority,
+        request_id: limits::REQUEST_ID,
+    }
+}
+
+/// Path and query alone, the path less `prefix`; it begins with a slash still.
+fn target(uri: &Uri, prefix: Option<&str>) -> Uri {
+    let Some(whole) = uri.path_and_query() else { return Uri::from_static("/") };
+    let rest = prefix.and_then(|prefix| whole.as_str().strip_prefix(prefix));
+    let shorter = match rest.map(|rest| (rest, rest.as_bytes().first())) {
+        Some((rest, Some(b'/'))) => PathAndQuery::try_from(rest).ok(),
+        Some((rest, None | Some(b'?'))) => PathAndQuery::try_from(format!("/{rest}")).ok(),
+        // A prefix of a name is none of the path.
+        Some((_, Some(_))) | None => None,
+    };
+    Uri::from(shorter.unwrap_or_else(|| whole.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(uri: &'static str, prefix: Option<&str>, expected: &str) {
+        assert_eq!(target(&Uri::from_static(uri), prefix), expected, "{uri} less {prefix:?}");
+    }
+
+    #[test]
+    fn a_target_is_path_and_query_less_the_prefix() {
+        check("/a/b?c", None, "/a/b?c");
+        check("http://h/a/b?c", None, "/a/b?c");
+        check("http://h", None, "/");
+        check("/api/b?c=/api", Some("/api"), "/b?c=/api");
+        check("/api", Some("/api"), "/");
+        check("/api?c", Some("/api"), "/?c");
+        check("/api/", Some("/api"), "/");
+        check("/apiary", Some("/api"), "/apiary");
+        check("/b/api", Some("/api"), "/b/api");
+        check("/api//evil.example/", Some("/api"), "//evil.example/");
+    }
+}

@@ -1,0 +1,282 @@
+//! An upgrade that is passed on, and the tunnel that comes of it: bytes, untouched, in both directions.
+//!
+//! Owns: the handshake between the two sides (a WebSocket over HTTP/2, RFC 8441, becomes an upgrade over HTTP/1.1), then
+//! the two directions, joined: each ends by itself, and its end is passed on. Never: reads what the other side has no room
+//! for, ends a tunnel for its silence, or keeps a buffer for one that is silent.
+
+mod end;
+mod flow;
+mod registry;
+mod stream;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+
+use self::end::End;
+use self::flow::{Flow, Progress};
+use self::registry::Seat;
+pub use self::registry::Tunnels;
+use super::forward::{self, Failure, Proxy};
+use super::{Call, Kind, is_extended_connect};
+use crate::message::{Body, framing, hop, trace};
+use crate::net::ConnectionPermit;
+use crate::net::clock::InFlight;
+use crate::net::stream::Stream;
+use crate::shutdown::Tasks;
+use crate::telemetry::SocketRecord;
+use crate::upstream::{self, LoadPermit, Sent, Upstream};
+use crate::ws::handshake;
+
+/// A tunnel that a request asks for.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// To one of these protocols.
+    Upgrade(HeaderValue),
+    /// A WebSocket, on a stream of HTTP/2.
+    Stream,
+}
+
+/// A tunnel until it ends. A future by hand: there is one a socket, and its size counts.
+#[derive(Debug)]
+struct Tunnel {
+    client: End,
+    server: End,
+    up: Flow,
+    down: Flow,
+    seat: Seat,
+    /// Who ended its side first.
+    ended: Option<&'static str>,
+    record: Option<SocketRecord>,
+    _place: Place,
+    _load: LoadPermit,
+}
+
+/// What the client's side holds.
+#[derive(Debug)]
+enum Place {
+    Connection { _permit: ConnectionPermit },
+    Stream { _in_flight: InFlight },
+}
+
+/// Both sides, once they are no longer HTTP.
+struct Opening {
+    client: OnUpgrade,
+    server: OnUpgrade,
+    load: LoadPermit,
+    record: SocketRecord,
+    /// Of a stream of HTTP/2.
+    in_flight: Option<InFlight>,
+    tunnels: Rc<Tunnels>,
+}
+
+/// The tunnel that a request asks for, if it does.
+#[must_use]
+pub fn wanted(parts: &Parts) -> Option<Wanted> {
+    if is_extended_connect(parts.version, &parts.method, &parts.extensions) {
+        return Some(Wanted::Stream);
+    }
+    hop::wanted_upgrade(parts).map(Wanted::Upgrade)
+}
+
+/// Asks a server for it. What it answers instead is passed on.
+///
+/// # Errors
+/// If there is no answer to pass on.
+pub async fn open(
+    proxy: &Proxy,
+    upstream: &Upstream,
+    call: &Call<'_>,
+    mut request: Request<Incoming>,
+    wanted: Wanted,
+) -> Result<(Response<Body>, Kind), Failure> {
+    let on_client = hyper::upgrade::on(&mut request);
+    let (mut parts, body) = request.into_parts();
+    let path: Box<str> = parts.uri.path().into();
+    let (protocol, proof) = match wanted {
+        Wanted::Upgrade(protocol) => (protocol, None),
+        Wanted::Stream => {
+            let (key, accept) = handshake::key_and_accept([trace::random(), trace::random()]);
+            parts.method = Method::GET;
+            parts.headers.insert(SEC_WEBSOCKET_KEY, key);
+            (HeaderValue::from_static("websocket"), Some(accept))
+        }
+    };
+    let mut outgoing = proxy.outgoing(call, parts, body)?;
+    hop::upgrade(outgoing.headers_mut(), protocol.clone());
+    let client = call.asked.peer.client;
+    let mut sent = upstream.upgrade(client, outgoing).await.map_err(|failure| proxy.failed(failure))?;
+    let http2 = proof.is_some();
+    if sent.response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return declined(upstream, sent, http2);
+    }
+    let on_server = hyper::upgrade::on(&mut sent.response);
+    let answer = switched(&sent, &protocol, proof)?;
+    let opening = Opening {
+        client: on_client,
+        server: on_server,
+        load: sent.permit,
+        record: SocketRecord::open(call.access, call.meters, client, &path),
+        in_flight: http2.then(|| call.asked.in_flight.clone()),
+        tunnels: Rc::clone(call.tunnels),
+    };
+    let work = opening.run(call.tasks.clone());
+    if http2 {
+        call.tasks.spawn_small(work);
+    } else {
+        call.asked.after.set(work);
+    }
+    Ok((answer, Kind::Socket))
+}
+
+/// The server's own answer, where it does not switch. A WebSocket over HTTP/2 would be open with any that succeeds.
+fn declined(upstream: &Upstream, sent: Sent, http2: bool) -> Result<(Response<Body>, Kind), Failure> {
+    let status = sent.response.status();
+    if http2 && status.is_success() {
+        return Err(Failure::NoHandshake { server: sent.server, status });
+    }
+    Ok((forward::answer(upstream, sent)?, Kind::Forwarded))
+}
+
+/// The answer that opens the tunnel.
+fn switched(sent: &Sent, asked: &HeaderValue, proof: Option<HeaderValue>) -> Result<Response<Body>, Failure> {
+    let status = StatusCode::SWITCHING_PROTOCOLS;
+    let server = || sent.server.clone();
+    let mut headers = sent.response.headers().clone();
+    framing::response(status, &headers, Some(asked)).map_err(|rule| Failure::BadAnswer { server: server(), rule })?;
+    let protocol = headers.get(http::header::UPGRADE).cloned();
+    hop::response(&mut headers);
+    let mut response = Response::new(Body::Empty);
+    match (proof, protocol) {
+        (Some(proof), _) => {
+            if headers.remove(SEC_WEBSOCKET_ACCEPT) != Some(proof) {
+                return Err(Failure::NoHandshake { server: server(), status });
+            }
+        }
+        (None, protocol) => {
+            *response.status_mut() = status;
+            hop::upgrade(&mut headers, protocol.unwrap_or_else(|| asked.clone()));
+        }
+    }
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+impl Opening {
+    /// Waits until both sides are no longer HTTP; the tunnel is a task of its own, since this one's size is not kept for as
+    /// long as it lives.
+    async fn run(self, tasks: Tasks) {
+        let Opening { client, server, load, record, in_flight, tunnels } = self;
+        let (client, server) = match (client.await, server.await) {
+            (Ok(client), Ok(server)) => (client, server),
+            (Err(error), _) => return record.tunnel_closed(&format!("the client's upgrade failed: {error}"), 0, 0),
+            (Ok(_), Err(error)) => {
+                return record.tunnel_closed(&format!("the server's upgrade failed: {error}"), 0, 0);
+            }
+        };
+        let client = match in_flight {
+            None => raw_client(client),
+            Some(in_flight) => {
+                Some((End::stream(TokioIo::new(client)), Bytes::new(), Place::Stream { _in_flight: in_flight }))
+            }
+        };
+        let (Some((client, said, place)), Some((server, heard))) = (client, raw_server(server)) else {
+            return record.tunnel_closed("the connection is not one of ours", 0, 0);
+        };
+        tasks.spawn_small(Tunnel {
+            client,
+            server,
+            up: Flow::new(said),
+            down: Flow::new(heard),
+            seat: Tunnels::seat(&tunnels),
+            ended: None,
+            record: Some(record),
+            _place: place,
+            _load: load,
+        });
+    }
+}
+
+/// The client's socket, and what it has said already.
+fn raw_client(upgraded: Upgraded) -> Option<(End, Bytes, Place)> {
+    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+    let (io, unread, permit) = parts.io.into_inner().into_parts();
+    Some((End::from_client(io), join(&parts.read_buf, &unread), Place::Connection { _permit: permit }))
+}
+
+fn raw_server(upgraded: Upgraded) -> Option<(End, Bytes)> {
+    let parts = upgraded.downcast::<TokioIo<upstream::Io>>().ok()?;
+    Some((End::from_server(parts.io.into_inner()), join(&parts.read_buf, &[])))
+}
+
+/// What hyper read ahead, then what was never given to it. A copy: hyper's buffer would be kept whole for it.
+fn join(read: &[u8], unread: &[u8]) -> Bytes {
+    [read, unread].concat().into()
+}
+
+impl Tunnel {
+    /// Moves what can be moved; gives how it ended once it has.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<String> {
+        if self.seat.is_told_to_leave() {
+            return Poll::Ready("draining".to_owned());
+        }
+        let tunnels = Rc::clone(self.seat.tunnels());
+        let (up, down) = tunnels.with_scratch(|scratch| {
+            let up = self.up.run(cx, &mut self.client, &mut self.server, scratch);
+            let down = self.down.run(cx, &mut self.server, &mut self.client, scratch);
+            (up, down)
+        });
+        if self.ended.is_none() {
+            let (up, down) = (self.up.has_ended(), self.down.has_ended());
+            self.ended = up.then_some("the client left").or(down.then_some("the server left"));
+        }
+        let (up, down) = match (up, down) {
+            (Ok(up), Ok(down)) => (up, down),
+            (Err(error), _) => return Poll::Ready(format!("the client's side failed: {error}")),
+            (Ok(_), Err(error)) => return Poll::Ready(format!("the server's side failed: {error}")),
+        };
+        if up == Progress::Done && down == Progress::Done {
+            return Poll::Ready(self.ended.unwrap_or("both left").to_owned());
+        }
+        if up == Progress::Again || down == Progress::Again {
+            cx.waker().wake_by_ref();
+        }
+        self.seat.wait(cx);
+        Poll::Pending
+    }
+}
+
+/// Completes when the tunnel has ended and that is on record.
+impl Future for Tunnel {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let tunnel = self.get_mut();
+        let reason = std::task::ready!(tunnel.advance(cx));
+        // What of either side is still open is told that no more comes, as far as it can be told at once.
+        let _ = tunnel.client.poll_finish(cx);
+        let _ = tunnel.server.poll_finish(cx);
+        if let Some(record) = tunnel.record.take() {
+            record.tunnel_closed(&reason, tunnel.up.bytes(), tunnel.down.bytes());
+        }
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_kept_of_each_tunnel_is_small() {
+        let tunnel = size_of::<super::Tunnel>();
+        assert!(tunnel <= 448, "{tunnel}");
+    }
+}

@@ -1,0 +1,385 @@
+//! The head of a message that is passed on: what stays behind, and what is added on the way.
+//!
+//! Owns: hop-by-hop headers (RFC 9110, section 7.6.1), who the client is by `X-Forwarded-*` and `Forwarded` (RFC 7239),
+//! `traceparent` (W3C Trace Context) and `X-Request-Id`. Never: touches what is said end to end.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, EXPECT,
+    FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+
+use super::{headers, trace};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+/// What CGI would make of this header is what sends the backend's own requests through a client's proxy ("httpoxy").
+const PROXY: HeaderName = HeaderName::from_static("proxy");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// Headers of one connection.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HTTP2_SETTINGS,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+];
+
+/// What `Connection` may not take away: a message without these would mean something else.
+const ESSENTIAL: [HeaderName; 9] =
+    [HOST, CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_RANGE, AUTHORIZATION, COOKIE, EXPECT, TRAILER];
+
+/// Whom a request came from and for whom, as far as it is believed.
+#[derive(Debug, Clone, Copy)]
+pub struct Hop<'a> {
+    /// Who sent it to us.
+    pub peer: IpAddr,
+    /// The peer is a trusted proxy: what it says of those before it is passed on, and added to.
+    pub trusted: bool,
+    /// The client's own: `http` or `https`.
+    pub scheme: &'static str,
+    /// The host that the request is for, with its port.
+    pub authority: &'a str,
+    /// The host that the client asked for, with its port: the authority's, unless a trusted proxy knows better.
+    pub host: &'a str,
+    /// The longest `X-Request-Id` that is passed on, in bytes.
+    pub request_id: usize,
+}
+
+/// Makes a request's head what a backend is sent, over HTTP/1.1 until the upstream knows better. `streams` says that a body
+/// follows whose length is not known.
+pub fn request(parts: &mut Parts, hop: &Hop<'_>, streams: bool) {
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    let headers = &mut parts.headers;
+    let wants_trailers = accepts_trailers(headers);
+    strip(headers);
+    headers.remove(PROXY);
+    disguised(headers);
+    if headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        // Said to us: hyper answers it when the body is first read, which is when the server takes it.
+        headers.remove(EXPECT);
+    }
+    if wants_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    if streams && matches!(parts.method, Method::GET | Method::HEAD) {
+        // hyper takes these for bodiless unless it is told.
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    if headers.get(HOST).is_none_or(|host| host.as_bytes() != hop.authority.as_bytes()) {
+        headers::set(headers, HOST, hop.authority);
+    }
+    join_cookies(headers);
+    forwarded(headers, hop);
+    trace::mark(headers, hop.request_id);
+}
+
+/// Makes `headers` those of an upgrade to `protocol`, after [`request`] or [`response`] took the client's off.
+pub fn upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+/// Makes a backend's headers those of the answer.
+pub fn response(headers: &mut HeaderMap) {
+    strip(headers);
+}
+
+/// Takes out of trailers what has no place there (RFC 9110, section 6.5.1): whatever frames or routes a message.
+pub fn trailers(fields: &mut HeaderMap) {
+    HOP_BY_HOP.iter().chain(&ESSENTIAL).for_each(|name| drop(fields.remove(name)));
+}
+
+/// The protocols that a request asks to change to; `None` where it does not, or asks for what is never passed on.
+#[must_use]
+pub fn wanted_upgrade(parts: &Parts) -> Option<HeaderValue> {
+    let headers = &parts.headers;
+    let asked = parts.version == Version::HTTP_11 && names(headers, &CONNECTION, "upgrade");
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let (Some(protocol), None) = (protocols.next().filter(|_| asked), protocols.next()) else { return None };
+    // HTTP/2 without TLS by an upgrade is gone (RFC 9113, section 3.1), and would pass every rule of ours by.
+    let h2c = protocol.as_bytes().split(|byte| *byte == b',').any(|one| {
+        let name = one.split(|byte| *byte == b'/').next().unwrap_or_default().trim_ascii();
+        [b"h2c".as_slice(), b"h2", b"http"].iter().any(|known| name.eq_ignore_ascii_case(known))
+    });
+    (!h2c && !protocol.is_empty() && !headers.contains_key(HTTP2_SETTINGS)).then(|| protocol.clone())
+}
+
+/// Removes the headers of this connection: the known ones, and those that `Connection` names.
+fn strip(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .filter(|name| !ESSENTIAL.contains(name))
+            .collect();
+        named.iter().for_each(|name| drop(headers.remove(name)));
+    }
+    HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+}
+
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    names(headers, &TE, "trailers")
+}
+
+/// Whether the list `header` has this member.
+fn names(headers: &HeaderMap, header: &HeaderName, member: &str) -> bool {
+    let mut members = headers.get_all(header).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    members.any(|one| one.trim_ascii().eq_ignore_ascii_case(member.as_bytes()))
+}
+
+/// Removes headers that CGI and its heirs cannot tell from those which we write, since both become `HTTP_X_FORWARDED_FOR`
+/// and the like.
+fn disguised(headers: &mut HeaderMap) {
+    let ours =
+        [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT, CONTENT_LENGTH, TRANSFER_ENCODING];
+    let alike = |name: &HeaderName| {
+        name.as_str().contains('_')
+            && ours.iter().any(|ours| {
+                let same = |(a, b): (u8, u8)| a == b || (a == b'_' && b == b'-');
+                ours.as_str().len() == name.as_str().len() && name.as_str().bytes().zip(ours.as_str().bytes()).all(same)
+            })
+    };
+    let found: Vec<HeaderName> = headers.keys().filter(|name| alike(name)).cloned().collect();
+    found.iter().for_each(|name| drop(headers.remove(name)));
+}
+
+/// Makes one `Cookie` of several, which HTTP/2 sends apart (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(b"; ".as_slice())) {
+        headers.insert(COOKIE, joined);
+    }
+}
+
+fn forwarded(headers: &mut HeaderMap, hop: &Hop<'_>) {
+    let mut text = String::with_capacity(64);
+    before(headers, &X_FORWARDED_FOR, hop, &mut text);
+    // Writing to a String does not fail.
+    let _ = write!(text, "{}", hop.peer);
+    headers::set(headers, X_FORWARDED_FOR, &text);
+    text.clear();
+    before(headers, &FORWARDED, hop, &mut text);
+    let _ = match hop.peer {
+        IpAddr::V4(peer) => write!(text, "for={peer}"),
+        IpAddr::V6(peer) => write!(text, "for=\"[{peer}]\""),
+    };
+    if !hop.host.is_empty() {
+        let _ = write!(text, ";host=\"{}\"", hop.host);
+    }
+    let _ = write!(text, ";proto={}", hop.scheme);
+    headers::set(headers, FORWARDED, &text);
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(hop.scheme));
+    match headers.get(HOST).filter(|_| hop.host == hop.authority).cloned() {
+        Some(host) => drop(headers.insert(X_FORWARDED_HOST, host)),
+        None => headers::set(headers, X_FORWARDED_HOST, hop.host),
+    }
+    let told = headers.get_all(X_FORWARDED_PORT).iter().count() == 1;
+    if !(hop.trusted && told) {
+        headers.insert(X_FORWARDED_PORT, port(hop));
+    }
+}
+
+/// What a trusted peer says of those before it, as the beginning of a list.
+fn before(headers: &HeaderMap, name: &HeaderName, hop: &Hop<'_>, text: &mut String) {
+    if !hop.trusted {
+        return;
+    }
+    for told in headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
+        text.push_str(told);
+        text.push_str(", ");
+    }
+}
+
+fn port(hop: &Hop<'_>) -> HeaderValue {
+    let host = headers::without_port(hop.host);
+    match hop.host.get(host.len() + 1..).and_then(|port| port.parse::<u16>().ok()) {
+        Some(port) => HeaderValue::from(port),
+        None if hop.scheme == "https" => HeaderValue::from_static("443"),
+        None => HeaderValue::from_static("80"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    const HOP: Hop<'static> = Hop {
+        peer: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)),
+        trusted: false,
+        scheme: "http",
+        authority: "a.example:8080",
+        host: "a.example:8080",
+        request_id: 64,
+    };
+
+    fn parts(headers: &[(&str, &str)]) -> Parts {
+        let request = Request::builder().uri("/").header("host", "a.example:8080");
+        headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value))
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0
+    }
+
+    /// What is left of `headers`, without those that are always there.
+    #[track_caller]
+    fn check(headers: &[(&str, &str)], expected: &[(&str, &str)]) {
+        let mut parts = parts(headers);
+        request(&mut parts, &HOP, false);
+        let added = ["host", "forwarded", "traceparent", "x-request-id"];
+        let mut left: Vec<_> =
+            parts.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        left.retain(|(name, _)| !added.contains(name) && !name.starts_with("x-forwarded-"));
+        assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn headers_of_one_connection_stay_behind() {
+        check(&[("accept", "a")], &[("accept", "a")]);
+        check(
+            &[
+                ("connection", "close, X-Mine"),
+                ("x-mine", "a"),
+                ("keep-alive", "a"),
+                ("proxy-connection", "a"),
+                ("proxy-authorization", "a"),
+                ("transfer-encoding", "chunked"),
+                ("upgrade", "websocket"),
+                ("http2-settings", "a"),
+                ("te", "gzip"),
+                ("proxy", "a"),
+                ("x-kept", "a"),
+            ],
+            &[("x-kept", "a")],
+        );
+        check(&[("te", "gzip, Trailers")], &[("te", "trailers"), ("connection", "te")]);
+        check(&[("expect", "100-Continue")], &[]);
+        check(&[("expect", "other")], &[("expect", "other")]);
+        check(&[("trailer", "x-sum")], &[("trailer", "x-sum")]);
+    }
+
+    #[test]
+    fn a_connection_header_takes_nothing_away_that_a_message_needs() {
+        check(
+            &[
+                ("connection", "Host, Content-Length, Authorization, Cookie, X-Forwarded-For, not a name"),
+                ("content-length", "1"),
+                ("authorization", "a"),
+                ("cookie", "a"),
+            ],
+            &[("content-length", "1"), ("authorization", "a"), ("cookie", "a")],
+        );
+        let mut parts = parts(&[("connection", "Host, X-Forwarded-For")]);
+        request(&mut parts, &HOP, false);
+        assert_eq!(
+            (&parts.headers[HOST], &parts.headers[X_FORWARDED_FOR]),
+            (&HeaderValue::from_static("a.example:8080"), &HeaderValue::from_static("192.0.2.7"),)
+        );
+    }
+
+    #[test]
+    fn what_cgi_would_take_for_ours_stays_behind() {
+        check(
+            &[("x_forwarded_for", "a"), ("x-forwarded_for", "a"), ("content_length", "a"), ("x_a", "a")],
+            &[("x_a", "a")],
+        );
+    }
+
+    #[test]
+    fn cookies_that_came_apart_are_joined() {
+        check(&[("cookie", "a=1"), ("cookie", "b=2")], &[("cookie", "a=1; b=2")]);
+    }
+
+    #[track_caller]
+    fn check_forwarded(hop: Hop<'_>, told: &[(&str, &str)], name: &str, expected: &str) {
+        let mut parts = parts(told);
+        request(&mut parts, &hop, false);
+        let all: Vec<_> = parts.headers.get_all(name).iter().collect();
+        assert_eq!(all, [expected], "{name}");
+    }
+
+    #[test]
+    fn the_peer_is_named_in_place_of_what_a_stranger_says() {
+        let told = [
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "2.2.2.2"),
+            ("forwarded", "for=1.1.1.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil"),
+            ("x-forwarded-port", "1"),
+        ];
+        let check = |hop, name, expected| check_forwarded(hop, &told, name, expected);
+        check(HOP, "x-forwarded-for", "192.0.2.7");
+        check(HOP, "x-forwarded-proto", "http");
+        check(HOP, "x-forwarded-host", "a.example:8080");
+        check(HOP, "x-forwarded-port", "8080");
+        check(HOP, "forwarded", "for=192.0.2.7;host=\"a.example:8080\";proto=http");
+        let trusted = Hop { trusted: true, scheme: "https", host: "b.example", ..HOP };
+        check(trusted, "x-forwarded-for", "1.1.1.1, 2.2.2.2, 192.0.2.7");
+        check(trusted, "x-forwarded-proto", "https");
+        check(trusted, "x-forwarded-host", "b.example");
+        check(trusted, "x-forwarded-port", "1");
+        check(trusted, "forwarded", "for=1.1.1.1, for=192.0.2.7;host=\"b.example\";proto=https");
+    }
+
+    #[test]
+    fn an_ipv6_peer_and_a_default_port_are_written_as_they_must_be() {
+        let hop =
+            Hop { peer: "2001:db8::1".parse().unwrap(), authority: "[::1]", host: "[::1]", scheme: "https", ..HOP };
+        check_forwarded(hop, &[], "forwarded", "for=\"[2001:db8::1]\";host=\"[::1]\";proto=https");
+        check_forwarded(hop, &[], "x-forwarded-for", "2001:db8::1");
+        check_forwarded(hop, &[], "x-forwarded-port", "443");
+        check_forwarded(hop, &[], "host", "[::1]");
+    }
+
+    #[track_caller]
+    fn check_upgrade(headers: &[(&str, &str)], expected: Option<&str>) {
+        let wanted = wanted_upgrade(&parts(headers));
+        assert_eq!(wanted.as_ref().map(|value| value.to_str().unwrap()), expected, "{headers:?}");
+    }
+
+    #[test]
+    fn an_upgrade_is_asked_for_on_the_connection_and_never_to_http() {
+        check_upgrade(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")], Some("websocket"));
+        check_upgrade(&[("connection", "upgrade"), ("upgrade", "irc/6.9, tls")], Some("irc/6.9, tls"));
+        check_upgrade(&[("upgrade", "websocket")], None);
+        check_upgrade(&[("connection", "upgrade")], None);
+        for h2c in ["h2c", "H2C", "websocket, h2c", "HTTP/2.0", "h2c/1"] {
+            check_upgrade(&[("connection", "upgrade"), ("upgrade", h2c)], None);
+        }
+        check_upgrade(&[("connection", "upgrade"), ("upgrade", "a"), ("upgrade", "h2c")], None);
+        check_upgrade(&[("connection", "upgrade"), ("upgrade", "a"), ("http2-settings", "b")], None);
+    }
+
+    #[test]
+    fn a_get_whose_body_streams_says_that_it_has_one() {
+        let mut parts = parts(&[("transfer-encoding", "chunked")]);
+        request(&mut parts, &HOP, true);
+        assert_eq!(parts.headers[TRANSFER_ENCODING], "chunked");
+    }
+}

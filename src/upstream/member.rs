@@ -1,0 +1,75 @@
+//! One server of an upstream, and all servers of one, as every thread sees them.
+//!
+//! Owns: a server's name, address, load and standing. Never: a connection; those are each worker's own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use rustls_pki_types::ServerName;
+
+use super::balance::Balancer;
+use super::options::{Options, Server};
+use super::resolve::Addresses;
+use super::standing::Standing;
+use super::tls::{ClientTls, SetupError};
+use crate::telemetry::Metrics;
+
+/// One server.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// As the config writes it.
+    pub(super) name: Arc<str>,
+    pub(super) server: Server,
+    /// Where the name leads; nowhere for a unix socket.
+    pub(super) addresses: Addresses,
+    /// Whom its certificate must name, and how that is checked.
+    pub(super) tls: Option<(ServerName<'static>, ClientTls)>,
+    /// Requests in flight and sockets open, of all workers.
+    pub(super) load: AtomicUsize,
+    pub(super) standing: Standing,
+}
+
+/// The servers of one upstream.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) options: Options,
+    /// At least one, in the config's order.
+    pub(super) members: Vec<Arc<Member>>,
+    pub(super) balancer: Balancer,
+}
+
+impl Group {
+    /// # Errors
+    /// If a server's host is no name that a certificate could have.
+    pub(super) fn new(options: &Options, tls: &mut super::tls::Lazy, metrics: &Metrics) -> Result<Group, SetupError> {
+        let member = |server| Member::new(server, &options.name, tls, metrics).map(Arc::new);
+        Ok(Group {
+            members: options.servers.iter().map(member).collect::<Result<_, _>>()?,
+            balancer: Balancer::new(options.balance),
+            options: options.clone(),
+        })
+    }
+}
+
+impl Member {
+    fn new(
+        server: &Server,
+        upstream: &str,
+        tls: &mut super::tls::Lazy,
+        metrics: &Metrics,
+    ) -> Result<Member, SetupError> {
+        let name: Arc<str> = Arc::from(server.to_string());
+        Ok(Member {
+            addresses: Addresses::new(server),
+            tls: tls.of(server)?,
+            load: AtomicUsize::new(0),
+            standing: Standing::new(upstream, &name, metrics.server(upstream, &name)),
+            server: server.clone(),
+            name,
+        })
+    }
+
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Relaxed)
+    }
+}
