@@ -22,6 +22,7 @@ mod files;
 mod forward;
 mod hosts;
 mod http2;
+mod import;
 mod interop;
 mod listeners;
 mod proxy_protocol;

@@ -6,7 +6,7 @@ use super::access;
 use super::files::{self, Fallback, Folder};
 use super::headers::{self, Headers};
 use super::model::{Action, Route};
-use super::pass::{self, Pass};
+use super::pass;
 use super::paths::{self, Form, Pattern};
 use super::redirect::{Around, returned, rewritten, to_https};
 use super::scope::Scope;
@@ -47,8 +47,9 @@ impl<'a> Places<'_, '_, 'a> {
         if !self.has_root && !self.sends_to_https && serves_files {
             let root = Pattern::Prefix("/".to_owned());
             let holder = server.own_named("try_files").last().or_else(|| server.last("root"));
-            if let Some(route) = holder.and_then(|holder| self.files(holder, &server, &root)) {
-                self.add(&root, route);
+            let Some(holder) = holder else { return };
+            if let Some(route) = self.files(holder, &server, &root) {
+                self.add(holder, &root, route);
             }
         }
     }
@@ -75,13 +76,41 @@ impl<'a> Places<'_, '_, 'a> {
             return self.translation.report.left(directive, why, "write a path, as in \"/api/*\"");
         };
         self.has_root |= patterns.iter().any(|pattern| *pattern == Pattern::Prefix("/".to_owned()));
-        if scope.own_named("internal").next().is_some() || self.is_error_page(&patterns, &scope) {
+        if self.is_error_page(&patterns, &scope) {
             return self.translation.report.see_all(directive);
+        }
+        if scope.own_named("internal").next().is_some() {
+            return self.internal(directive, &patterns);
+        }
+        if matches!(paths::form(&directive.args), Some(Form::Regex(_))) && directive.arg(0).starts_with("~*") {
+            let why = "paths are told apart by case";
+            self.translation.report.note_once(directive, why, "write a route for each spelling that is in use");
         }
         for pattern in &patterns {
             if let Some(route) = self.route(directive, &scope, pattern) {
-                self.add(pattern, route);
+                self.add(directive, pattern, route);
             }
+        }
+    }
+
+    /// What only the server itself asks for: to clients it is not there.
+    fn internal(&mut self, directive: &'a Directive, patterns: &[Pattern]) {
+        self.translation.report.see_all(directive);
+        let asks = |block: &[Directive], path: &str| block.iter().any(|d| d.name == "auth_request" && d.arg(0) == path);
+        for pattern in patterns {
+            let path = pattern.path();
+            let mut places = self.server.own_named("location");
+            if asks(self.server.own(), path) || places.any(|place| asks(place.inside(), path)) {
+                continue;
+            }
+            let absent = Action::Respond { status: 404, body: String::new(), type_: None };
+            self.add(directive, pattern, Route::new(String::new(), absent));
+            let why = "the app can't hand a request back (X-Accel-Redirect)";
+            self.translation.report.note(
+                directive,
+                why,
+                "let the app send the file; until then the path is answered 404",
+            );
         }
     }
 
@@ -128,7 +157,7 @@ impl<'a> Places<'_, '_, 'a> {
                     self.translation.report.left(rule, why, "write `redirect` or `respond`");
                     return Some(self.unknown(rule));
                 }
-                None => match pass::cut_by_rewrite(rule) {
+                None => match pass::cut_by_rewrite(rule).filter(|prefix| pattern.is_below(prefix)) {
                     Some(prefix) => strip_prefix = Some(prefix),
                     None => {
                         let instead = "use `strip_prefix`, or a route with `redirect`";
@@ -169,39 +198,6 @@ impl<'a> Places<'_, '_, 'a> {
         route
     }
 
-    fn proxy(&mut self, pass: &'a Directive, scope: &Scope<'a>, pattern: &Pattern, rewritten: Option<String>) -> Route {
-        let translation = &mut *self.translation;
-        translation.report.see(pass);
-        let Some(target) = Pass::of(pass, scope) else {
-            let why = "where it leads depends on the request, or is no http, https or unix: URL";
-            translation.report.left(pass, why, "name the server in an [upstream], and write `proxy`");
-            return self.unknown(pass);
-        };
-        let strip_prefix = match &target.uri {
-            None => rewritten,
-            Some(uri) => match pass::cut(pattern.path(), uri) {
-                Some(prefix) => prefix,
-                None => {
-                    let why = "a prefix of the path can be cut off, but not put before it or exchanged";
-                    translation.report.left(pass, why, "let the app answer to the path as it is, or to the rest of it");
-                    return self.unknown(pass);
-                }
-            },
-        };
-        let name = translation.upstreams.name(&target, scope, &mut translation.report);
-        translation.upstreams.timeouts(&name, scope, headers::tunnels(scope), &mut translation.report);
-        notes_on_tls(&target, pass, scope, translation);
-        let mut route = Route::new(String::new(), Action::Proxy(name));
-        route.strip_prefix = strip_prefix;
-        self.fill(&mut route, scope, pattern);
-        route.request_headers.extend(host_of(&target, scope).map(|host| ("Host".to_owned(), host)));
-        if let Some(directive) = scope.own_named("try_files").last() {
-            let instead = "write a route with `files` for the folders that hold them, as in \"/static/*\"";
-            self.translation.report.left(directive, "a route does not look for a file before it asks the app", instead);
-        }
-        route
-    }
-
     fn files(&mut self, directive: &'a Directive, scope: &Scope<'a>, pattern: &Pattern) -> Option<Route> {
         let report = &mut self.translation.report;
         let folder = files::folder(pattern.path(), pattern.is_exact(), scope, report);
@@ -229,22 +225,8 @@ impl<'a> Places<'_, '_, 'a> {
         Some(route)
     }
 
-    /// `try_files $uri @app`: the app is asked for everything.
-    fn named_fallback(&mut self, name: &str, tried: &'a Directive, pattern: &Pattern) -> Option<Route> {
-        let instead = "write a route with `files` for the folders that hold them, as in \"/static/*\"";
-        self.translation.report.left(tried, "a route does not look for a file before it asks the app", instead);
-        let server = self.server.clone();
-        let named = server.own_named("location").find(|d| d.arg(0) == name);
-        let pass =
-            named.and_then(|d| d.inside().iter().find(|d| matches!(d.name.as_str(), "proxy_pass" | "grpc_pass")));
-        match (named, pass) {
-            (Some(named), Some(pass)) => Some(self.proxy(pass, &server.with(named.inside()), pattern, None)),
-            _ => Some(self.unknown(tried)),
-        }
-    }
-
     /// What holds for every proxy and folder.
-    fn fill(&mut self, route: &mut Route, scope: &Scope<'a>, pattern: &Pattern) {
+    pub(super) fn fill(&mut self, route: &mut Route, scope: &Scope<'a>, pattern: &Pattern) {
         let translation = &mut *self.translation;
         let is_proxy = matches!(route.action, Action::Proxy(_));
         let rates = &mut translation.site.rates;
@@ -270,7 +252,7 @@ impl<'a> Places<'_, '_, 'a> {
     }
 
     /// A path that nginx served in a way that has no counterpart.
-    fn unknown(&mut self, directive: &Directive) -> Route {
+    pub(super) fn unknown(&mut self, directive: &Directive) -> Route {
         let mut route = Route::new(String::new(), Action::Respond { status: 503, body: String::new(), type_: None });
         let shown = super::report::shown(directive);
         route.comments.push(format!(
@@ -280,8 +262,15 @@ impl<'a> Places<'_, '_, 'a> {
         route
     }
 
-    fn add(&mut self, pattern: &Pattern, route: Route) {
+    fn add(&mut self, directive: &Directive, pattern: &Pattern, route: Route) {
         let mut written = pattern.written();
+        let refuses = matches!(route.action, Action::Respond { status: 400..=499, .. });
+        let is_guarded = refuses || route.closed.is_some() || route.auth_request.is_some() || !route.allow.is_empty();
+        if is_guarded && written.len() > 1 {
+            let path = pattern.path();
+            let why = format!("it kept {path}... too, as in {path}.old; here it is {path} and what is below it");
+            self.translation.report.left(directive, &why, "look for such paths, and write a route for each");
+        }
         let has_extension = pattern.path().rsplit('/').next().is_some_and(|name| name.contains('.'));
         let is_one = match route.action {
             // One file, or one answer: nothing below it.
@@ -301,34 +290,4 @@ impl<'a> Places<'_, '_, 'a> {
             self.routes.push(route);
         }
     }
-}
-
-/// What differs for upstreams behind TLS.
-fn notes_on_tls(target: &Pass, pass: &Directive, scope: &Scope<'_>, translation: &mut Translation<'_>) {
-    if let Some(directive) = scope.last("proxy_ssl_verify") {
-        translation.report.see(directive);
-    }
-    scope.all("proxy_ssl_trusted_certificate").for_each(|d| {
-        translation.report.left(d, "upstreams are checked against the system's authorities", "install it there");
-    });
-    if target.scheme != "https" {
-        return;
-    }
-    if !scope.is_on("proxy_ssl_verify") {
-        let why = "nginx did not check this server's certificate, and here it is checked";
-        translation.report.note_once(
-            pass,
-            why,
-            "install its authority in the system, or use http in a private network",
-        );
-    }
-}
-
-/// The Host that nginx sent to a server elsewhere, which may know no other; within a container's network any will do.
-fn host_of(target: &Pass, scope: &Scope<'_>) -> Option<String> {
-    let set = scope.nearest("proxy_set_header").into_iter().find(|d| d.arg(0).eq_ignore_ascii_case("host"));
-    let keeps = set.is_some_and(|d| !matches!(d.arg(1), "$proxy_host" | "$proxy_host:$proxy_port"));
-    let name = target.to.split(':').next().unwrap_or_default();
-    let is_elsewhere = name.contains('.') && !name.contains('$') && name.parse::<std::net::IpAddr>().is_err();
-    (!keeps && is_elsewhere && scope.all("upstream").all(|block| block.arg(0) != target.to)).then(|| target.to.clone())
 }

@@ -8,6 +8,7 @@
 mod access;
 mod files;
 mod fold;
+mod forward;
 mod headers;
 mod include;
 mod known;

@@ -26,6 +26,11 @@ impl Pattern {
         }
     }
 
+    /// Whether every path it stands for is `prefix`, or below it.
+    pub(super) fn is_below(&self, prefix: &str) -> bool {
+        self.path().strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     pub(super) fn is_exact(&self) -> bool {
         matches!(self, Pattern::Exact(_))
     }

@@ -68,6 +68,19 @@ fn every_fixture_comes_to_the_config_and_the_list_beside_it() {
 }
 
 #[test]
+fn the_page_about_nginx_shows_what_import_writes() {
+    let page = std::fs::read_to_string("config/nginx.md").unwrap();
+    let block = |language: &str| {
+        let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0.to_owned()
+    };
+    let keys = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    assert_eq!(keys(&imported(&block("nginx")).config), keys(&block("toml")));
+}
+
+#[test]
 fn a_location_becomes_a_route() {
     within(
         "location /a/ { proxy_pass http://app; }",
@@ -105,6 +118,12 @@ fn what_nginx_kept_closed_stays_closed() {
     within("location / { proxy_pass http://a; if ($x) { return 403; } }", closed, "no conditions");
     within("root /srv; location ~ \\.php$ { fastcgi_pass a:9; }", closed, "location ~ \\.php$`: a path is exact");
     within("root /srv; location ~ \\.bak$ { deny all; }", closed, "location ~ \\.bak$`: a path is exact");
+    within(
+        "root /srv; location /files/ { internal; }",
+        "path = \"/files/*\"\nrespond = { status = 404 }",
+        "X-Accel-Redirect",
+    );
+    within("root /srv; location /conf { deny all; }", "path = \"/conf/*\"", "it kept /conf... too, as in /conf.old");
     within("location / { proxy_pass http://$x; }", "respond = { status = 503 }", "depends on the request");
     within("location /a/ { proxy_pass http://a/b/; }", "respond = { status = 503 }", "can be cut off");
     // Only some addresses are kept out: the others may still come.
@@ -305,30 +324,41 @@ fn hostile() -> impl Strategy<Value = String> {
         .prop_map(|words| words.join(" "))
 }
 
-/// Blocks that are closed, so that the translation has something to do.
-fn nested() -> impl Strategy<Value = String> {
-    let arg = prop::sample::select(
-        "80,443 ssl,_,a.example,/,/a/,= /a,~ ^/a,~ \\.x$,@a,http://a,http://a/,https://a.b/c,http://$a,\
-         301 https://$host$request_uri,200 x,444,/srv,$uri /index.html,$uri @a,=404,all,10.0.0.1,X-A b,$a x,\"\",on,off,\
-         1h,0,5m,zone=a burst=5,($scheme = http),($host = a.example)"
-            .split(',')
+/// Servers of lines that each mean something, whatever they mean together.
+fn servers() -> impl Strategy<Value = String> {
+    let line = prop::sample::select(
+        "listen 443 ssl;|listen [::]:80 default_server;|listen 127.0.0.1:81;|listen 8443 ssl proxy_protocol;|server_name _;|\
+         server_name a.example *.a.example;|server_name .b.example;|ssl_certificate c;|ssl_certificate_key k;|\
+         ssl_protocols TLSv1.3;|proxy_pass http://a;|proxy_pass http://a/;|proxy_pass https://a.b:8443/c/;|\
+         proxy_pass http://$a;|proxy_pass http://unix:/run/a.sock;|grpc_pass grpc://a:1;|return 301 https://$host$request_uri;|\
+         return 200 'x y';|return 302 /x;|return 444;|return 403;|rewrite ^/a/(.*)$ /$1 break;|rewrite ^ http://b$uri permanent;|\
+         root /srv;|root html;|alias /srv/a/;|alias /srv/a;|try_files $uri /index.html;|try_files $uri @a;|try_files $uri =404;|\
+         set $a b;|add_header X-A 'b c';|add_header Cache-Control no-store;|expires 1h;|allow 10.0.0.1;|deny 10.0.0.0/8;|deny all;|\
+         auth_request /v;|auth_basic x;|limit_req zone=z burst=5;|limit_conn z 5;|proxy_set_header X-B '';|\
+         proxy_set_header Host $host;|proxy_set_header Upgrade $http_upgrade;|proxy_read_timeout 0;|proxy_read_timeout 5m;|\
+         proxy_connect_timeout 1y;|client_max_body_size 0;|client_max_body_size 5m;|client_body_timeout 5s;|\
+         keepalive_timeout 5d;|large_client_header_buffers 1 1;|error_page 404 /index.html;|gzip on;|index x.html;|internal;|\
+         access_log off;|ssl_verify_client on;|if ($scheme = http) { return 301 https://$host$request_uri; }|\
+         if ($host = a.example) { return 301 https://$host$request_uri; }|if ($a) { return 403; }"
+            .split('|')
             .collect::<Vec<_>>(),
     );
-    let name = prop::sample::select(
-        "listen server_name proxy_pass return rewrite root alias try_files set add_header expires allow deny auth_request \
-         auth_basic limit_req proxy_set_header proxy_read_timeout client_max_body_size error_page gzip index internal \
-         ssl_certificate ssl_certificate_key keepalive_timeout"
-            .split(' ')
+    let block = prop::sample::select(
+        "location /|location /a|location /a/|location /a/b/|location = /a|location = /v|location = /a.txt|location ^~ /c/|\
+         location ~ ^/(a|d)/|location ~ \\.x$|location ~* \\.(js|css)$|location ~ /\\.|location @a|location \"/e f/\"|\
+         location /../|limit_except GET"
+            .split('|')
             .collect::<Vec<_>>(),
     );
-    let line = (name, arg.clone()).prop_map(|(name, arg)| format!("{name} {arg};"));
-    line.prop_recursive(4, 60, 12, move |inner| {
-        let block = prop::sample::select(vec!["server", "location", "if", "upstream", "limit_except"]);
-        (block, arg.clone(), prop::collection::vec(inner, 0..12)).prop_map(|(block, arg, lines)| {
-            let arg = if block == "server" { "" } else { arg };
-            format!("{block} {arg} {{\n{}\n}}", lines.join("\n"))
-        })
-    })
+    let statement = line.prop_map(str::to_owned).prop_recursive(3, 24, 6, move |inner| {
+        (block.clone(), prop::collection::vec(inner, 0..6))
+            .prop_map(|(block, lines)| format!("{block} {{\n{}\n}}", lines.join("\n")))
+    });
+    let server = prop::collection::vec(statement, 1..10)
+        .prop_map(|lines| format!("server {{\nlisten 80;\n{}\n}}\n", lines.join("\n")));
+    let zones =
+        "limit_req_zone $binary_remote_addr zone=z:1m rate=5r/s; limit_conn_zone $binary_remote_addr zone=z:1m;";
+    prop::collection::vec(server, 1..4).prop_map(move |servers| format!("{zones}\n{}", servers.concat()))
 }
 
 proptest! {
@@ -340,10 +370,12 @@ proptest! {
     }
 
     #[test]
-    fn servers_of_any_shape_come_to_toml(lines in prop::collection::vec(nested(), 0..6)) {
-        let text = lines.join("\n");
-        if let Some(imported) = import_text(&text) {
-            prop_assert!(imported.config.parse::<toml::Table>().is_ok(), "{}", imported.config);
+    fn servers_of_any_shape_come_to_a_config_that_can_be_served(text in servers()) {
+        let imported = imported(&text);
+        let has = |table: &str| imported.config.lines().any(|line| line == table);
+        let checked = config::check("a".to_owned(), imported.config.clone(), &surroundings());
+        if has("[[listener]]") && has("[[route]]") && let Err(refused) = checked {
+            return Err(TestCaseError::fail(format!("{refused}\n{text}")));
         }
     }
 }
