@@ -214,6 +214,9 @@ pub const EVERY_MIN: Duration = Duration::from_millis(100);
 pub const EVERY_MAX: Duration = Duration::from_secs(3600);
 /// Viewers served before a roster lets others run: p99 of an upgrade beside 8,000 viewers falls from 68 ms to 2.
 pub const FANOUT_SLICE: usize = 64;
+/// How many viewers ahead of its walk a roster has fetched from memory: one `send` takes longer than a fetch, and what was
+/// fetched too early is gone again.
+pub const FANOUT_AHEAD: usize = 2;
 /// Messages of a log read for one viewer, wanted or not, before others have their turn: at most 1 ms where each is ranked.
 pub const WALK_MESSAGES: usize = 1024;
 /// A viewer in the middle of a frame larger than this, once no other needs the frame, must make progress.

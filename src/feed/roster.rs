@@ -242,6 +242,9 @@ impl Roster {
         let mut end = (*next + limits::FANOUT_SLICE).min(viewers.capacity());
         let (mut sum, mut passed) = (Tally::default(), 0);
         for slot in *next..end {
+            if let Some(soon) = viewers.get(slot + limits::FANOUT_AHEAD) {
+                soon.foresee();
+            }
             let Some(viewer) = viewers.get(slot) else { continue };
             if viewer.is_blocked() {
                 // It is woken when its peer takes more.

@@ -45,6 +45,11 @@ impl Socket {
         Socket::Tls(Box::new(TlsSocket { stream, tls }))
     }
 
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Socket::Tls(_))
+    }
+
     /// Bounds what the kernel takes in of a viewer that is not read because it does not read: it has little to say.
     pub fn bound_receiving(&self) {
         // Where the kernel refuses, its own bound stays.

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
+use std::hint::black_box;
 use std::io;
 use std::task::{Context, Poll, Waker};
 
@@ -91,6 +92,13 @@ impl Viewer {
         let after = inner.seat.tally();
         self.settle(inner, progress);
         after.since(before)
+    }
+
+    /// Reads a little of it, so that it is on its way from memory while the roster serves those before it.
+    pub fn foresee(&self) {
+        if let Ok(inner) = self.inner.try_borrow() {
+            black_box((self.blocked.get(), inner.seat.is_over(), inner.seat.tally(), inner.socket.is_tls()));
+        }
     }
 
     /// As [`advance`](Viewer::advance), outside of the roster's walk, which counts what it sends by itself.

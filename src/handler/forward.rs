@@ -80,6 +80,11 @@ impl Proxy {
                 let detail = "only a WebSocket can be opened by CONNECT";
                 Answering::Done(Some(Ok((respond::problem(StatusCode::NOT_IMPLEMENTED, detail), Kind::Own))))
             }
+            // It would give back what only we and the server are to see (RFC 9110, section 9.3.8).
+            None if parts.method == Method::TRACE => {
+                let refused = respond::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+                Answering::Done(Some(Ok((refused, Kind::Own))))
+            }
             None => match self.outgoing(call, parts, body) {
                 Ok(request) => Answering::Later(Box::pin(self.forward(upstream, call, request))),
                 Err(failure) => Answering::Done(Some(Err(failure))),
@@ -139,7 +144,10 @@ impl Proxy {
 pub(super) fn answer(upstream: &Upstream, sent: Sent) -> Result<Response<Body>, Failure> {
     let Sent { response, permit, server } = sent;
     let (mut head, body) = response.into_parts();
-    framing::response(head.status, &head.headers, None).map_err(|rule| Failure::BadAnswer { server, rule })?;
+    if let Err(rule) = framing::response(head.status, &head.headers, None) {
+        permit.discard();
+        return Err(Failure::BadAnswer { server, rule });
+    }
     // The one answer that says what else would be spoken (RFC 9110, section 15.5.22).
     let required = head.status == StatusCode::UPGRADE_REQUIRED;
     let upgrade = if required { head.headers.get(UPGRADE).cloned() } else { None };

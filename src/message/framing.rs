@@ -44,6 +44,9 @@ pub enum Rule {
     /// RFC 9113, section 8.2.2.
     #[error("a header of an HTTP/1.1 connection in an HTTP/2 message")]
     ConnectionHeader,
+    /// RFC 3986, section 6.2.2: what is served there depends on who resolves it.
+    #[error("a path that can be read in two ways, or in none")]
+    Path,
     /// RFC 9110, section 15.2.2.
     #[error("an answer 101 to a request for no upgrade, or for another one")]
     Unasked,

@@ -108,10 +108,12 @@ pub fn response(headers: &mut HeaderMap) {
     strip(headers);
 }
 
-/// Takes out of trailers what has no place there (RFC 9110, section 6.5.1): whatever frames or routes a message.
+/// Takes out of trailers what has no place there (RFC 9110, section 6.5.1): whatever frames or routes a message, or says
+/// who sent it, since some merge them into the headers.
 pub fn trailers(fields: &mut HeaderMap) {
+    let ours = |name: &HeaderName| *name == FORWARDED || name.as_str().starts_with("x-forwarded-");
     let gone: Vec<HeaderName> =
-        fields.keys().filter(|name| is_hop_by_hop(name) || ESSENTIAL.contains(name)).cloned().collect();
+        fields.keys().filter(|name| is_hop_by_hop(name) || ESSENTIAL.contains(name) || ours(name)).cloned().collect();
     gone.iter().for_each(|name| drop(fields.remove(name)));
 }
 

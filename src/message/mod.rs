@@ -13,6 +13,7 @@ pub mod heads;
 pub mod hop;
 pub mod respond;
 pub mod rules;
+pub mod target;
 pub mod trace;
 
 pub use body::Body;

@@ -84,7 +84,11 @@ impl Service {
         if asked.sni.is_some_and(|sni| sni.misdirects(host)) {
             return fail(&Failure::Denied(unrouted, Denied::Misdirected), unrouted, accept);
         }
-        let route = self.shared.table.load().find(host, parts.uri.path()).cloned();
+        let found = self.shared.table.load().route(host, parts.uri.path()).map(|route| route.cloned());
+        let route = match found {
+            Ok(route) => route,
+            Err(rule) => return fail(&Failure::Ambiguous(unrouted, rule), unrouted, accept),
+        };
         let Some(route) = route else { return fail(&Failure::NoRoute, unrouted, accept) };
         let lasting = handler::is_lasting(&route.handler, &parts);
         let draining = self.tasks.stages().is_draining();

@@ -13,6 +13,8 @@ use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, 
 use crate::guard::{Check, OriginRule};
 use crate::handler::files::{CacheRule, Folder};
 use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect};
+use crate::message::framing::Rule;
+use crate::message::target::{self, Readings};
 use crate::page::Page;
 use crate::telemetry::{Metrics, RouteMeters};
 
@@ -106,9 +108,26 @@ impl Table {
         table
     }
 
-    /// The route for `host` (without a port) and `path`.
+    /// The route for `host` (without a port) and `path`, whichever way the path is read.
+    ///
+    /// # Errors
+    /// If it is none, or its readings lead to different routes.
+    pub fn route(&self, host: &str, path: &str) -> Result<Option<&Arc<Route>>, Rule> {
+        let Readings { plain, resolved } = target::readings(path).ok_or(Rule::Path)?;
+        let route = self.find(host, &resolved);
+        let same = || match (route, self.find(host, &plain)) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if plain == resolved || same() { Ok(route) } else { Err(Rule::Path) }
+    }
+
+    /// The route for `host` (without a port) and `path` in its normal form. A dot at the host's end says only that it is
+    /// whole (RFC 1034, section 3.1).
     #[must_use]
     pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
+        let host = host.strip_suffix('.').unwrap_or(host);
         let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
             Cow::Owned(host.to_ascii_lowercase())
         } else {
@@ -206,6 +225,7 @@ fn path_of<'a>(routes: &'a [Options], feed: &str) -> Option<&'a str> {
 mod tests {
     use super::Table;
     use crate::handler::Handler;
+    use crate::message::framing::Rule;
     use crate::route::{Action, HostPattern, Options, PathPattern, Respond};
     use crate::telemetry::Metrics;
 
@@ -254,5 +274,30 @@ mod tests {
         check("example.com", "/api/z", "api");
         check("evil-example.com", "/api/z", "api");
         check("a.example.com", "/other", "any");
+        check("a.example.com.", "/api/y", "named");
+    }
+
+    #[track_caller]
+    fn check_route(path: &str, expected: Result<&str, Rule>) {
+        let table = table();
+        let found = table.route("z", path).map(|route| {
+            let Handler::Respond(fixed) = &route.expect("the last prefix takes everything").handler else {
+                panic!("only respond routes here")
+            };
+            String::from_utf8(fixed.body.to_vec()).unwrap()
+        });
+        assert_eq!(found.as_deref(), expected.as_ref().copied(), "{path}");
+    }
+
+    #[test]
+    fn a_path_that_leads_to_two_routes_leads_to_none() {
+        check_route("/%61pi/x", Ok("api"));
+        check_route("/api%2fx", Err(Rule::Path));
+        check_route("//api/x", Err(Rule::Path));
+        check_route("/other/../api/x", Err(Rule::Path));
+        check_route("/api/%2e%2e/other", Err(Rule::Path));
+        check_route("/api/a/../b", Ok("api"));
+        check_route("/api//x", Ok("api"));
+        check_route("/..", Err(Rule::Path));
     }
 }

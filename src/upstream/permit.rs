@@ -41,6 +41,11 @@ impl LoadPermit {
     pub(super) fn hold(&mut self, held: Held) {
         self.held = held;
     }
+
+    /// Gives up the connection too: what came over it can't be trusted, nor what may come after.
+    pub fn discard(mut self) {
+        self.held = Held::Nothing;
+    }
 }
 
 impl Drop for LoadPermit {

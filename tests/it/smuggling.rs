@@ -220,9 +220,9 @@ async fn a_backend_that_frames_its_answer_in_two_ways_is_not_believed() {
         raw.send(b"POST /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
         let (_, mut server) = backend.request().await;
         server.send(answer.as_bytes()).await;
-        drop(server);
         let seen = String::from_utf8_lossy(&raw.rest().await).into_owned();
         assert!(seen.starts_with("HTTP/1.1 502 "), "{answer:?}: {seen:?}");
+        assert_eq!(server.rest().await, b"", "nothing more is said on a connection that cannot be trusted");
         assert!(!seen.contains("\r\n\r\nok") && !seen.contains("127.0.0.1"), "{answer:?}: {seen:?}");
     }
 }

@@ -103,9 +103,8 @@ fn networks(scope: &Scope<'_>, route: &mut Route, report: &mut Report, later: La
             for rule in rules.iter().filter(|rule| rule.name == key) {
                 report.left(rule, &format!("`{key}` is not served yet: it stands there as a comment"), LATER);
             }
-            if key == "allow" {
-                route.closed = Some("nginx let only these networks in, and `allow` is not served yet".to_owned());
-            }
+            let whom = if key == "allow" { "let only these networks in" } else { "kept these networks out" };
+            route.closed = Some(format!("nginx {whom}, and `{key}` is not served yet"));
         }
     }
 }
