@@ -114,7 +114,7 @@ pub const MARK_FIRST: Duration = Duration::from_secs(1);
 pub const MARK_MAX: Duration = Duration::from_secs(30);
 /// Requests in a row that a server takes and leaves unanswered until it is passed over.
 pub const MARK_BREAKS: u32 = 3;
-/// Names looked up at once: half of [`BLOCKING_THREADS`], so that a name server that hangs leaves threads for the rest.
+/// Names looked up at once: half of [`super::BLOCKING_THREADS`], so that a name server that hangs leaves threads for the rest.
 pub const LOOKUPS: usize = 2;
 /// The least time between two look-ups of one name, whoever asks.
 pub const LOOKUP_PAUSE: Duration = Duration::from_secs(1);

@@ -7,6 +7,8 @@
 //! a colon and a chunked body in HTTP/1.0 (RFC 9112, sections 2.2, 5.1, 5.2 and 6.1). Pseudo-headers in the trailers of an
 //! HTTP/2 message (RFC 9113, section 8.1) are gone before a [`HeaderMap`] is made, so that none is ever passed on.
 
+use std::net::Ipv6Addr;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
@@ -188,16 +190,20 @@ fn is_authority(value: &[u8]) -> bool {
     };
     let port = match rest {
         [] => true,
-        [b':', port @ ..] => port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
+        // A colon alone is a port too, the default one (RFC 3986, section 3.2.3).
+        [b':', port @ ..] => port.iter().all(u8::is_ascii_digit) && (port.is_empty() || is::<u16>(port)),
         [_, ..] => false,
     };
     port && match host {
         [] => false,
-        [b'[', address @ .., b']'] => {
-            address.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
-        }
-        name => name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte)),
+        [b'[', address @ .., b']'] => is::<Ipv6Addr>(address),
+        // Encoded octets (`%`) are no part of any name that is looked up, and each server decodes them or not.
+        name => name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte)),
     }
+}
+
+fn is<T: FromStr>(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| text.parse::<T>().is_ok())
 }
 
 /// Whether the protocol that was `given` is one of those that were asked for (RFC 9110, section 7.8).
@@ -258,9 +264,10 @@ mod tests {
         }
         check("/", &[], Some(Rule::NoHost));
         check("/", &[("host", "a"), ("host", "a")], Some(Rule::Hosts));
-        for odd in
-            ["", "a/b", "u@a", "a,b", "a b", "a?b", "a#b", "a:b", "a:1:2", "a:123456", "[::1", "::1", "[a]b", "a\\b"]
-        {
+        for odd in [
+            "", "a/b", "u@a", "a,b", "a b", "a?b", "a#b", "a:b", "a:1:2", "a:123456", "a:99999", "a%00", "[::1", "::1",
+            "[1.2.3]", "[a]b", "a\\b",
+        ] {
             check("/", &[("host", odd)], Some(Rule::Host));
         }
         // What an absolute target names counts, and what stands beside it must still be a host (RFC 9112, section 3.2.2).
