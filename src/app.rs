@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::admin::Admin;
 use crate::config::{Config, FeedConfig};
 use crate::feed::hub::{Feed, FeedHub};
+use crate::feed::inlet::{Inlet, Rank};
 use crate::feed::pointer::PointerError;
 use crate::limits;
 use crate::net::connection::{self, Edge};
@@ -157,7 +158,7 @@ impl App {
         let admin_limits = Arc::new(self.config.limits.clone());
         for (feed, source) in self.sources {
             let up = self.metrics.source(feed.name(), source.name());
-            tasks.spawn_background(source.run(feed, up));
+            tasks.spawn_background(source.run(Inlet::new(&feed, Rank::Source), up));
         }
         for feed in self.hub.iter() {
             let feed = Arc::clone(feed);
@@ -191,7 +192,7 @@ impl App {
 }
 
 fn hub(config: &Config, metrics: &Metrics) -> Result<FeedHub, BindError> {
-    let feed = |FeedConfig { feed, sources }: &FeedConfig| {
+    let feed = |FeedConfig { feed, sources, .. }: &FeedConfig| {
         let publishes = sources.iter().any(|source| matches!(source, source::Options::Publish));
         Feed::try_new(feed.clone(), publishes, metrics.feed(&feed.name))
             .map(Arc::new)
@@ -202,7 +203,7 @@ fn hub(config: &Config, metrics: &Metrics) -> Result<FeedHub, BindError> {
 
 fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<(Arc<Feed>, Source)>, BindError> {
     let mut made = Vec::new();
-    for FeedConfig { feed, sources } in &config.feeds {
+    for FeedConfig { feed, sources, .. } in &config.feeds {
         for options in sources {
             let source =
                 Source::try_new(options, hub).map_err(|error| BindError::Source { feed: feed.name.clone(), error })?;

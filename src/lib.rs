@@ -41,10 +41,10 @@
 //!
 //! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed, upstream}`; `route -> {guard, handler, message}`;
 //! `handler -> {message, feed, ws, page, upstream}`; `admin -> {message, feed}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
-//! other; `feed` and `ws` import no hyper and no listener; `limits`, `secret` and `message` import nothing of ours; else
-//! `anyone -> {limits, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
+//! other; `feed` and `ws` import no hyper and no listener; `limits`, `rate`, `secret` and `message` import nothing of ours;
+//! `admission -> rate`; else `anyone -> {admission, limits, rate, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
 //!
-//! - `config -> {admin, feed, guard, net, route, source, upstream}`: those whose `Options` it builds.
+//! - `config -> {admin, feed, guard, handler, net, route, source, upstream}`: those whose `Options` it builds.
 //! - `app -> {feed, net, route, source, upstream}`: the composition root makes one of each.
 //! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
@@ -56,6 +56,7 @@
 //! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
 //!   what becomes of it then.
 //! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
+//! - `source -> upstream`: what it dials.
 //! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.
 //! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.
 //! - `handler -> {net::stream, net::tethered}`: an upgraded connection is taken back out of hyper as the type it went in
@@ -65,6 +66,7 @@
 //! `tests/it/tidy.rs` holds all of this.
 
 pub mod admin;
+pub mod admission;
 pub mod app;
 pub mod cli;
 pub mod config;
@@ -75,6 +77,7 @@ pub mod limits;
 pub mod message;
 pub mod net;
 pub mod page;
+pub mod rate;
 pub mod route;
 pub mod secret;
 pub mod shutdown;

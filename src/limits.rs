@@ -191,6 +191,8 @@ pub const PING: Duration = Duration::from_secs(25);
 pub const PONG_TIMEOUT: Duration = Duration::from_secs(20);
 /// A message from a source or a publisher, in bytes.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
+/// How long a split-off upstream socket outlives its last viewer.
+pub const LINGER: Duration = Duration::from_secs(30);
 /// Bytes of messages one feed keeps in its history, whatever `history` and `keys` allow.
 pub const LOG_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of a feed's newest messages whose encodings are kept for all: twice what may be on its way to a worker. An

@@ -98,7 +98,12 @@ fn greeting(config: &Config, app: &App) -> String {
         match &route.action {
             Action::Feed { feed, .. } => lines.push(format!("  feed       {feed} at {}", url(at, "ws", &path))),
             Action::Page { feed } => lines.push(format!("  page       {feed} at {}", url(at, "http", &path))),
-            Action::Respond(_) | Action::Proxy { .. } | Action::Files(_) | Action::Redirect(_) => {}
+            Action::Respond(_)
+            | Action::Proxy { .. }
+            | Action::Session { .. }
+            | Action::Ticket { .. }
+            | Action::Files(_)
+            | Action::Redirect(_) => {}
         }
     }
     lines.join("\n") + "\n"

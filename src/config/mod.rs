@@ -42,7 +42,7 @@ pub use surroundings::Surroundings;
 
 use ipnet::IpNet;
 
-use crate::{admin, feed, limits, net, route, shutdown, source, telemetry, upstream};
+use crate::{admin, feed, guard, limits, net, route, shutdown, source, telemetry, upstream};
 
 /// Where a config is looked for when none is named.
 const USUAL_PLACES: [&str; 2] = ["steadfeed.toml", "/etc/steadfeed/steadfeed.toml"];
@@ -62,6 +62,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     pub listeners: Vec<net::ListenerOptions>,
     pub upstreams: Vec<upstream::Options>,
+    pub auths: Vec<guard::AuthOptions>,
+    pub limit: Vec<guard::LimitOptions>,
     pub feeds: Vec<FeedConfig>,
     pub routes: Vec<route::Options>,
 }
@@ -71,6 +73,9 @@ pub struct Config {
 pub struct FeedConfig {
     pub feed: feed::Options,
     pub sources: Vec<source::Options>,
+    pub fallback: Option<source::Fallback>,
+    /// Each viewer's own token goes with its upstream socket; only where subjects share none.
+    pub forward_token: Option<guard::ForwardToken>,
 }
 
 /// Which config is used.

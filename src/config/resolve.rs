@@ -53,7 +53,7 @@ pub(super) fn resolve(
     let known = Known { feeds: &feeds, upstreams: &upstreams, limits: &limits };
     let routes = route::routes(file.route, &known, text, problems);
     let is_used = |name: &str| {
-        routes.options.iter().any(|route| matches!(&route.action, Action::Proxy { upstream } if upstream == name))
+        routes.options.iter().any(|route| matches!(&route.action, Action::Proxy { upstream } | Action::Session { upstream, .. } if upstream == name))
     };
     upstream::check_used(&upstreams, is_used, problems);
     let places = Places { admin: admin.place, listeners: listeners.places, folders: routes.folders };
@@ -66,6 +66,8 @@ pub(super) fn resolve(
         trusted_proxies,
         listeners: listeners.options,
         upstreams: upstreams.into_iter().map(|upstream| upstream.options).collect(),
+        auths: Vec::new(),
+        limit: Vec::new(),
         feeds: feeds.into_iter().map(|feed| feed.config).collect(),
         routes: routes.options,
     };

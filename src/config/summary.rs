@@ -88,6 +88,8 @@ fn sources(sources: &[source::Options]) -> String {
         .map(|source| match source {
             source::Options::Stats(_) => "stats".to_owned(),
             source::Options::Alerts(alerts) => format!("alerts of {}", alerts.of),
+            source::Options::Websocket(dial) | source::Options::Sse(dial) => dial.url.clone(),
+            source::Options::Poll(poll) => poll.dial.url.clone(),
             source::Options::Publish => "publish".to_owned(),
         })
         .collect();
@@ -128,6 +130,8 @@ fn action(action: &Action) -> String {
         Action::Page { feed } => format!("page of {feed}"),
         Action::Respond(respond) => format!("respond {}", respond.status.as_u16()),
         Action::Proxy { upstream } => format!("proxy {upstream}"),
+        Action::Session { upstream, .. } => format!("sessions with {upstream}"),
+        Action::Ticket { auth } => format!("tickets of {auth}"),
         Action::Files(files) => match &files.spa {
             None => format!("files {}", files.root.display()),
             Some(spa) => format!("files {}, else {spa}", files.root.display()),

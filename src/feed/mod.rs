@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod farewell;
 mod fields;
 pub mod hub;
+pub mod inlet;
 mod json;
 pub mod log;
 pub mod message;

@@ -19,11 +19,17 @@ pub struct Options {
     pub history: usize,
     pub min_interval: Duration,
     pub slow: Slow,
+    /// Bytes; a larger message of a source is dropped with a log line and a metric.
+    pub max_message: usize,
+    /// Who shares an upstream socket.
+    pub share: Share,
+    /// How long what was split off outlives its last viewer.
+    pub linger: Duration,
     /// What a route may override.
     pub delivery: Delivery,
 }
 
-/// How a feed is told to its viewers; a route may override `shape`, `greet` and `keepalive`.
+/// How a feed is told to its viewers; a route may override `shape`, `greet`, `keepalive` and `notices`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     pub shape: Shape,
@@ -33,6 +39,8 @@ pub struct Delivery {
     /// Silence from the viewer before a ping; `None` is off.
     pub ping: Option<Duration>,
     pub pong_timeout: Duration,
+    /// A change of the source is told at once, on a `keepalive` with `upstream`.
+    pub notices: bool,
 }
 
 /// How upstream messages become envelopes.
@@ -88,6 +96,16 @@ pub enum Slow {
     Close,
 }
 
+/// `share`: what two viewers must have in common to share an upstream socket; nothing of it is one socket for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Share {
+    pub path: bool,
+    /// The query, less what selects (`fields`, `types`, `keys`, `every`, `last`) and what carries a token.
+    pub query: bool,
+    /// Of the viewer's token.
+    pub subject: bool,
+}
+
 impl Options {
     /// A feed called `name` with every default.
     #[must_use]
@@ -100,6 +118,9 @@ impl Options {
             history: limits::HISTORY,
             min_interval: Duration::ZERO,
             slow: Slow::default(),
+            max_message: limits::MAX_MESSAGE,
+            share: Share::default(),
+            linger: limits::LINGER,
             delivery: Delivery::default(),
         }
     }
@@ -113,6 +134,7 @@ impl Default for Delivery {
             keepalive: Some(limits::KEEPALIVE),
             ping: Some(limits::PING),
             pong_timeout: limits::PONG_TIMEOUT,
+            notices: true,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Never: answers; a check gives `Result<_, Denied>`, and one place turns that into a response.
 
 pub mod auth_request;
+pub mod options;
 pub mod origin;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
 pub use auth_request::{Check, Grant};
+pub use options::{Algorithm, AuthOptions, Carrier, ForwardToken, JwksUrl, KeyOptions, LimitOptions};
 pub use origin::{OriginHost, OriginPort, OriginRule};
 
 /// What a request is checked for.

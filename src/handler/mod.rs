@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::{Extensions, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
+use crate::admission::Admission;
 use crate::feed::roster::Roster;
 use crate::limits;
 use crate::message::{Body, compress, headers};
@@ -31,6 +32,8 @@ pub mod fixed;
 pub mod forward;
 pub mod page;
 pub mod redirect;
+pub mod session;
+pub mod ticket;
 pub mod tunnel;
 
 pub use files::Files;
@@ -38,6 +41,8 @@ pub use fixed::Fixed;
 pub use forward::{Failure, Proxy};
 pub use page::Asset;
 pub use redirect::Redirect;
+pub use session::{Held, Options as SessionOptions, Session};
+pub use ticket::Ticket;
 pub use tunnel::Tunnels;
 
 /// This worker's rosters, by feed.
@@ -59,6 +64,8 @@ pub enum Handler {
     Redirect(Redirect),
     Files(Files),
     Proxy(Proxy),
+    Session(Session),
+    Ticket(Ticket),
 }
 
 /// Whose a response is.
@@ -101,6 +108,8 @@ pub struct Call<'a> {
     pub tasks: &'a Tasks,
     pub access: &'a AccessLog,
     pub meters: &'a Arc<RouteMeters>,
+    /// What the guards found out.
+    pub admission: &'a Rc<Admission>,
 }
 
 impl Handler {
@@ -123,6 +132,8 @@ impl Handler {
                 Ok((files.answer(&parts, files.path(parts.uri.path())).await, Kind::Own))
             })),
             Handler::Proxy(proxy) => proxy.handle(call, request),
+            Handler::Session(session) => session.handle(call, request),
+            Handler::Ticket(ticket) => own(ticket.answer(call, &request)),
         }
     }
 }
@@ -176,8 +187,8 @@ pub fn is_lasting(handler: &Handler, parts: &Parts) -> bool {
                 || ws::handshake::wants_websocket(&parts.method, parts.version, &parts.headers)
                 || parts.method == Method::CONNECT
         }
-        Handler::Proxy(_) => tunnel::wanted(parts).is_some(),
-        Handler::Page(_) | Handler::Respond(_) | Handler::Redirect(_) | Handler::Files(_) => false,
+        Handler::Proxy(_) | Handler::Session(_) => tunnel::wanted(parts).is_some(),
+        Handler::Page(_) | Handler::Respond(_) | Handler::Ticket(_) | Handler::Redirect(_) | Handler::Files(_) => false,
     }
 }
 

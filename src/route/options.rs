@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 
 use crate::feed::Delivery;
-use crate::guard::OriginRule;
+use crate::guard::{ForwardToken, OriginRule};
+use crate::handler::SessionOptions;
 use crate::{limits, upstream};
 
 /// One `[[route]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     pub host: HostPattern,
     pub path: PathPattern,
@@ -22,6 +24,16 @@ pub struct Options {
     pub strip_prefix: Option<String>,
     pub headers: HeaderRules,
     pub cors: Option<Cors>,
+    /// The `[auth.NAME]` whose tokens let in; `None` lets everyone in.
+    pub auth: Option<String>,
+    /// The `[limit.NAME]` that holds here.
+    pub limit: Option<String>,
+    /// Client addresses that may ask; empty is all.
+    pub allow: Vec<IpNet>,
+    /// Client addresses that may not, whatever `allow` says.
+    pub deny: Vec<IpNet>,
+    /// With `proxy`: the client's own token is passed upstream.
+    pub forward_token: Option<ForwardToken>,
     /// Asked before each request whether it may pass.
     pub auth_request: Option<AuthRequest>,
     /// Compress what is text on the way to the client.
@@ -44,6 +56,11 @@ impl Options {
             strip_prefix: None,
             headers: HeaderRules::default(),
             cors: None,
+            auth: None,
+            limit: None,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            forward_token: None,
             auth_request: None,
             compress: false,
             body_size: limits::BODY_SIZE,
@@ -95,7 +112,7 @@ pub enum PathPattern {
 }
 
 /// What a route does: exactly one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// The feed's name, and its delivery with the route's own overrides applied.
     Feed {
@@ -110,6 +127,15 @@ pub enum Action {
     /// Forward to this upstream; upgrades are tunnelled.
     Proxy {
         upstream: String,
+    },
+    /// Forward to this upstream; WebSockets are sessions, one upstream socket a client.
+    Session {
+        upstream: String,
+        session: SessionOptions,
+    },
+    /// POST, with a token that this `[auth.NAME]` finds good, gives a one-time ticket.
+    Ticket {
+        auth: String,
     },
     Files(Files),
     Redirect(Redirect),

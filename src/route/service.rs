@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::failure::Failure;
 use super::finish::Finish;
 use super::table::{Route, Table};
+use crate::admission::Admission;
 use crate::guard::{self, Denied, Grant, Visit};
 use crate::handler::{self, Call, Kind, Rosters, Tunnels, redirect};
 use crate::message::compress::{self, Wanted};
@@ -43,6 +44,8 @@ pub struct Service {
     upstreams: Upstreams,
     tunnels: Rc<Tunnels>,
     tasks: Tasks,
+    /// Of requests that no guard needs to know more of.
+    everyone: Rc<Admission>,
 }
 
 impl Shared {
@@ -55,7 +58,7 @@ impl Shared {
 impl Service {
     #[must_use]
     pub fn new(shared: Arc<Shared>, rosters: Rosters, upstreams: Upstreams, tasks: Tasks) -> Service {
-        Service { shared, rosters, upstreams, tunnels: Tunnels::new(), tasks }
+        Service { shared, rosters, upstreams, tunnels: Tunnels::new(), tasks, everyone: Rc::default() }
     }
 
     /// Ends the tunnels, which have no roster, in random order over `spread`.
@@ -142,6 +145,7 @@ impl Service {
             tasks: &self.tasks,
             access: &self.shared.access,
             meters: &route.meters,
+            admission: &self.everyone,
         };
         let wanted = route.compress.then(|| Wanted::of(request.method(), request.headers()));
         match route.handler.handle(&call, request).await {

@@ -12,7 +12,7 @@ use http::HeaderValue;
 use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
 use crate::guard::{Check, OriginRule};
 use crate::handler::files::{CacheRule, Folder};
-use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect};
+use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect, Session, Ticket};
 use crate::message::framing::Rule;
 use crate::message::target::{self, Readings};
 use crate::page::Page;
@@ -56,9 +56,11 @@ impl Table {
             let name = format!("{}{}", options.host, options.path);
             let meters = Arc::new(match options.action {
                 Action::Proxy { .. } => metrics.tunnels(&name),
+                Action::Session { .. } => metrics.sessions(&name),
                 Action::Feed { .. }
                 | Action::Page { .. }
                 | Action::Respond(_)
+                | Action::Ticket { .. }
                 | Action::Files(_)
                 | Action::Redirect(_) => metrics.route(&name),
             });
@@ -88,6 +90,13 @@ impl Table {
                     add(options.path.clone(), Handler::Redirect(redirect));
                 }
                 Action::Proxy { upstream } => add(options.path.clone(), Handler::Proxy(proxy(upstream, options))),
+                Action::Session { upstream, session } => {
+                    let session = Session { proxy: proxy(upstream, options), options: session.clone() };
+                    add(options.path.clone(), Handler::Session(session));
+                }
+                Action::Ticket { auth } => {
+                    add(options.path.clone(), Handler::Ticket(Ticket { auth: auth.clone() }));
+                }
                 Action::Files(files) => add(options.path.clone(), Handler::Files(folder(options, files))),
                 Action::Page { feed } => {
                     let watching = alerts(feed);
@@ -214,6 +223,8 @@ fn path_of<'a>(routes: &'a [Options], feed: &str) -> Option<&'a str> {
             | Action::Page { .. }
             | Action::Respond(_)
             | Action::Proxy { .. }
+            | Action::Session { .. }
+            | Action::Ticket { .. }
             | Action::Files(_)
             | Action::Redirect(_),
             _,

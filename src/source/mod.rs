@@ -13,10 +13,11 @@ use jiff::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-pub use options::{AlertRule, AlertsOptions, Options, StatsOptions};
+pub use options::{AlertRule, AlertsOptions, DialOptions, Fallback, Options, PollOptions, StatsOptions};
 
 use crate::feed::Shape;
 use crate::feed::hub::{Feed, FeedHub};
+use crate::feed::inlet::Inlet;
 use crate::feed::log::{Cursor, Next};
 use crate::feed::message::Encoding;
 use crate::feed::normalize::Incoming;
@@ -32,12 +33,21 @@ pub enum Source {
         sampler: Box<Sampler>,
         options: StatsOptions,
     },
+    Dial(Dial),
     Alerts {
         rules: Rules,
         of: Arc<Feed>,
     },
     /// Nothing runs: the admin listener publishes.
     Publish,
+}
+
+/// A source that dials.
+#[derive(Debug)]
+pub enum Dial {
+    Websocket(DialOptions),
+    Poll(PollOptions),
+    Sse(DialOptions),
 }
 
 /// Why a source cannot start.
@@ -64,6 +74,9 @@ impl Source {
                 rules: Rules::new(options.rules.clone(), limits::ALERT_SUBJECTS),
                 of: Arc::clone(hub.get(&options.of).ok_or_else(|| SourceError::NoFeed(options.of.clone()))?),
             },
+            Options::Websocket(options) => Source::Dial(Dial::Websocket(options.clone())),
+            Options::Poll(options) => Source::Dial(Dial::Poll(options.clone())),
+            Options::Sse(options) => Source::Dial(Dial::Sse(options.clone())),
             Options::Publish => Source::Publish,
         })
     }
@@ -74,22 +87,26 @@ impl Source {
         match self {
             Source::Stats { .. } => "stats",
             Source::Alerts { .. } => "alerts",
+            Source::Dial(Dial::Websocket(_)) => "websocket",
+            Source::Dial(Dial::Poll(_)) => "poll",
+            Source::Dial(Dial::Sse(_)) => "sse",
             Source::Publish => "publish",
         }
     }
 
-    /// Fills `feed`; never ends unless there is nothing to run.
-    pub async fn run(self, feed: Arc<Feed>, up: Gauge) {
+    /// Fills the feed; never ends unless there is nothing to run.
+    pub async fn run(self, inlet: Inlet, up: Gauge) {
         match self {
-            Source::Stats { sampler, options } => run_stats(sampler, &options, &feed, &up).await,
-            Source::Alerts { rules, of } => run_alerts(rules, &of, &feed, &up).await,
+            Source::Stats { sampler, options } => run_stats(sampler, &options, &inlet, &up).await,
+            Source::Alerts { rules, of } => run_alerts(rules, &of, &inlet, &up).await,
+            Source::Dial(dial) => drop((dial, inlet)),
             Source::Publish => drop(up.set(1)),
         }
     }
 }
 
 /// The first message comes once there is something to compare with; then one each interval, read off this thread.
-async fn run_stats(mut sampler: Box<Sampler>, options: &StatsOptions, feed: &Feed, up: &Gauge) {
+async fn run_stats(mut sampler: Box<Sampler>, options: &StatsOptions, inlet: &Inlet, up: &Gauge) {
     let mut ticks = interval_at(Instant::now() + limits::STATS_SETTLE, options.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -102,12 +119,13 @@ async fn run_stats(mut sampler: Box<Sampler>, options: &StatsOptions, feed: &Fee
         match read {
             Ok((back, text)) => {
                 sampler = back;
-                feed.publish(Incoming::Text(&text), Timestamp::now());
+                inlet.publish(Incoming::Text(&text), Timestamp::now());
                 up.set(1);
             }
             Err(error) => {
                 up.set(0);
-                tracing::error!(feed = feed.name(), %error, "reading the host's statistics failed; the feed stays as it is");
+                inlet.fell();
+                tracing::error!(feed = inlet.feed().name(), %error, "reading the host's statistics failed; the feed stays as it is");
                 return;
             }
         }
@@ -115,7 +133,7 @@ async fn run_stats(mut sampler: Box<Sampler>, options: &StatsOptions, feed: &Fee
 }
 
 /// Judges each message of the other feed as it comes.
-async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, feed: &Feed, up: &Gauge) {
+async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, inlet: &Inlet, up: &Gauge) {
     let mut follower = of.follow();
     let handoff = follower.handoff();
     let mut cursor = Cursor::newest(follower.log(), 1);
@@ -129,7 +147,7 @@ async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, feed: &Feed, up: &Gauge) {
                     let text = std::str::from_utf8(&text).unwrap_or_default();
                     let now = Timestamp::now();
                     for said in rules.observe(message.envelope().key(), text, now) {
-                        feed.publish(Incoming::Text(&said), now);
+                        inlet.publish(Incoming::Text(&said), now);
                     }
                 }
                 Next::Older(seq) => cursor.pass(seq),

@@ -3,13 +3,52 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
+
+use crate::upstream;
+
 /// One source of a feed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Options {
     Stats(StatsOptions),
     Alerts(AlertsOptions),
+    /// A WebSocket upstream.
+    Websocket(DialOptions),
+    /// An HTTP resource, asked for again and again.
+    Poll(PollOptions),
+    /// An event stream (WHATWG HTML, section 9.2).
+    Sse(DialOptions),
     /// Filled by `POST /api/feeds/NAME` on the admin listener.
     Publish,
+}
+
+/// Where a source dials, and with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DialOptions {
+    /// An upstream of its own, with one server, and the times that connecting to it may take.
+    pub upstream: upstream::Options,
+    /// Path and query.
+    pub path: String,
+    /// `Host`, as the URL has it.
+    pub authority: String,
+    /// As the config writes it, for the log.
+    pub url: String,
+    /// Sent with each attempt; values may be secret.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollOptions {
+    pub dial: DialOptions,
+    pub every: Duration,
+}
+
+/// What serves while every source is down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fallback {
+    pub source: Options,
+    pub after: Duration,
 }
 
 /// The host's statistics (`system_stats`).

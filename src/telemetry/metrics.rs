@@ -167,6 +167,12 @@ impl Metrics {
         self.route_of(route, "tunnel")
     }
 
+    /// The same, of a route whose sockets are sessions.
+    #[must_use]
+    pub fn sessions(&self, route: &str) -> RouteMeters {
+        self.route_of(route, "session")
+    }
+
     fn route_of(&self, route: &str, mode: &'static str) -> RouteMeters {
         let label = RouteLabels { route: route.to_owned() };
         RouteMeters {

@@ -61,6 +61,7 @@ fn feed(name: String, header: &Span, file: FeedFile, has_admin: bool, problems: 
         keepalive: interval(file.keepalive, problems).unwrap_or(default.keepalive),
         ping: interval(file.ping, problems).unwrap_or(default.ping),
         pong_timeout: duration(file.pong_timeout, POSITIVE, default.pong_timeout, problems),
+        notices: default.notices,
     };
     let keys = whole(file.keys, 1..=limits::KEYS_MAX, limits::KEYS, problems);
     let defaults = Options::named(&name);
@@ -71,11 +72,15 @@ fn feed(name: String, header: &Span, file: FeedFile, has_admin: bool, problems: 
         history: whole(file.history, 0..=limits::HISTORY_MAX, defaults.history, problems),
         min_interval: duration(file.min_interval, ANY, defaults.min_interval, problems),
         slow: file.slow.value(problems).map_or(defaults.slow, |word| word.0),
+        max_message: defaults.max_message,
+        share: defaults.share,
+        linger: defaults.linger,
         delivery,
         name,
     };
     let sources = source::sources(&feed.name, header, file.source, file.sources, has_admin, problems);
-    Feed { config: FeedConfig { feed, sources: sources.options }, watches: sources.watches }
+    let config = FeedConfig { feed, sources: sources.options, fallback: None, forward_token: None };
+    Feed { config, watches: sources.watches }
 }
 
 pub(super) fn flag(field: Field<Flag>, default: bool, problems: &mut Problems) -> bool {

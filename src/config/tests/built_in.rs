@@ -57,6 +57,8 @@ fn the_built_in_answers_are_json() {
             Action::Feed { .. }
             | Action::Page { .. }
             | Action::Proxy { .. }
+            | Action::Session { .. }
+            | Action::Ticket { .. }
             | Action::Files(_)
             | Action::Redirect(_) => None,
         })

@@ -72,6 +72,8 @@ fn a_route_overrides_its_feed() {
             Action::Page { .. }
             | Action::Respond(_)
             | Action::Proxy { .. }
+            | Action::Session { .. }
+            | Action::Ticket { .. }
             | Action::Files(_)
             | Action::Redirect(_) => None,
         })

@@ -1,0 +1,65 @@
+//! What was found out of a request that was let in, for whoever serves it.
+//!
+//! Owns: whose token it came with, what it may say, and the places it takes, which Drop gives back. A socket keeps it
+//! for as long as it lives. Never: judges a request; `guard` does.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::limits;
+use crate::rate::Rate;
+use crate::secret::Secret;
+
+/// Of one admitted request.
+#[derive(Debug, Default)]
+pub struct Admission {
+    /// `None` on a route that asks for no token.
+    pub credential: Option<Credential>,
+    /// What takes a newer token in place of the credential's; `None` where there is no credential.
+    pub renewal: Option<Arc<dyn Renew>>,
+    pub inbound: Inbound,
+    /// Given back when the request, or the socket that it became, has ended.
+    pub places: Vec<Box<dyn Place>>,
+}
+
+/// A verified token, and whom it speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The name of the `[auth.NAME]` that verified it.
+    pub auth: Arc<str>,
+    /// The claim `sub`; empty where the token has none.
+    pub subject: Arc<str>,
+    /// Shared: never copied, never shown.
+    pub token: Arc<Secret>,
+    /// The claim `exp`.
+    pub expires: Timestamp,
+}
+
+/// What a socket's client may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inbound {
+    /// Messages; `None` is as many as it likes. Over it: close 1008 `message rate`.
+    pub messages: Option<Rate>,
+    /// Bytes of one message, after inflating. Over it: close 1009.
+    pub message_size: usize,
+}
+
+/// Verifies a token that comes after the request's own.
+pub trait Renew: fmt::Debug + Send + Sync {
+    /// The credential of `token`, or what to tell the client.
+    ///
+    /// # Errors
+    /// A sentence for the client; it never holds the token.
+    fn renew(&self, token: &str, now: Timestamp) -> Result<Credential, String>;
+}
+
+/// A place that was counted; dropping it gives it back.
+pub trait Place: fmt::Debug {}
+
+impl Default for Inbound {
+    fn default() -> Inbound {
+        Inbound { messages: None, message_size: limits::MESSAGE_SIZE }
+    }
+}

@@ -1,0 +1,54 @@
+//! Where a source's messages enter a feed.
+//!
+//! Owns: telling the feed what its source says and whether it stands. Never: IO.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::hub::{Feed, Published};
+use super::normalize::Incoming;
+
+/// One source's way into its feed.
+#[derive(Debug)]
+pub struct Inlet {
+    feed: Arc<Feed>,
+    rank: Rank,
+}
+
+/// Whose messages are better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rank {
+    /// One of the feed's own sources.
+    Source,
+    /// What serves while all of those are down; gone, with its values, at the first message of a source.
+    Fallback,
+}
+
+impl Inlet {
+    #[must_use]
+    pub fn new(feed: &Arc<Feed>, rank: Rank) -> Inlet {
+        Inlet { feed: Arc::clone(feed), rank }
+    }
+
+    #[must_use]
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    /// A message of the source; it stands, then.
+    pub fn publish(&self, message: Incoming<'_>, received: Timestamp) -> Published {
+        self.feed.publish(message, received)
+    }
+
+    /// The source is connected and has held, though it may have said nothing yet.
+    pub fn stands(&self) {}
+
+    /// The source is gone; said at each failure to have it back, too.
+    pub fn fell(&self) {}
+}
