@@ -91,6 +91,8 @@ pub const UPSTREAM_SWEEPS: u32 = 3;
 pub const UPSTREAM_TRIES: usize = 3;
 /// One read of what may be a head or a small body of an HTTP/1.1 server, in bytes.
 pub const UPSTREAM_READ: usize = 8 * 1024;
+/// Room for an answer that an idle HTTP/1.1 connection keeps, in bytes: a new one for each costs more than a small answer.
+pub const UPSTREAM_KEPT: usize = 4 * 1024;
 /// One read of a larger body, in bytes: 1 MiB in 16 reads.
 pub const UPSTREAM_BUFFER: usize = 64 * 1024;
 /// Fields of a head: what hyper's server takes of a client.

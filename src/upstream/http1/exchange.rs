@@ -109,8 +109,9 @@ impl Switched {
 }
 
 async fn converse(conn: &mut Conn, request: &mut Request<Body>, allowance: Duration) -> Result<Answered, Begun> {
-    let mut saying = Some(Saying::new(request));
-    let mut due = Instant::now() + allowance;
+    let now = Instant::now();
+    let mut saying = Some(Saying::new(request, now));
+    let mut due = now + allowance;
     let method = request.method().clone();
     poll_fn(|cx| {
         loop {

@@ -37,13 +37,15 @@ pub(super) struct Conn {
     io: Io,
     /// Read, and not taken yet; between two requests there is nothing.
     heard: BytesMut,
+    /// That has grown beyond [`limits::UPSTREAM_KEPT`].
+    is_large: bool,
     place: Place,
     alarm: Alarm,
 }
 
 impl Conn {
     pub(super) fn new(io: Io, place: Place) -> Conn {
-        Conn { io, heard: BytesMut::new(), place, alarm: Alarm::default() }
+        Conn { io, heard: BytesMut::new(), is_large: false, place, alarm: Alarm::default() }
     }
 
     /// Whether another request may be said on it: its server has neither closed it nor said what nobody asked for, as far
@@ -59,6 +61,7 @@ impl Conn {
         let mut buf = ReadBuf::uninit(&mut piece);
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
         self.heard.extend_from_slice(buf.filled());
+        self.is_large |= self.heard.len() > limits::UPSTREAM_KEPT;
         Poll::Ready(Ok(buf.filled().len()))
     }
 
@@ -72,9 +75,12 @@ impl Conn {
         Poll::Ready(Ok(piece.into()))
     }
 
-    /// The same without what its buffer was part of.
-    fn rested(self) -> Conn {
-        Conn { heard: BytesMut::new(), ..self }
+    /// The same, without a buffer that is larger than most answers need.
+    fn rested(mut self) -> Conn {
+        if std::mem::take(&mut self.is_large) {
+            self.heard = BytesMut::new();
+        }
+        self
     }
 
     /// The stream, and what was read of it already.

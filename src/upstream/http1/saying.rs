@@ -57,7 +57,7 @@ pub(super) enum Unsaid {
 }
 
 impl Saying {
-    pub(super) fn new(request: &Request<Body>) -> Saying {
+    pub(super) fn new(request: &Request<Body>, now: Instant) -> Saying {
         let length = request.body().size_hint().exact().or_else(|| head::said_length(request.headers()));
         let framing = head::framing(request.method(), length);
         let state = match framing {
@@ -65,7 +65,7 @@ impl Saying {
             Framing::Length(_) | Framing::Chunked => State::Body,
         };
         let before = head::request(request, framing);
-        let (piece, behind, servers_turn) = (Bytes::new(), b"".as_slice(), Some(Instant::now()));
+        let (piece, behind, servers_turn) = (Bytes::new(), b"".as_slice(), Some(now));
         Saying { before, out: 0, piece, behind, framing, state, begun: false, servers_turn }
     }
 
