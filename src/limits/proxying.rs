@@ -6,6 +6,11 @@ use std::time::Duration;
 
 // --- who a request is from ---
 
+/// Silence of a client before the kernel asks whether it is still there: a tunnel has no deadline of its own.
+pub const CLIENT_KEEPALIVE: Duration = Duration::from_secs(60);
+/// The first read of a plain connection, in bytes, by which it is told what it speaks: most requests' heads.
+pub const OPENING_READ: usize = 1000;
+
 /// A PROXY header, in bytes, what it adds to the addresses included: nginx's own bound.
 pub const PROXY_HEADER: usize = 4096;
 /// Elements of one `X-Forwarded-For` or `Forwarded` that are looked at: more proxies than stand in any one way.
@@ -53,8 +58,6 @@ pub const TUNNEL_READ: usize = 16 * 1024;
 pub const TUNNEL_READS: usize = 16;
 /// Frames of HTTP/2 that are smaller than this on the average, in bytes, cost its connection more than its windows stop.
 pub const TUNNEL_SMALL_FRAME: usize = 1024;
-/// Silence of a tunnel's client before the kernel asks whether it is still there.
-pub const TUNNEL_KEEPALIVE: Duration = Duration::from_secs(60);
 
 // --- files (`files`, `compress`) ---
 
