@@ -26,7 +26,7 @@ use crate::route::Table;
 use crate::route::service::Shared;
 use crate::secret::Secret;
 use crate::shutdown::{Stages, Tasks};
-use crate::source::{self, Source, SourceError};
+use crate::source::{self, Source, SourceError, fallback};
 use crate::telemetry::{AccessLog, Metrics};
 use crate::upstream::{self, SetupError};
 use crate::worker::{self, Bound, Work, Workers};
@@ -164,6 +164,7 @@ impl App {
             let feed = Arc::clone(feed);
             tasks.spawn_background(async move { feed.run_pacer().await });
         }
+        run_fallbacks(self.config.feeds, &self.hub, &self.metrics, &tasks);
         self.upstreams.run(&tasks);
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
@@ -203,14 +204,29 @@ fn hub(config: &Config, metrics: &Metrics) -> Result<FeedHub, BindError> {
 
 fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<(Arc<Feed>, Source)>, BindError> {
     let mut made = Vec::new();
-    for FeedConfig { feed, sources, .. } in &config.feeds {
+    for FeedConfig { feed, sources, fallback, .. } in &config.feeds {
+        let source = |options| {
+            Source::try_new(options, hub).map_err(|error| BindError::Source { feed: feed.name.clone(), error })
+        };
         for options in sources {
-            let source =
-                Source::try_new(options, hub).map_err(|error| BindError::Source { feed: feed.name.clone(), error })?;
+            let source = source(options)?;
             made.extend(hub.get(&feed.name).map(|feed| (Arc::clone(feed), source)));
         }
+        // It is made anew each time that it runs; that it can be is to be known now.
+        fallback.iter().try_for_each(|fallback| source(&fallback.source).map(drop))?;
     }
     Ok(made)
+}
+
+/// Has each feed's fallback take over when its sources are down.
+fn run_fallbacks(feeds: Vec<FeedConfig>, hub: &Arc<FeedHub>, metrics: &Metrics, tasks: &Tasks) {
+    for FeedConfig { feed, fallback, .. } in feeds {
+        let (Some(feed), Some(source::Fallback { source, after })) = (hub.get(&feed.name), fallback) else { continue };
+        let up = metrics.source(feed.name(), "fallback");
+        let hub = Arc::clone(hub);
+        let make = move || Source::try_new(&source, &hub);
+        tasks.spawn_background(fallback::run(Arc::clone(feed), after, make, up));
+    }
 }
 
 /// The port that `https` means without one.

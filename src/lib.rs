@@ -23,7 +23,8 @@
 //! worker follows it through a bounded hand-off and keeps a copy of that log in its [`feed::roster::Roster`]; a
 //! viewer is a cursor into the copy and the frame it is in the middle of. The snapshot, `?last=N`,
 //! `Last-Event-ID`, a slow viewer's conflation and the pulling doors (SSE, HTTP/2) are then one thing:
-//! *read after the cursor*.
+//! *read after the cursor*. How the feed [stands](feed::standing) is told in the same sequence, on keepalives, and is never
+//! a value; what a fallback said goes from every copy with the first message of a source.
 //!
 //! # Invariants
 //!

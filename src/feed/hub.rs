@@ -8,17 +8,21 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::envelope::Envelope;
-use super::log::{Bounds, Log};
+use super::inlet::Rank;
+use super::inlets::Inlets;
+use super::log::{Bounds, Entry, Log};
 use super::message::Message;
 use super::normalize::{Dropped, Incoming, Normalizer, Outcome};
+use super::notice::Notice;
 use super::options::Options;
 use super::pacer::Pacer;
 use super::pointer::PointerError;
 use super::select::FieldSets;
+use super::standing::{Report, Speaker, Standing};
 use crate::limits;
 use crate::telemetry::FeedMeters;
 
@@ -42,12 +46,15 @@ pub struct Feed {
     meters: FeedMeters,
     /// One of its sources is `publish`.
     publishes: bool,
+    /// What `state.inlets` has come to, for who waits for a change.
+    pub(super) report: watch::Sender<Report>,
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     log: Log,
-    pacer: Pacer,
+    pub(super) pacer: Pacer,
+    pub(super) inlets: Inlets,
     handoffs: Vec<Arc<Handoff>>,
 }
 
@@ -59,6 +66,8 @@ pub enum Published {
     /// It waits for `min_interval`, unless a newer one takes its place.
     Held,
     Skipped(Dropped),
+    /// It is the fallback's, and a source stands.
+    Late,
 }
 
 /// Messages on their way to one follower, bounded in number and bytes.
@@ -70,7 +79,7 @@ pub struct Handoff {
 
 #[derive(Debug, Default)]
 struct Pending {
-    queue: VecDeque<Arc<Message>>,
+    queue: VecDeque<Entry>,
     bytes: usize,
     overrun: bool,
 }
@@ -106,11 +115,13 @@ impl Feed {
         let state = State {
             log: Log::new(Bounds::new(options.history, options.keys)),
             pacer: Pacer::new(options.min_interval, options.keys),
+            inlets: Inlets::new(publishes, Instant::now()),
             handoffs: Vec::new(),
         };
         Ok(Feed {
             normalizer: Normalizer::new(&options.normalize)?,
             boot: format!("{:08x}", RandomState::new().hash_one(&options.name) as u32),
+            report: watch::Sender::new(state.inlets.report()),
             state: Mutex::new(state),
             paced: Notify::new(),
             field_sets: FieldSets::default(),
@@ -151,19 +162,18 @@ impl Feed {
         &self.meters
     }
 
-    /// Normalises `message` and gives it to every follower.
+    /// Normalises `message`, which someone publishes, and gives it to every follower.
     pub fn publish(&self, message: Incoming<'_>, received: Timestamp) -> Published {
-        self.meters.messages_in.inc();
-        let envelope = match self.normalizer.normalize(message, received) {
-            Outcome::Keep(envelope) => envelope,
-            Outcome::Skip(dropped) => return Published::Skipped(dropped),
-        };
-        let mut state = self.lock();
-        let ready = state.pacer.offer(envelope, Instant::now());
-        let last = ready.into_iter().map(|envelope| state.append(envelope)).last();
-        drop(state);
+        self.hear(Speaker::Publisher, message, received)
+    }
+
+    pub(super) fn normalize(&self, message: Incoming<'_>, received: Timestamp) -> Outcome {
+        self.normalizer.normalize(message, received)
+    }
+
+    /// What it holds back is due at another time than before.
+    pub(super) fn wake_pacer(&self) {
         self.paced.notify_one();
-        last.map_or(Published::Held, Published::At)
     }
 
     /// Releases what `min_interval` holds back, each when it is due; never ends.
@@ -173,8 +183,8 @@ impl Feed {
             tokio::select! {
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     let mut state = self.lock();
-                    for envelope in state.pacer.release(Instant::now()) {
-                        state.append(envelope);
+                    for (envelope, rank) in state.pacer.release(Instant::now()) {
+                        state.append(envelope, rank);
                     }
                 }
                 () = self.paced.notified() => {}
@@ -205,35 +215,43 @@ impl Feed {
         (seq <= self.lock().log.head()).then_some(seq)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half-way through a change; a poisoned feed would silence it for ever.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn append(&mut self, envelope: Envelope) -> u64 {
+    pub(super) fn append(&mut self, envelope: Envelope, rank: Rank) -> u64 {
         let seq = self.log.head() + 1;
-        let message = Arc::new(Message::new(seq, envelope));
-        self.log.append(Arc::clone(&message));
+        self.add(&Entry::Message(Arc::new(Message::new(seq, rank, envelope))));
         self.log.retire(limits::ENCODED_BYTES);
-        for handoff in &self.handoffs {
-            handoff.push(&message);
-        }
         seq
+    }
+
+    /// Tells viewers of a change.
+    pub(super) fn note(&mut self, standing: Standing, at: Timestamp) {
+        self.add(&Entry::Notice(Arc::new(Notice::new(self.log.head() + 1, standing, at))));
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        self.log.add(entry.clone());
+        for handoff in &self.handoffs {
+            handoff.push(entry);
+        }
     }
 }
 
 impl Handoff {
-    fn push(&self, message: &Arc<Message>) {
+    fn push(&self, entry: &Entry) {
         let mut pending = self.lock();
-        let bytes = message.envelope().len();
+        let bytes = entry.size();
         if pending.queue.len() >= limits::HANDOFF_MESSAGES || pending.bytes + bytes > limits::HANDOFF_BYTES {
             *pending = Pending { overrun: true, ..Pending::default() };
         }
         if !pending.overrun {
             pending.bytes += bytes;
-            pending.queue.push_back(Arc::clone(message));
+            pending.queue.push_back(entry.clone());
         }
         drop(pending);
         self.arrived.notify_one();
@@ -276,11 +294,11 @@ impl Follower {
         }
         let mut room = self.log.chunk().min(limits::WALK_MESSAGES);
         while room > 0 {
-            let Some(message) = pending.queue.pop_front() else { break };
-            pending.bytes -= message.envelope().len();
+            let Some(entry) = pending.queue.pop_front() else { break };
+            pending.bytes -= entry.size();
             // What came with a copy of the log is handed off a second time: it must not pass for the end of the queue.
-            room -= usize::from(message.seq() > self.log.head());
-            self.log.append(message);
+            room -= usize::from(entry.seq() > self.log.head());
+            self.log.add(entry);
         }
         self.log.head() - before
     }

@@ -10,10 +10,12 @@ pub mod farewell;
 mod fields;
 pub mod hub;
 pub mod inlet;
+mod inlets;
 mod json;
 pub mod log;
 pub mod message;
 pub mod normalize;
+pub mod notice;
 pub mod options;
 pub mod outgoing;
 pub mod pacer;
@@ -25,11 +27,13 @@ pub mod seat;
 pub mod select;
 pub mod socket;
 mod span;
+pub mod standing;
 pub mod system;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timestamp;
 pub mod turn;
 pub mod viewer;
+pub mod wish;
 
 pub use options::{Delivery, NormalizeOptions, Options, Shape, Skip, Slow, Snapshot};

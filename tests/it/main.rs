@@ -25,6 +25,7 @@ mod http2;
 mod import;
 mod interop;
 mod listeners;
+mod notices;
 mod proxy_protocol;
 mod pulse;
 mod selection;
