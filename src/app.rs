@@ -27,8 +27,8 @@ use crate::route::service::Shared;
 use crate::secret::Secret;
 use crate::shutdown::{Stages, Tasks};
 use crate::source::{self, Source, SourceError};
-use crate::telemetry::{AccessLog, Metrics};
-use crate::upstream::{self, SetupError};
+use crate::telemetry::{AccessLog, Metrics, SourceMeters};
+use crate::upstream::{self, SetupError, Upstreams};
 use crate::worker::{self, Bound, Work, Workers};
 
 /// Everything bound, nothing served yet.
@@ -39,11 +39,19 @@ pub struct App {
     admin: Option<(Listener, Option<Secret>)>,
     tls: Vec<Tls>,
     hub: Arc<FeedHub>,
-    sources: Vec<(Arc<Feed>, Source)>,
+    sources: Vec<Filling>,
     metrics: Arc<Metrics>,
     shared: Arc<Shared>,
     upstreams: Arc<upstream::Shared>,
     stages: Stages,
+}
+
+/// A source, and the feed that it fills.
+#[derive(Debug)]
+struct Filling {
+    feed: Arc<Feed>,
+    source: Source,
+    meters: SourceMeters,
 }
 
 /// An address served.
@@ -83,7 +91,7 @@ impl App {
     pub fn bind(config: Config) -> Result<App, BindError> {
         let metrics = Arc::new(Metrics::new());
         let hub = Arc::new(hub(&config, &metrics)?);
-        let sources = sources(&config, &hub)?;
+        let sources = sources(&config, &hub, &metrics)?;
         let limits = Arc::new(config.limits.clone());
         let (listeners, tls) = bind_listeners(&config, &limits)?;
         let admin = match &config.admin {
@@ -156,9 +164,9 @@ impl App {
     async fn control<F: Future<Output = ()>>(self, workers: &Workers, stop: impl Fn() -> F) {
         let tasks = Tasks::new(self.stages.clone());
         let admin_limits = Arc::new(self.config.limits.clone());
-        for (feed, source) in self.sources {
-            let up = self.metrics.source(feed.name(), source.name());
-            tasks.spawn_background(source.run(Inlet::new(&feed, Rank::Source), up));
+        let upstreams = Rc::new(Upstreams::new(Arc::clone(&self.upstreams), tasks.clone()));
+        for Filling { feed, source, meters } in self.sources {
+            tasks.spawn_background(source.run(Inlet::new(&feed, Rank::Source), meters, Rc::clone(&upstreams)));
         }
         for feed in self.hub.iter() {
             let feed = Arc::clone(feed);
@@ -201,13 +209,14 @@ fn hub(config: &Config, metrics: &Metrics) -> Result<FeedHub, BindError> {
     Ok(FeedHub::new(config.feeds.iter().map(feed).collect::<Result<Vec<_>, _>>()?))
 }
 
-fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<(Arc<Feed>, Source)>, BindError> {
+fn sources(config: &Config, hub: &FeedHub, metrics: &Metrics) -> Result<Vec<Filling>, BindError> {
     let mut made = Vec::new();
     for FeedConfig { feed, sources, .. } in &config.feeds {
-        for options in sources {
+        for (options, name) in sources.iter().zip(source::names(sources)) {
             let source =
                 Source::try_new(options, hub).map_err(|error| BindError::Source { feed: feed.name.clone(), error })?;
-            made.extend(hub.get(&feed.name).map(|feed| (Arc::clone(feed), source)));
+            let meters = metrics.source(&feed.name, &name);
+            made.extend(hub.get(&feed.name).map(|feed| Filling { feed: Arc::clone(feed), source, meters }));
         }
     }
     Ok(made)
@@ -256,10 +265,14 @@ fn redirect_to(target: &HttpsTarget, port: impl Fn(usize) -> Option<u16>) -> Str
     if port == HTTPS { format!("https://{host}{{uri}}") } else { format!("https://{host}:{port}{{uri}}") }
 }
 
-/// Those that the config names, and those that routes ask before they let a request pass.
+/// Those that the config names, those that routes ask before they let a request pass, and those that sources dial.
 fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
     let asked = config.routes.iter().filter_map(|route| Some(&route.auth_request.as_ref()?.upstream));
-    config.upstreams.iter().chain(asked)
+    let sources = config.feeds.iter().flat_map(|feed| {
+        let fallback = feed.fallback.iter().map(|fallback| &fallback.source);
+        feed.sources.iter().chain(fallback).filter_map(source::Options::dial)
+    });
+    config.upstreams.iter().chain(asked).chain(sources.map(|dial| &dial.upstream))
 }
 
 /// The feeds whose alerts watch `feed`.

@@ -4,12 +4,14 @@
 //! out of these and of the file.
 
 mod command_line;
+mod dialling;
 mod proxying;
 
 use std::ops::Range;
 use std::time::Duration;
 
 pub use command_line::*;
+pub use dialling::*;
 pub use proxying::*;
 
 // --- the process ---

@@ -27,6 +27,9 @@ pub struct Metrics {
     message_bytes: Family<FeedDirectionLabels, Counter>,
     feed_viewers: Family<FeedLabels, Gauge>,
     feed_up: Family<SourceLabels, Gauge>,
+    feed_reconnects: Family<FeedLabels, Counter>,
+    feed_failures: Family<FailureLabels, Counter>,
+    feed_too_large: Family<FeedLabels, Counter>,
     feed_conflated: Family<FeedLabels, Counter>,
     upstream_up: Family<ServerLabels, Gauge>,
 }
@@ -52,6 +55,17 @@ pub struct FeedMeters {
     pub conflated: Counter,
     messages_out: Counter,
     bytes_out: Counter,
+}
+
+/// One source's handles.
+#[derive(Debug, Clone)]
+pub struct SourceMeters {
+    feed: String,
+    /// Whether it delivers: 1 or 0.
+    pub up: Gauge,
+    pub reconnects: Counter,
+    pub too_large: Counter,
+    failures: Family<FailureLabels, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -101,6 +115,12 @@ struct SourceLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FailureLabels {
+    feed: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ServerLabels {
     upstream: String,
     server: String,
@@ -122,6 +142,9 @@ impl Metrics {
             message_bytes: Family::default(),
             feed_viewers: Family::default(),
             feed_up: Family::default(),
+            feed_reconnects: Family::default(),
+            feed_failures: Family::default(),
+            feed_too_large: Family::default(),
             feed_conflated: Family::default(),
             upstream_up: Family::default(),
         };
@@ -151,6 +174,12 @@ impl Metrics {
         registry.register("message_bytes", "Bytes of those messages, framed", self.message_bytes.clone());
         registry.register("feed_viewers", "Viewers of a feed", self.feed_viewers.clone());
         registry.register("feed_up", "Whether a source of a feed delivers", self.feed_up.clone());
+        let again = "Times a source's connection was made again after it was lost";
+        registry.register("feed_reconnects", again, self.feed_reconnects.clone());
+        let lost = "Times a source's connection was lost, or could not be made";
+        registry.register("feed_failures", lost, self.feed_failures.clone());
+        let too_large = "Messages of a source that were larger than max_message, and dropped";
+        registry.register("feed_too_large", too_large, self.feed_too_large.clone());
         registry.register("feed_conflated", "Times a viewer fell behind the history", self.feed_conflated.clone());
         registry.register("upstream_up", "Whether a server of an upstream is given requests", self.upstream_up.clone());
     }
@@ -200,10 +229,18 @@ impl Metrics {
         }
     }
 
-    /// Whether the source `source` of `feed` delivers: 1 or 0.
+    /// The handles of the source `source` of `feed`.
     #[must_use]
-    pub fn source(&self, feed: &str, source: &str) -> Gauge {
-        self.feed_up.get_or_create_owned(&SourceLabels { feed: feed.to_owned(), source: source.to_owned() })
+    pub fn source(&self, feed: &str, source: &str) -> SourceMeters {
+        let named = FeedLabels { feed: feed.to_owned() };
+        let labels = SourceLabels { feed: feed.to_owned(), source: source.to_owned() };
+        SourceMeters {
+            up: self.feed_up.get_or_create_owned(&labels),
+            reconnects: self.feed_reconnects.get_or_create_owned(&named),
+            too_large: self.feed_too_large.get_or_create_owned(&named),
+            failures: self.feed_failures.clone(),
+            feed: named.feed,
+        }
     }
 
     /// Whether `server` of `upstream` is given requests: 1 or 0.
@@ -267,6 +304,13 @@ impl RouteMeters {
 
     pub fn denied(&self, reason: &'static str) {
         self.denied.get_or_create(&DeniedLabels { route: self.route.clone(), reason }).inc();
+    }
+}
+
+impl SourceMeters {
+    /// Counts a connection that was lost, or not to be had.
+    pub fn failed(&self, reason: &'static str) {
+        self.failures.get_or_create(&FailureLabels { feed: self.feed.clone(), reason }).inc();
     }
 }
 

@@ -10,5 +10,5 @@ pub mod socket;
 
 pub use access::AccessLog;
 pub use log::{LogFormat, LogOptions};
-pub use metrics::{FeedMeters, Metrics, RouteMeters};
+pub use metrics::{FeedMeters, Metrics, RouteMeters, SourceMeters};
 pub use socket::{CUT_OFF, SocketRecord};

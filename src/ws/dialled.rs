@@ -53,14 +53,7 @@ impl ServerDecoder {
     /// Keeps messages of at most `max_message` bytes.
     #[must_use]
     pub fn new(max_message: usize) -> ServerDecoder {
-        ServerDecoder {
-            max_message,
-            head: [0; HEAD_MAX],
-            head_len: 0,
-            frame: None,
-            message: None,
-            control: Vec::new(),
-        }
+        ServerDecoder { max_message, head: [0; HEAD_MAX], head_len: 0, frame: None, message: None, control: Vec::new() }
     }
 
     /// What comes next, its bytes taken off `input`. `None` once all of `input` is used up: call again until then.
@@ -243,7 +236,8 @@ mod tests {
         check(&frame::text(""), Ok(&[text("")]));
         let long = "x".repeat(MAX);
         check(&frame::text(&long), Ok(&[text(&long)]));
-        let pieces = [open(OpCode::Text, "a\u{e9}".as_bytes()), frame::ping(b"p").to_vec(), open(OpCode::Continuation, b"b")];
+        let pieces =
+            [open(OpCode::Text, "a\u{e9}".as_bytes()), frame::ping(b"p").to_vec(), open(OpCode::Continuation, b"b")];
         let whole = [pieces.concat(), frame(OpCode::Continuation, false, b"c").to_vec()].concat();
         let ping = Heard::Message(Message::Ping(Bytes::from_static(b"p")));
         check(&whole, Ok(&[ping, text("a\u{e9}bc")]));
