@@ -189,3 +189,72 @@ impl<'a> Line<'a> {
         pending().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::feed;
+    use crate::feed::hub::Feed;
+    use crate::feed::inlet::Rank;
+    use crate::source::testing::Log;
+    use crate::telemetry::Metrics;
+
+    fn with_line(metrics: &Metrics) -> (Inlet, SourceMeters) {
+        let feed = Arc::new(Feed::try_new(feed::Options::named("f"), false, metrics.feed("f")).unwrap());
+        (Inlet::new(&feed, Rank::Source), metrics.source("f", "websocket"))
+    }
+
+    #[test]
+    fn others_have_their_turn_after_so_many_messages() {
+        let (inlet, meters) = with_line(&Metrics::new());
+        let record = Record::new(&inlet, &meters, "ws://h/");
+        let line = Line::new(&record);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        for turn in 1..=3 * limits::SOURCE_TURN {
+            let taken = pin!(line.take(Incoming::Text("1"))).poll(&mut cx);
+            assert_eq!(taken.is_pending(), turn % limits::SOURCE_TURN == 0, "{turn}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_an_open_line_holds_and_it_stands_once_it_has() {
+        let (inlet, meters) = with_line(&Metrics::new());
+        let record = Record::new(&inlet, &meters, "ws://h/");
+        let line = Line::new(&record);
+        assert!(tokio::time::timeout(limits::SOURCE_HELD, line.hold()).await.is_err());
+        assert_eq!((line.held(), meters.up.get()), (Duration::ZERO, 0));
+        line.open();
+        let almost = limits::SOURCE_STANDS - Duration::from_millis(1);
+        let mut hold = pin!(line.hold());
+        assert!(tokio::time::timeout(almost, &mut hold).await.is_err());
+        assert_eq!((line.held(), meters.up.get()), (almost, 0));
+        assert!(tokio::time::timeout(2 * limits::SOURCE_STANDS - almost, hold).await.is_err());
+        assert_eq!((line.held(), meters.up.get()), (2 * limits::SOURCE_STANDS, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_told_once_for_each_reason_and_large_messages_once_a_while() {
+        let log = Log::capture();
+        let (inlet, meters) = with_line(&Metrics::new());
+        let record = Record::new(&inlet, &meters, "ws://h/?hunter2");
+        let second = Duration::from_secs(1);
+        for failure in [Failure::Ended, Failure::Ended, Failure::NoUpstream, Failure::NoUpstream, Failure::NoToken] {
+            record.fell(&failure);
+            record.tell(&failure, Some(second));
+            tokio::time::advance(second).await;
+        }
+        Line::new(&record).stand();
+        for _ in 0..100 {
+            record.too_large(7);
+            tokio::time::advance(second).await;
+        }
+        let said = log.text();
+        let count = |part: &str| said.matches(part).count();
+        assert_eq!((count(" WARN "), count(" DEBUG "), count("source is back")), (5, 2, 1), "{said}");
+        assert!(said.contains("down=\"5.0s\"") && said.contains("again=\"in 1.0s\""), "{said}");
+        assert_eq!((count("message is too large"), count("more=59"), meters.too_large.get()), (2, 1, 100), "{said}");
+    }
+}

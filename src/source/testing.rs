@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +21,8 @@ use crate::shutdown::{Stages, Tasks};
 use crate::telemetry::Metrics;
 use crate::telemetry::exposition;
 use crate::upstream::{self, Balance, Scheme, Server, Upstreams};
-use crate::ws::handshake;
+use crate::ws::frame::Head;
+use crate::ws::{OpCode, handshake, mask};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
@@ -63,6 +64,56 @@ pub(super) fn sse(port: u16) -> Options {
 
 pub(super) fn poll(port: u16, every: Duration) -> Options {
     Options::Poll(PollOptions { dial: dial("http", port), every })
+}
+
+/// What is logged on this thread, all of it.
+pub(super) struct Log {
+    said: Arc<Mutex<Vec<u8>>>,
+    _subscriber: tracing::subscriber::DefaultGuard,
+}
+
+impl Log {
+    pub(super) fn capture() -> Log {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let into = Into(Arc::clone(&said));
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || into.clone())
+            .finish();
+        Log { said, _subscriber: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// So far; no secret is ever in it.
+    pub(super) fn text(&self) -> String {
+        let text = String::from_utf8(self.said.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains("hunter2"), "{text}");
+        text
+    }
+
+    /// Waits for a line with this in it.
+    pub(super) async fn until(&self, part: &str) {
+        let said = async {
+            while !self.text().contains(part) {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(timeout(5 * SECOND, said).await.is_ok(), "{part:?} in {}", self.text());
+    }
+}
+
+#[derive(Clone)]
+struct Into(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Into {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A backend that a test speaks for.
@@ -146,6 +197,21 @@ impl Line {
         self.stream.write_all(bytes).await.unwrap();
     }
 
+    /// The next frame.
+    pub(super) async fn frame(&mut self) -> (OpCode, Vec<u8>) {
+        let mut bytes = Vec::new();
+        loop {
+            if let Some((head, size)) = Head::parse(&bytes).unwrap() {
+                let mut payload = vec![0; usize::try_from(head.len).unwrap()];
+                assert_eq!(size, bytes.len());
+                self.stream.read_exact(&mut payload).await.unwrap();
+                mask::apply(&mut payload, head.key);
+                return (head.opcode, payload);
+            }
+            bytes.push(self.stream.read_u8().await.expect("a frame"));
+        }
+    }
+
     /// Completes when the source has left.
     pub(super) async fn left(&mut self) {
         let mut buffer = [0; 4096];
@@ -160,7 +226,6 @@ impl Line {
 
 /// A feed that a source fills.
 pub(super) struct Filled {
-    pub(super) feed: Arc<Feed>,
     follower: Follower,
     cursor: Cursor,
     metrics: Metrics,
@@ -185,7 +250,7 @@ impl Filled {
         let source = Source::try_new(options, &FeedHub::default()).unwrap();
         let meters = metrics.source("f", options.kind());
         let running = tasks.spawn_background(source.run(Inlet::new(&feed, Rank::Source), meters, upstreams));
-        Filled { feed, follower, cursor, metrics, tasks, running: Some(running) }
+        Filled { follower, cursor, metrics, tasks, running: Some(running) }
     }
 
     /// The next message, as it came.

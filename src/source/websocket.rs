@@ -157,3 +157,65 @@ async fn leave<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<S>, code: 
     socket.close(code, reason);
     let _ = timeout(limits::SOURCE_GOODBYE, socket.flush()).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::feed;
+    use crate::feed::hub::Feed;
+    use crate::feed::inlet::{Inlet, Rank};
+    use crate::source::line::Record;
+    use crate::telemetry::Metrics;
+    use crate::ws::frame;
+
+    /// Listens to a server of which `serve` is the whole behaviour; gives why that ended, and after how long.
+    async fn listen_to<F: Future>(serve: impl FnOnce(DuplexStream) -> F) -> (String, std::time::Duration) {
+        let metrics = Metrics::new();
+        let feed = Arc::new(Feed::try_new(feed::Options::named("f"), false, metrics.feed("f")).unwrap());
+        let (inlet, meters) = (Inlet::new(&feed, Rank::Source), metrics.source("f", "websocket"));
+        let record = Record::new(&inlet, &meters, "ws://h/");
+        let line = Line::new(&record);
+        let (near, far) = duplex(1024);
+        let began = Instant::now();
+        let listened = async {
+            let Err(failure) = listen(near, b"", &line).await;
+            (failure.to_string(), began.elapsed())
+        };
+        tokio::join!(listened, serve(far)).0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_falls_silent_is_asked_and_then_left() {
+        let (why, after) = listen_to(|mut server| async move {
+            let mut ping = [0; 6];
+            server.read_exact(&mut ping).await.unwrap();
+            assert_eq!(ping[..2], [0x89, 0x80]);
+            // Alive as a socket, and nothing more.
+            assert_eq!(server.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+        })
+        .await;
+        assert_eq!(after, limits::SOURCE_PING + limits::SOURCE_PONG);
+        assert_eq!(why, "it has said nothing for 20s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_byte_is_a_sign_of_life() {
+        let step = limits::SOURCE_PING + limits::SOURCE_PONG / 2;
+        let (why, after) = listen_to(|mut server| async move {
+            for piece in [&frame::pong(b"")[..], &frame::text("x")[..1], &frame::text("x")[1..], &frame::ping(b"")[..]]
+            {
+                sleep(step).await;
+                server.write_all(piece).await.unwrap();
+            }
+            server.read_to_end(&mut Vec::new()).await.unwrap();
+        })
+        .await;
+        assert_eq!(after, 4 * step + limits::SOURCE_PING + limits::SOURCE_PONG);
+        assert_eq!(why, "it has said nothing for 20s");
+    }
+}
