@@ -1,13 +1,16 @@
 //! Where a source's messages enter a feed.
 //!
-//! Owns: telling the feed what its source says and whether it stands. Never: IO.
+//! Owns: telling the feed what its source says and whether it stands, and telling the source what to dial and with whose
+//! token. Never: IO.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::hub::{Feed, Published};
 use super::normalize::Incoming;
+use crate::secret::Secret;
 
 /// One source's way into its feed.
 #[derive(Debug)]
@@ -23,6 +26,19 @@ pub enum Rank {
     Source,
     /// What serves while all of those are down; gone, with its values, at the first message of a source.
     Fallback,
+}
+
+/// Which token goes with a dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bearer {
+    /// None is forwarded.
+    Nothing,
+    /// In `Authorization`.
+    Header(Arc<Secret>),
+    /// In this parameter of the query.
+    Query(String, Arc<Secret>),
+    /// One is forwarded, and there is none left that has not expired.
+    Missing,
 }
 
 impl Inlet {
@@ -51,4 +67,21 @@ impl Inlet {
 
     /// The source is gone; said at each failure to have it back, too.
     pub fn fell(&self) {}
+
+    /// Path and query to dial, where the config says `path`.
+    #[must_use]
+    pub fn target(&self, path: &str) -> String {
+        path.to_owned()
+    }
+
+    /// The token to dial with, now.
+    #[must_use]
+    pub fn bearer(&self) -> Bearer {
+        Bearer::Nothing
+    }
+
+    /// Completes when [`Inlet::bearer`] may give another.
+    pub async fn changed(&self) {
+        pending().await
+    }
 }
