@@ -2,6 +2,8 @@
 //!
 //! Owns: the order of start and end. Never: serves a request.
 
+mod fill;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +14,8 @@ use tokio::time::timeout;
 
 use crate::admin::Admin;
 use crate::config::{Config, FeedConfig};
-use crate::feed::hub::{Feed, FeedHub};
-use crate::feed::inlet::{Inlet, Rank};
+use crate::feed::branches::Starts;
+use crate::feed::hub::FeedHub;
 use crate::feed::pointer::PointerError;
 use crate::limits;
 use crate::net::connection::{self, Edge};
@@ -30,6 +32,7 @@ use crate::source::{self, Source, SourceError};
 use crate::telemetry::{AccessLog, Metrics};
 use crate::upstream::{self, SetupError};
 use crate::worker::{self, Bound, Work, Workers};
+use fill::{Filled, Filler, run_feed};
 
 /// Everything bound, nothing served yet.
 #[derive(Debug)]
@@ -39,7 +42,8 @@ pub struct App {
     admin: Option<(Listener, Option<Secret>)>,
     tls: Vec<Tls>,
     hub: Arc<FeedHub>,
-    sources: Vec<(Arc<Feed>, Source)>,
+    sources: Vec<Filled>,
+    starts: Starts,
     metrics: Arc<Metrics>,
     shared: Arc<Shared>,
     upstreams: Arc<upstream::Shared>,
@@ -82,8 +86,9 @@ impl App {
     /// The first that cannot be had.
     pub fn bind(config: Config) -> Result<App, BindError> {
         let metrics = Arc::new(Metrics::new());
-        let hub = Arc::new(hub(&config, &metrics)?);
-        let sources = sources(&config, &hub)?;
+        let (hub, starts) = fill::hub(&config, &metrics)?;
+        let hub = Arc::new(hub);
+        let sources = fill::sources(&config, &hub)?;
         let limits = Arc::new(config.limits.clone());
         let (listeners, tls) = bind_listeners(&config, &limits)?;
         let admin = match &config.admin {
@@ -99,7 +104,7 @@ impl App {
         let shared = Arc::new(Shared::new(table, access, &metrics));
         let upstreams = upstream::Shared::new(upstreams(&config), &metrics)?;
         let stages = Stages::default();
-        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, upstreams, stages })
+        Ok(App { config, listeners, admin, tls, hub, sources, starts, metrics, shared, upstreams, stages })
     }
 
     /// What is served, in the config's order.
@@ -156,14 +161,13 @@ impl App {
     async fn control<F: Future<Output = ()>>(self, workers: &Workers, stop: impl Fn() -> F) {
         let tasks = Tasks::new(self.stages.clone());
         let admin_limits = Arc::new(self.config.limits.clone());
-        for (feed, source) in self.sources {
-            let up = self.metrics.source(feed.name(), source.name());
-            tasks.spawn_background(source.run(Inlet::new(&feed, Rank::Source), up));
+        for (feed, sources) in self.sources {
+            let up = |source: &Source| self.metrics.source(feed.name(), source.name());
+            let sources = sources.into_iter().map(|source| (up(&source), source)).collect();
+            tasks.spawn_background(run_feed(Arc::clone(&feed), sources));
         }
-        for feed in self.hub.iter() {
-            let feed = Arc::clone(feed);
-            tasks.spawn_background(async move { feed.run_pacer().await });
-        }
+        let filler = Filler::new(self.config.feeds, &self.hub, &self.metrics);
+        tasks.spawn_background(self.starts.run(tasks.clone(), move |feed| filler.branch(feed)));
         self.upstreams.run(&tasks);
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
@@ -189,28 +193,6 @@ impl App {
         }
         self.stages.end();
     }
-}
-
-fn hub(config: &Config, metrics: &Metrics) -> Result<FeedHub, BindError> {
-    let feed = |FeedConfig { feed, sources, .. }: &FeedConfig| {
-        let publishes = sources.iter().any(|source| matches!(source, source::Options::Publish));
-        Feed::try_new(feed.clone(), publishes, metrics.feed(&feed.name))
-            .map(Arc::new)
-            .map_err(|error| BindError::Pointer { feed: feed.name.clone(), error })
-    };
-    Ok(FeedHub::new(config.feeds.iter().map(feed).collect::<Result<Vec<_>, _>>()?))
-}
-
-fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<(Arc<Feed>, Source)>, BindError> {
-    let mut made = Vec::new();
-    for FeedConfig { feed, sources, .. } in &config.feeds {
-        for options in sources {
-            let source =
-                Source::try_new(options, hub).map_err(|error| BindError::Source { feed: feed.name.clone(), error })?;
-            made.extend(hub.get(&feed.name).map(|feed| (Arc::clone(feed), source)));
-        }
-    }
-    Ok(made)
 }
 
 /// The port that `https` means without one.

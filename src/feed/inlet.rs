@@ -71,17 +71,20 @@ impl Inlet {
     /// Path and query to dial, where the config says `path`.
     #[must_use]
     pub fn target(&self, path: &str) -> String {
-        path.to_owned()
+        self.feed.branch().map_or_else(|| path.to_owned(), |branch| branch.key().target(path))
     }
 
     /// The token to dial with, now.
     #[must_use]
     pub fn bearer(&self) -> Bearer {
-        Bearer::Nothing
+        self.feed.branch().map_or(Bearer::Nothing, |branch| branch.bearer(Timestamp::now()))
     }
 
-    /// Completes when [`Inlet::bearer`] may give another.
+    /// Completes when [`Inlet::bearer`] is not missing, at once where it is not; never where none is forwarded.
     pub async fn changed(&self) {
-        pending().await
+        match self.feed.branch() {
+            Some(branch) if branch.bearer(Timestamp::now()) != Bearer::Nothing => branch.tokens().comes().await,
+            Some(_) | None => pending().await,
+        }
     }
 }

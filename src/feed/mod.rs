@@ -4,10 +4,14 @@
 
 pub mod attendance;
 pub mod audience;
+pub mod branch;
+pub mod branches;
+pub mod budget;
 pub mod command;
 pub mod envelope;
 pub mod farewell;
 mod fields;
+pub mod handoff;
 pub mod hub;
 pub mod inlet;
 mod json;
@@ -17,10 +21,13 @@ pub mod normalize;
 pub mod options;
 pub mod outgoing;
 pub mod pacer;
+mod passed;
+pub mod plan;
 pub mod pointer;
 pub mod pull;
 pub mod pulse;
 pub mod roster;
+pub mod rosters;
 pub mod seat;
 pub mod select;
 pub mod socket;
@@ -29,7 +36,8 @@ pub mod system;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timestamp;
+pub mod tokens;
 pub mod turn;
 pub mod viewer;
 
-pub use options::{Delivery, NormalizeOptions, Options, Shape, Skip, Slow, Snapshot};
+pub use options::{Delivery, NormalizeOptions, Options, Shape, Share, Skip, Slow, Snapshot};

@@ -20,7 +20,9 @@ use super::pulse::{Due, Pulse};
 use super::roster::Roster;
 use super::select::Selection;
 use super::system::{self, system};
+use super::tokens::Visit;
 use super::turn::{Progress, Turn};
+use crate::admission::Credential;
 use crate::limits;
 use crate::ws::frame::{self, OpCode};
 use crate::ws::{CloseCode, CloseFrame, Message, Violation, close};
@@ -44,6 +46,8 @@ pub struct Seat {
     /// Its last turn was too short: that it is behind is not its own doing.
     unfinished: bool,
     tally: Tally,
+    /// The viewer's token, where its feed's upstream is asked with it.
+    visit: Option<Box<Visit>>,
 }
 
 /// What a viewer asked for as it came.
@@ -71,6 +75,7 @@ impl Seat {
             rejected: false,
             unfinished: false,
             tally: Tally::default(),
+            visit: None,
             roster,
             delivery,
             audience,
@@ -80,6 +85,18 @@ impl Seat {
         }
         seat.pace(wish.selection.every, now);
         seat
+    }
+
+    /// Keeps the viewer's token known to its feed for as long as the viewer is there.
+    pub fn keep(&mut self, visit: Option<Visit>) {
+        self.visit = visit.map(Box::new);
+    }
+
+    /// The viewer has a newer token from here on.
+    pub fn renew(&self, credential: &Credential) {
+        if let Some(visit) = &self.visit {
+            visit.renew(credential);
+        }
     }
 
     /// Writes what waits, then what the log has after the cursor, as far as the peer takes it and the turn goes.

@@ -23,6 +23,7 @@ use crate::feed::message::sse_block;
 use crate::feed::roster::{PullPermit, Roster};
 use crate::feed::seat::first_cursor;
 use crate::feed::system::system;
+use crate::feed::tokens::Visit;
 use crate::feed::turn::Turn;
 use crate::feed::{Delivery, Slow, select};
 use crate::limits;
@@ -46,11 +47,12 @@ struct Events {
     unfinished: bool,
     /// Its turn to leave, once a drain has begun.
     leave: Option<Instant>,
+    _visit: Option<Visit>,
 }
 
-/// Answers with the stream.
+/// Answers with the stream; for as long as it goes on the viewer is known to its feed by `visit`.
 #[must_use]
-pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Body> {
+pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts, visit: Option<Visit>) -> Response<Body> {
     let query = match select::from_query(parts.uri.query().unwrap_or_default()) {
         Ok(query) => query,
         Err(error) => return bad_query(&error),
@@ -76,6 +78,7 @@ pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Bod
         turn: Turn::at(now),
         unfinished: false,
         leave: None,
+        _visit: visit,
     };
     let pieces = stream::unfold(events, |mut events| async { Some((events.next().await?, events)) });
     let mut response = respond::empty(StatusCode::OK);
@@ -238,9 +241,9 @@ mod tests {
     #[tokio::test]
     async fn where_the_slow_are_closed_one_that_kept_up_reads_on_after_its_worker_did_not() {
         let (feed, roster) = roster(Options { history: 1, slow: Slow::Close, ..Options::named("f") });
-        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let door = FeedDoor::at("/f", "f", quiet());
         let (parts, ()) = Request::get("/f").body(()).unwrap().into_parts();
-        let mut body = open(&door, &roster, &parts).into_body();
+        let mut body = open(&door, &roster, &parts, None).into_body();
         body.frame().await.unwrap().unwrap();
         overrun(&feed);
         let read = async { body.frame().await.map(|frame| frame.unwrap().into_data().unwrap()) };
@@ -254,9 +257,9 @@ mod tests {
     #[tokio::test]
     async fn a_long_history_is_walked_in_turns_with_others() {
         let (_feed, roster) = long();
-        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let door = FeedDoor::at("/f", "f", quiet());
         let (parts, ()) = Request::get(format!("/f?types=b&last={LONG}")).body(()).unwrap().into_parts();
-        let mut body = open(&door, &roster, &parts).into_body();
+        let mut body = open(&door, &roster, &parts, None).into_body();
         let greeting = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert!(!greeting.windows(8).any(|part| part == b"event: b"), "{greeting:?}");
         let turns = Cell::new(0);

@@ -16,10 +16,11 @@ use tokio::time::Instant;
 use super::{Call, FeedDoor};
 use crate::feed::attendance::Attendance;
 use crate::feed::pull;
-use crate::feed::roster::Roster;
+use crate::feed::roster::{Roster, Stay};
 use crate::feed::seat::{Farewell, Seat, Tally, Wish};
 use crate::feed::select;
 use crate::feed::socket::Socket;
+use crate::feed::tokens::Visit;
 use crate::feed::viewer::Viewer;
 use crate::limits;
 use crate::message::{Body, respond};
@@ -33,18 +34,18 @@ use crate::ws::{Decoder, handshake};
 /// Opens the socket, or says why not; the flag is whether it opened.
 pub fn open(
     door: &FeedDoor,
-    roster: &Rc<Roster>,
+    (stay, visit): (Stay, Option<Visit>),
     call: &Call<'_>,
     mut request: Request<Incoming>,
 ) -> (Response<Body>, bool) {
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
-    let (answer, wish) = match shake_hands(roster, &parts) {
+    let (answer, wish) = match shake_hands(stay.roster(), &parts) {
         Ok(agreed) => agreed,
         Err(refusal) => return (*refusal, false),
     };
     let record = SocketRecord::open(call.access, call.meters, call.asked.peer.client, parts.uri.path());
-    let (roster, delivery) = (Rc::clone(roster), door.delivery.clone());
+    let delivery = door.delivery.clone();
     let http2 = call.asked.tether.map(|tether| (call.asked.in_flight.clone(), tether.clone()));
     let tasks = call.tasks.clone();
     let work = async move {
@@ -55,12 +56,15 @@ pub fn open(
             }
         };
         let decoder = Decoder::new(limits::MESSAGE_SIZE, wish.deflate);
-        let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
+        // Until the viewer is seated, and over HTTP/2 until its stream is let go.
+        let roster = stay.roster();
+        let mut seat = Seat::new(Rc::clone(roster), delivery, &wish, Instant::now());
+        seat.keep(visit);
         match http2 {
-            None => attend_raw(upgraded, &roster, seat, decoder, record, &tasks),
+            None => attend_raw(upgraded, roster, seat, decoder, record, &tasks),
             Some((in_flight, tether)) => {
                 let io = Tethered::new(TokioIo::new(upgraded), tether);
-                attend_stream(io, roster, seat, decoder, record, in_flight).await;
+                attend_stream(io, Rc::clone(roster), seat, decoder, record, in_flight).await;
             }
         }
     };

@@ -2,6 +2,7 @@
 //!
 //! Owns: every metric's name and help text. Never: looks a family up on a request: whoever counts holds its handles.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -12,6 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use super::sums::{Part, Sum};
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -27,6 +30,8 @@ pub struct Metrics {
     message_bytes: Family<FeedDirectionLabels, Counter>,
     feed_viewers: Family<FeedLabels, Gauge>,
     feed_up: Family<SourceLabels, Gauge>,
+    /// Of the branches of split feeds.
+    branches_up: Mutex<HashMap<SourceLabels, Sum>>,
     feed_conflated: Family<FeedLabels, Counter>,
     upstream_up: Family<ServerLabels, Gauge>,
 }
@@ -122,6 +127,7 @@ impl Metrics {
             message_bytes: Family::default(),
             feed_viewers: Family::default(),
             feed_up: Family::default(),
+            branches_up: Mutex::default(),
             feed_conflated: Family::default(),
             upstream_up: Family::default(),
         };
@@ -206,6 +212,14 @@ impl Metrics {
         self.feed_up.get_or_create_owned(&SourceLabels { feed: feed.to_owned(), source: source.to_owned() })
     }
 
+    /// The same of one branch of `feed`: what is shown is how many deliver.
+    #[must_use]
+    pub fn branch_source(&self, feed: &str, source: &str) -> Part {
+        let labels = SourceLabels { feed: feed.to_owned(), source: source.to_owned() };
+        let mut sums = self.branches_up.lock().unwrap_or_else(PoisonError::into_inner);
+        sums.entry(labels).or_insert_with_key(|labels| Sum::shown_by(self.feed_up.get_or_create_owned(labels))).part()
+    }
+
     /// Whether `server` of `upstream` is given requests: 1 or 0.
     #[must_use]
     pub fn server(&self, upstream: &str, server: &str) -> Gauge {
@@ -216,6 +230,7 @@ impl Metrics {
     /// All of them, in the text format of OpenMetrics 1.0.0.
     #[must_use]
     pub fn text(&self) -> String {
+        self.branches_up.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(Sum::show);
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         // Writing to a String does not fail.

@@ -1,0 +1,97 @@
+//! What fills feeds: the sources of each, and what releases the messages that it paces.
+//!
+//! Owns: that a feed which everyone shares is filled for as long as the process runs, and a branch until it ends. Never:
+//! decides when a branch begins or ends; its viewers do.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::BindError;
+use crate::config::{Config, FeedConfig};
+use crate::feed::branch::Forward;
+use crate::feed::branches::Starts;
+use crate::feed::hub::{Feed, FeedHub, Stem};
+use crate::feed::inlet::{Inlet, Rank};
+use crate::feed::plan::Plan;
+use crate::guard::ForwardToken;
+use crate::source::{self, Source};
+use crate::telemetry::Metrics;
+
+/// A feed that everyone shares, and the sources that fill it.
+pub(super) type Filled = (Arc<Feed>, Vec<Source>);
+
+/// Fills branches of split feeds.
+#[derive(Debug)]
+pub(super) struct Filler {
+    feeds: HashMap<String, FeedConfig>,
+    hub: Arc<FeedHub>,
+    metrics: Arc<Metrics>,
+}
+
+impl Filler {
+    pub(super) fn new(feeds: Vec<FeedConfig>, hub: &Arc<FeedHub>, metrics: &Arc<Metrics>) -> Filler {
+        let feeds = feeds.into_iter().map(|config| (config.feed.name.clone(), config)).collect();
+        Filler { feeds, hub: Arc::clone(hub), metrics: Arc::clone(metrics) }
+    }
+
+    /// Fills this branch; never ends.
+    pub(super) fn branch(&self, feed: Arc<Feed>) -> impl Future<Output = ()> + use<> {
+        let (mut sources, mut parts) = (Vec::new(), Vec::new());
+        for options in self.feeds.get(feed.name()).into_iter().flat_map(|config| &config.sources) {
+            match Source::try_new(options, &self.hub) {
+                Ok(source) => {
+                    let part = self.metrics.branch_source(feed.name(), source.name());
+                    sources.push((part.gauge().clone(), source));
+                    parts.push(part);
+                }
+                Err(error) => tracing::error!(feed = feed.name(), %error, "a source of a branch cannot start"),
+            }
+        }
+        async move {
+            // They count for as long as the branch is filled.
+            let _parts = parts;
+            run_feed(feed, sources).await;
+        }
+    }
+}
+
+/// Every feed as the config has it.
+pub(super) fn hub(config: &Config, metrics: &Metrics) -> Result<(FeedHub, Starts), BindError> {
+    let plan = |FeedConfig { feed, sources, forward_token, .. }: &FeedConfig| {
+        let publishes = sources.iter().any(|source| matches!(source, source::Options::Publish));
+        let forward = forward_token.as_ref().map(|forward| match forward {
+            ForwardToken::Header => Forward::Header,
+            ForwardToken::Query(name) => Forward::Query(name.clone()),
+        });
+        Plan::try_new(feed.clone(), publishes, forward, metrics.feed(&feed.name))
+            .map_err(|error| BindError::Pointer { feed: feed.name.clone(), error })
+    };
+    Ok(FeedHub::new(config.feeds.iter().map(plan).collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The sources of the feeds that everyone shares. Those of branches are made as they begin; that they can be is known here.
+pub(super) fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<Filled>, BindError> {
+    let mut filled = Vec::new();
+    for FeedConfig { feed, sources, .. } in &config.feeds {
+        let make = |options| {
+            Source::try_new(options, hub).map_err(|error| BindError::Source { feed: feed.name.clone(), error })
+        };
+        let made = sources.iter().map(make).collect::<Result<Vec<_>, _>>()?;
+        match hub.find(&feed.name) {
+            Some(Stem::Whole(feed)) => filled.push((Arc::clone(feed), made)),
+            Some(Stem::Split(_)) | None => {}
+        }
+    }
+    Ok(filled)
+}
+
+/// Runs all that fills a feed: its sources and its pacer; never ends.
+pub(super) async fn run_feed(feed: Arc<Feed>, sources: Vec<(Gauge, Source)>) {
+    let run = |(up, source): (Gauge, Source)| source.run(Inlet::new(&feed, Rank::Source), up);
+    let sources = join_all(sources.into_iter().map(run));
+    tokio::join!(sources, feed.run_pacer());
+}
