@@ -28,11 +28,11 @@ use crate::route::Table;
 use crate::route::service::Shared;
 use crate::secret::Secret;
 use crate::shutdown::{Stages, Tasks};
-use crate::source::{self, Source, SourceError};
+use crate::source::{self, SourceError};
 use crate::telemetry::{AccessLog, Metrics};
 use crate::upstream::{self, SetupError};
 use crate::worker::{self, Bound, Work, Workers};
-use fill::{Filled, Filler, run_feed};
+use fill::{Filled, Filler};
 
 /// Everything bound, nothing served yet.
 #[derive(Debug)]
@@ -161,12 +161,10 @@ impl App {
     async fn control<F: Future<Output = ()>>(self, workers: &Workers, stop: impl Fn() -> F) {
         let tasks = Tasks::new(self.stages.clone());
         let admin_limits = Arc::new(self.config.limits.clone());
-        for (feed, sources) in self.sources {
-            let up = |source: &Source| self.metrics.source(feed.name(), source.name());
-            let sources = sources.into_iter().map(|source| (up(&source), source)).collect();
-            tasks.spawn_background(run_feed(Arc::clone(&feed), sources));
-        }
         let filler = Filler::new(self.config.feeds, &self.hub, &self.metrics);
+        for filled in self.sources {
+            tasks.spawn_background(filler.whole(filled));
+        }
         tasks.spawn_background(self.starts.run(tasks.clone(), move |feed| filler.branch(feed)));
         self.upstreams.run(&tasks);
         if let Some((listener, token)) = self.admin {

@@ -6,6 +6,7 @@
 mod command_line;
 mod proxying;
 mod sharing;
+mod standing;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub use command_line::*;
 pub use proxying::*;
 pub use sharing::*;
+pub use standing::*;
 
 // --- the process ---
 

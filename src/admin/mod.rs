@@ -97,6 +97,7 @@ impl Admin {
             Published::At(seq) => serde_json::json!({ "id": feed.id(seq) }),
             Published::Held => serde_json::json!({ "held": "min_interval" }),
             Published::Skipped(rule) => serde_json::json!({ "skipped": rule.describe() }),
+            Published::Late => serde_json::json!({ "skipped": "a source stands" }),
         };
         respond::json(StatusCode::OK, said.to_string())
     }

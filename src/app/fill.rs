@@ -18,18 +18,26 @@ use crate::feed::hub::{Feed, FeedHub, Stem};
 use crate::feed::inlet::{Inlet, Rank};
 use crate::feed::plan::Plan;
 use crate::guard::ForwardToken;
-use crate::source::{self, Source};
+use crate::source::{self, Fallback, Source, fallback};
 use crate::telemetry::Metrics;
 
 /// A feed that everyone shares, and the sources that fill it.
 pub(super) type Filled = (Arc<Feed>, Vec<Source>);
 
-/// Fills branches of split feeds.
+/// Runs what fills feeds.
 #[derive(Debug)]
 pub(super) struct Filler {
     feeds: HashMap<String, FeedConfig>,
     hub: Arc<FeedHub>,
     metrics: Arc<Metrics>,
+}
+
+/// What serves while every source is down.
+#[derive(Debug)]
+struct Standby {
+    options: Fallback,
+    up: Gauge,
+    hub: Arc<FeedHub>,
 }
 
 impl Filler {
@@ -38,26 +46,43 @@ impl Filler {
         Filler { feeds, hub: Arc::clone(hub), metrics: Arc::clone(metrics) }
     }
 
+    /// Fills a feed that everyone shares; never ends.
+    pub(super) fn whole(&self, (feed, sources): Filled) -> impl Future<Output = ()> + use<> {
+        let up = |source: &str| self.metrics.source(feed.name(), source);
+        let sources = sources.into_iter().map(|source| (up(source.name()), source)).collect();
+        let standby = self.standby(&feed, || up(FALLBACK));
+        run_feed(feed, sources, standby)
+    }
+
     /// Fills this branch; never ends.
     pub(super) fn branch(&self, feed: Arc<Feed>) -> impl Future<Output = ()> + use<> {
         let (mut sources, mut parts) = (Vec::new(), Vec::new());
+        let mut up = |source: &str| {
+            parts.push(self.metrics.branch_source(feed.name(), source));
+            parts.last().map(|part| part.gauge().clone()).unwrap_or_default()
+        };
         for options in self.feeds.get(feed.name()).into_iter().flat_map(|config| &config.sources) {
             match Source::try_new(options, &self.hub) {
-                Ok(source) => {
-                    let part = self.metrics.branch_source(feed.name(), source.name());
-                    sources.push((part.gauge().clone(), source));
-                    parts.push(part);
-                }
+                Ok(source) => sources.push((up(source.name()), source)),
                 Err(error) => tracing::error!(feed = feed.name(), %error, "a source of a branch cannot start"),
             }
         }
+        let standby = self.standby(&feed, || up(FALLBACK));
         async move {
             // They count for as long as the branch is filled.
             let _parts = parts;
-            run_feed(feed, sources).await;
+            run_feed(feed, sources, standby).await;
         }
     }
+
+    fn standby(&self, feed: &Feed, up: impl FnOnce() -> Gauge) -> Option<Standby> {
+        let options = self.feeds.get(feed.name())?.fallback.clone()?;
+        Some(Standby { options, up: up(), hub: Arc::clone(&self.hub) })
+    }
 }
+
+/// As the metrics name it.
+const FALLBACK: &str = "fallback";
 
 /// Every feed as the config has it.
 pub(super) fn hub(config: &Config, metrics: &Metrics) -> Result<(FeedHub, Starts), BindError> {
@@ -76,11 +101,13 @@ pub(super) fn hub(config: &Config, metrics: &Metrics) -> Result<(FeedHub, Starts
 /// The sources of the feeds that everyone shares. Those of branches are made as they begin; that they can be is known here.
 pub(super) fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<Filled>, BindError> {
     let mut filled = Vec::new();
-    for FeedConfig { feed, sources, .. } in &config.feeds {
+    for FeedConfig { feed, sources, fallback, .. } in &config.feeds {
         let make = |options| {
             Source::try_new(options, hub).map_err(|error| BindError::Source { feed: feed.name.clone(), error })
         };
         let made = sources.iter().map(make).collect::<Result<Vec<_>, _>>()?;
+        // It is made anew each time that it runs; that it can be is to be known now.
+        fallback.iter().try_for_each(|fallback| make(&fallback.source).map(drop))?;
         match hub.find(&feed.name) {
             Some(Stem::Whole(feed)) => filled.push((Arc::clone(feed), made)),
             Some(Stem::Split(_)) | None => {}
@@ -89,9 +116,14 @@ pub(super) fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<Filled>, Bin
     Ok(filled)
 }
 
-/// Runs all that fills a feed: its sources and its pacer; never ends.
-pub(super) async fn run_feed(feed: Arc<Feed>, sources: Vec<(Gauge, Source)>) {
+/// Runs all that fills a feed: its sources, its pacer, and what serves while the sources are down; never ends.
+async fn run_feed(feed: Arc<Feed>, sources: Vec<(Gauge, Source)>, standby: Option<Standby>) {
     let run = |(up, source): (Gauge, Source)| source.run(Inlet::new(&feed, Rank::Source), up);
     let sources = join_all(sources.into_iter().map(run));
-    tokio::join!(sources, feed.run_pacer());
+    let standby = async {
+        if let Some(Standby { options: Fallback { source, after }, up, hub }) = standby {
+            fallback::run(Arc::clone(&feed), after, || Source::try_new(&source, &hub), up).await;
+        }
+    };
+    tokio::join!(sources, standby, feed.run_pacer());
 }

@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::hub::Feed;
-use super::log::Log;
-use super::message::Message;
+use super::log::{Entry, Log};
 use crate::limits;
 
 /// Messages on their way to one follower, bounded in number and bytes.
@@ -22,7 +21,7 @@ pub struct Handoff {
 
 #[derive(Debug, Default)]
 struct Pending {
-    queue: VecDeque<Arc<Message>>,
+    queue: VecDeque<Entry>,
     bytes: usize,
     overrun: bool,
 }
@@ -41,15 +40,15 @@ impl Handoff {
         self.arrived.notified().await;
     }
 
-    pub(super) fn push(&self, message: &Arc<Message>) {
+    pub(super) fn push(&self, entry: &Entry) {
         let mut pending = self.lock();
-        let bytes = message.envelope().len();
+        let bytes = entry.size();
         if pending.queue.len() >= limits::HANDOFF_MESSAGES || pending.bytes + bytes > limits::HANDOFF_BYTES {
             *pending = Pending { overrun: true, ..Pending::default() };
         }
         if !pending.overrun {
             pending.bytes += bytes;
-            pending.queue.push_back(Arc::clone(message));
+            pending.queue.push_back(entry.clone());
         }
         drop(pending);
         self.arrived.notify_one();
@@ -97,11 +96,11 @@ impl Follower {
         self.feed.bound(&mut self.log);
         let mut room = self.log.chunk().min(limits::WALK_MESSAGES);
         while room > 0 {
-            let Some(message) = pending.queue.pop_front() else { break };
-            pending.bytes -= message.envelope().len();
+            let Some(entry) = pending.queue.pop_front() else { break };
+            pending.bytes -= entry.size();
             // What came with a copy of the log is handed off a second time: it must not pass for the end of the queue.
-            room -= usize::from(message.seq() > self.log.head());
-            self.log.append(message);
+            room -= usize::from(entry.seq() > self.log.head());
+            self.log.add(entry);
         }
         self.log.head() - before
     }

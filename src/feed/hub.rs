@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::branch::{Branch, Key};
@@ -16,14 +16,18 @@ use super::branches::{Branches, Ceiling, Starts};
 use super::budget::{Budget, Portion};
 use super::envelope::Envelope;
 pub use super::handoff::{Follower, Handoff};
-use super::log::{Bounds, Log};
+use super::inlet::Rank;
+use super::inlets::Inlets;
+use super::log::{Bounds, Entry, Log};
 use super::message::Message;
 use super::normalize::{Dropped, Incoming, Outcome};
+use super::notice::Notice;
 use super::options::Options;
 use super::pacer::Pacer;
 use super::plan::Plan;
 use super::pointer::PointerError;
 use super::select::FieldSets;
+use super::standing::{Report, Speaker, Standing};
 use crate::limits;
 use crate::telemetry::FeedMeters;
 
@@ -52,6 +56,8 @@ pub struct Feed {
     /// Something may wait for its `min_interval`.
     paced: Notify,
     field_sets: FieldSets,
+    /// What `state.inlets` has come to, for who waits for a change.
+    pub(super) report: watch::Sender<Report>,
     /// Whose it is, where not everyone's.
     branch: Option<Branch>,
 }
@@ -59,7 +65,8 @@ pub struct Feed {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) log: Log,
-    pacer: Pacer,
+    pub(super) pacer: Pacer,
+    pub(super) inlets: Inlets,
     pub(super) handoffs: Vec<Arc<Handoff>>,
     /// A branch's part of what all branches may hold.
     portion: Option<Arc<Portion>>,
@@ -73,6 +80,8 @@ pub enum Published {
     /// It waits for `min_interval`, unless a newer one takes its place.
     Held,
     Skipped(Dropped),
+    /// It is the fallback's, and a source stands.
+    Late,
 }
 
 impl FeedHub {
@@ -141,11 +150,13 @@ impl Feed {
         let state = State {
             log: Log::new(Bounds::new(options.history, options.keys)),
             pacer: Pacer::new(options.min_interval, options.keys),
+            inlets: Inlets::new(plan.publishes(), Instant::now()),
             handoffs: Vec::new(),
             portion: branch.as_ref().map(|branch| Arc::clone(branch.portion())),
         };
         Feed {
             boot: format!("{:08x}", RandomState::new().hash_one(&options.name) as u32),
+            report: watch::Sender::new(state.inlets.report()),
             state: Mutex::new(state),
             paced: Notify::new(),
             field_sets: FieldSets::default(),
@@ -191,19 +202,18 @@ impl Feed {
         self.branch.as_ref()
     }
 
-    /// Normalises `message` and gives it to every follower.
+    /// Normalises `message`, which someone publishes, and gives it to every follower.
     pub fn publish(&self, message: Incoming<'_>, received: Timestamp) -> Published {
-        self.plan.meters().messages_in.inc();
-        let envelope = match self.plan.normalizer().normalize(message, received) {
-            Outcome::Keep(envelope) => envelope,
-            Outcome::Skip(dropped) => return Published::Skipped(dropped),
-        };
-        let mut state = self.lock();
-        let ready = state.pacer.offer(envelope, Instant::now());
-        let last = ready.into_iter().map(|envelope| state.append(envelope)).last();
-        drop(state);
+        self.hear(Speaker::Publisher, message, received)
+    }
+
+    pub(super) fn normalize(&self, message: Incoming<'_>, received: Timestamp) -> Outcome {
+        self.plan.normalizer().normalize(message, received)
+    }
+
+    /// What it holds back is due at another time than before.
+    pub(super) fn wake_pacer(&self) {
         self.paced.notify_one();
-        last.map_or(Published::Held, Published::At)
     }
 
     /// Releases what `min_interval` holds back, each when it is due; never ends.
@@ -213,8 +223,8 @@ impl Feed {
             tokio::select! {
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     let mut state = self.lock();
-                    for envelope in state.pacer.release(Instant::now()) {
-                        state.append(envelope);
+                    for (envelope, rank) in state.pacer.release(Instant::now()) {
+                        state.append(envelope, rank);
                     }
                             }
                 () = self.paced.notified() => {}
@@ -259,18 +269,26 @@ impl Feed {
 }
 
 impl State {
-    fn append(&mut self, envelope: Envelope) -> u64 {
+    pub(super) fn append(&mut self, envelope: Envelope, rank: Rank) -> u64 {
         let seq = self.log.head() + 1;
-        let message = Arc::new(Message::new(seq, envelope));
-        self.log.append(Arc::clone(&message));
+        self.add(&Entry::Message(Arc::new(Message::new(seq, rank, envelope))));
         self.log.retire(limits::ENCODED_BYTES);
         if let Some(portion) = &self.portion {
             self.log.bound_bytes(portion.room());
             portion.weigh(self.log.bytes());
         }
-        for handoff in &self.handoffs {
-            handoff.push(&message);
-        }
         seq
+    }
+
+    /// Tells viewers of a change.
+    pub(super) fn note(&mut self, standing: Standing, at: Timestamp) {
+        self.add(&Entry::Notice(Arc::new(Notice::new(self.log.head() + 1, standing, at))));
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        self.log.add(entry.clone());
+        for handoff in &self.handoffs {
+            handoff.push(entry);
+        }
     }
 }

@@ -14,10 +14,12 @@ mod fields;
 pub mod handoff;
 pub mod hub;
 pub mod inlet;
+mod inlets;
 mod json;
 pub mod log;
 pub mod message;
 pub mod normalize;
+pub mod notice;
 pub mod options;
 pub mod outgoing;
 pub mod pacer;
@@ -32,6 +34,7 @@ pub mod seat;
 pub mod select;
 pub mod socket;
 mod span;
+pub mod standing;
 pub mod system;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -39,5 +42,6 @@ pub mod timestamp;
 pub mod tokens;
 pub mod turn;
 pub mod viewer;
+pub mod wish;
 
 pub use options::{Delivery, NormalizeOptions, Options, Shape, Share, Skip, Slow, Snapshot};

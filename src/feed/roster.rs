@@ -42,6 +42,8 @@ pub struct Roster {
     wheel: RefCell<DelayQueue<usize>>,
     /// Wakes those who pull: SSE and HTTP/2.
     changed: Notify,
+    /// Wakes those of them who read at intervals: how the feed stands is told at once.
+    noticed: Notify,
     /// The newest keepalive, and when it was made.
     keepalive: RefCell<Option<(Instant, Bytes)>>,
     scratch: Scratch,
@@ -86,6 +88,7 @@ impl Roster {
             viewers: RefCell::new(Slab::new()),
             wheel: RefCell::new(DelayQueue::new()),
             changed: Notify::new(),
+            noticed: Notify::new(),
             keepalive: RefCell::new(None),
             scratch,
             draining: CancellationToken::new(),
@@ -117,6 +120,12 @@ impl Roster {
     #[must_use]
     pub fn changed(&self) -> &Notify {
         &self.changed
+    }
+
+    /// Told when how the feed stands has changed, to those who pull and read messages at intervals only.
+    #[must_use]
+    pub fn noticed(&self) -> &Notify {
+        &self.noticed
     }
 
     /// Counts a viewer that pulls.
@@ -182,13 +191,24 @@ impl Roster {
         let handoff = self.follower.borrow().handoff();
         loop {
             handoff.arrived().await;
-            while self.follower.borrow_mut().pull() > 0 {
+            while self.pull() {
                 self.changed.notify_waiters();
                 self.walk().await;
                 // Those who pull read this much before more can push it out.
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Takes over some of what was handed off; gives whether there was any.
+    fn pull(&self) -> bool {
+        let mut follower = self.follower.borrow_mut();
+        let before = follower.log().noticed();
+        let moved = follower.pull() > 0;
+        if follower.log().noticed() > before {
+            self.noticed.notify_waiters();
+        }
+        moved
     }
 
     /// Keeps time for all viewers; never ends.

@@ -14,6 +14,7 @@ use super::audience::Audience;
 use super::command::{self, Command};
 pub use super::farewell::{Farewell, Tally};
 use super::log::{Cursor, Log, Next};
+use super::notice::Notice;
 use super::options::{Delivery, Slow, Snapshot};
 use super::outgoing::{Flow, Outgoing, Sink};
 use super::pulse::{Due, Pulse};
@@ -22,6 +23,7 @@ use super::select::Selection;
 use super::system::{self, system};
 use super::tokens::Visit;
 use super::turn::{Progress, Turn};
+pub use super::wish::{Wish, first_cursor};
 use crate::admission::Credential;
 use crate::limits;
 use crate::ws::frame::{self, OpCode};
@@ -48,16 +50,6 @@ pub struct Seat {
     tally: Tally,
     /// The viewer's token, where its feed's upstream is asked with it.
     visit: Option<Box<Visit>>,
-}
-
-/// What a viewer asked for as it came.
-#[derive(Debug, Clone, Default)]
-pub struct Wish {
-    pub selection: Selection,
-    /// `?last=N`.
-    pub last: Option<usize>,
-    /// permessage-deflate was negotiated.
-    pub deflate: bool,
 }
 
 impl Seat {
@@ -148,7 +140,16 @@ impl Seat {
                 // It is to miss what comes between two of its ticks.
                 Next::Behind if self.pulse.is_paced() => self.cursor.conflate(log),
                 Next::Behind => self.fall_behind(log, now),
-                Next::Message(message) if message.seq() > self.open => return Ok(Progress::Done),
+                Next::Message(message) if message.seq() > self.open => match log.untold(&self.cursor) {
+                    Some(notice) if self.tell(notice, now, sink)? == Flow::Blocked => return Ok(Progress::Blocked),
+                    Some(_) => {}
+                    None => return Ok(Progress::Done),
+                },
+                Next::Notice(notice) => {
+                    if self.tell(notice, now, sink)? == Flow::Blocked {
+                        return Ok(Progress::Blocked);
+                    }
+                }
                 Next::Message(_) | Next::Older(_) if !turn.pass() => return Ok(Progress::More),
                 Next::Older(seq) => self.cursor.pass(seq),
                 Next::Message(message) => {
@@ -170,6 +171,16 @@ impl Seat {
         })?;
         self.pulse.spoke(now);
         Ok(flow)
+    }
+
+    /// Tells how the feed stands, where the route says so.
+    fn tell(&mut self, notice: &Notice, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+        self.cursor.tell(notice.seq());
+        if !self.delivery.notices {
+            return Ok(Flow::Done);
+        }
+        self.pulse.spoke(now);
+        self.out.send(notice.seq(), notice.frame(), sink)
     }
 
     /// Answers a message of the viewer; the answer waits in the seat until it is written.
@@ -294,7 +305,7 @@ impl Seat {
             Command::Ping => self.say("pong", None),
             Command::History { last } => {
                 let log = self.roster.log();
-                self.cursor = Cursor::newest(&log, last);
+                self.cursor.move_to(Cursor::newest(&log, last));
                 self.open = self.open.max(log.head());
             }
             Command::Auth { .. } => self.refuse("no_auth", "this route asks for no token, so there is none to renew"),
@@ -313,7 +324,7 @@ impl Seat {
         self.say("subscribed", Some(&selection.to_json()));
         self.audience = self.roster.audiences().join(shape, self.audience.deflate(), &selection);
         if self.roster.feed().options().snapshot != Snapshot::None {
-            self.cursor = first_cursor(&self.roster, None);
+            self.cursor.move_to(first_cursor(&self.roster, None));
         }
         self.pace(selection.every, now);
     }
@@ -341,17 +352,5 @@ impl Seat {
 
     fn say(&mut self, type_: &str, data: Option<&str>) {
         self.out.answer(frame::frame(OpCode::Text, false, &system(type_, data, &[], Timestamp::now())));
-    }
-}
-
-/// Before what a new viewer gets first.
-#[must_use]
-pub fn first_cursor(roster: &Roster, last: Option<usize>) -> Cursor {
-    let log = roster.log();
-    match (last, roster.feed().options().snapshot) {
-        (Some(last), _) => Cursor::newest(&log, last),
-        (None, Snapshot::Last) => Cursor::newest(&log, 1),
-        (None, Snapshot::History) => Cursor::newest(&log, usize::MAX),
-        (None, Snapshot::None) => Cursor::live(&log),
     }
 }

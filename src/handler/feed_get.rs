@@ -78,6 +78,7 @@ fn read(log: &Log, audience: &Audience, at: (&mut Cursor, &mut u64), wanted: &mu
             }
             Next::Message(_) | Next::Older(_) if !turn.pass() => return true,
             Next::Older(seq) => cursor.pass(seq),
+            Next::Notice(notice) => cursor.tell(notice.seq()),
             Next::Message(message) => {
                 cursor.pass(message.seq());
                 if audience.wants(message) {

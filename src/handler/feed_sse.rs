@@ -20,6 +20,7 @@ use super::feed_ws::bad_query;
 use crate::feed::audience::Audience;
 use crate::feed::log::{Cursor, Next};
 use crate::feed::message::sse_block;
+use crate::feed::notice::Notice;
 use crate::feed::roster::{PullPermit, Roster};
 use crate::feed::seat::first_cursor;
 use crate::feed::system::system;
@@ -133,6 +134,7 @@ impl Events {
             tokio::select! {
                 biased;
                 () = roster.changed().notified(), if tick.is_none() => {}
+                () = roster.noticed().notified(), if tick.is_some() => {}
                 () = sleep_until(tick.unwrap_or(now)), if tick.is_some() => self.take_tick(),
                 () = sleep_until(keepalive.unwrap_or(now)), if keepalive.is_some() => {
                     self.spoken = Instant::now();
@@ -148,11 +150,9 @@ impl Events {
     fn read(&mut self) -> Read {
         let roster = Rc::clone(&self.roster);
         let (feed, log) = (roster.feed(), roster.log());
-        let mut first: Option<Bytes> = None;
-        let mut joined = BytesMut::new();
-        let mut bytes = 0;
+        let mut piece = Piece::default();
         let unfinished = std::mem::take(&mut self.unfinished);
-        while bytes < limits::SSE_PIECE {
+        while piece.bytes < limits::SSE_PIECE {
             match log.next(&self.cursor) {
                 Next::Nothing => break,
                 // It is to miss what comes between two of its ticks.
@@ -164,7 +164,11 @@ impl Events {
                     feed.meters().conflated.inc();
                     self.cursor.conflate(&log);
                 }
-                Next::Message(message) if message.seq() > self.open => break,
+                Next::Message(message) if message.seq() > self.open => {
+                    let Some(notice) = log.untold(&self.cursor) else { break };
+                    self.tell(notice, &mut piece);
+                }
+                Next::Notice(notice) => self.tell(notice, &mut piece),
                 Next::Message(_) | Next::Older(_) if !self.turn.pass() => {
                     self.unfinished = true;
                     break;
@@ -179,23 +183,19 @@ impl Events {
                     let block = self.audience.with_encoding(message, |encoding| {
                         encoding.block(&feed.id(message.seq()), message.envelope().type_()).clone()
                     });
-                    bytes += block.len();
                     feed.meters().sent(1, block.len() as u64);
-                    match first.take() {
-                        None if joined.is_empty() => first = Some(block),
-                        None => joined.extend_from_slice(&block),
-                        Some(before) => {
-                            joined.extend_from_slice(&before);
-                            joined.extend_from_slice(&block);
-                        }
-                    }
+                    piece.push(block);
                 }
             }
         }
-        match first {
-            Some(block) => Read::Piece(block),
-            None if joined.is_empty() => Read::Nothing,
-            None => Read::Piece(joined.freeze()),
+        piece.finish()
+    }
+
+    /// Says how the feed stands, where the route does.
+    fn tell(&mut self, notice: &Notice, piece: &mut Piece) {
+        self.cursor.tell(notice.seq());
+        if self.delivery.notices {
+            piece.push(notice.block().clone());
         }
     }
 
@@ -223,6 +223,36 @@ enum Read {
     Piece(Bytes),
     Nothing,
     TooSlow,
+}
+
+/// Events that are sent at once. One alone is not copied.
+#[derive(Default)]
+struct Piece {
+    first: Option<Bytes>,
+    joined: BytesMut,
+    bytes: usize,
+}
+
+impl Piece {
+    fn push(&mut self, block: Bytes) {
+        self.bytes += block.len();
+        match self.first.take() {
+            None if self.joined.is_empty() => self.first = Some(block),
+            None => self.joined.extend_from_slice(&block),
+            Some(before) => {
+                self.joined.extend_from_slice(&before);
+                self.joined.extend_from_slice(&block);
+            }
+        }
+    }
+
+    fn finish(self) -> Read {
+        match self.first {
+            Some(block) => Read::Piece(block),
+            None if self.joined.is_empty() => Read::Nothing,
+            None => Read::Piece(self.joined.freeze()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Owns: running each source and counting whether it delivers. Never: knows who watches.
 
 pub mod alerts;
+pub mod fallback;
 pub mod options;
 pub mod stats;
 
@@ -138,6 +139,7 @@ async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, inlet: &Inlet, up: &Gauge)
     let handoff = follower.handoff();
     let mut cursor = Cursor::newest(follower.log(), 1);
     up.set(1);
+    inlet.stands();
     loop {
         loop {
             match follower.log().next(&cursor) {
@@ -151,6 +153,7 @@ async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, inlet: &Inlet, up: &Gauge)
                     }
                 }
                 Next::Older(seq) => cursor.pass(seq),
+                Next::Notice(notice) => cursor.tell(notice.seq()),
                 Next::Behind => cursor.conflate(follower.log()),
                 Next::Nothing => break,
             }
