@@ -182,3 +182,89 @@ impl Branch {
         self.forward.is_some() && user.is_some() && self.key.user == user
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Forward, Key, Unplaced, Visitor};
+    use crate::admission::Credential;
+    use crate::feed::Share;
+    use crate::feed::testing::credential;
+    use crate::limits;
+
+    const ALL: Share = Share { path: true, query: true, subject: true };
+
+    fn key(share: Share, below: &str, query: &str, credential: Option<&Credential>) -> Result<Key, Unplaced> {
+        let visitor = Visitor { route: &Arc::from("/dash/"), below, query, credential };
+        Key::of(share, Some(&Forward::Query("jwt".to_owned())), &visitor)
+    }
+
+    #[track_caller]
+    fn check(share: Share, expected: [bool; 3]) {
+        let ann = credential("v", "ann", "t", 1);
+        let one = key(share, "a", "q=1&last=2", Some(&ann)).unwrap();
+        assert_eq!(one, key(share, "a", "last=9&jwt=x&q=1", Some(&credential("v", "ann", "u", 2))).unwrap());
+        let others = [("b", "q=1", "ann"), ("a", "q=2", "ann"), ("a", "q=1", "bob")];
+        let same = others.map(|(below, query, subject)| {
+            one == key(share, below, query, Some(&credential("v", subject, "t", 1))).unwrap()
+        });
+        assert_eq!(same.map(|same| !same), expected, "{share:?}");
+    }
+
+    #[test]
+    fn only_what_share_names_tells_viewers_apart() {
+        check(Share { path: true, ..Share::default() }, [true, false, false]);
+        check(Share { query: true, ..Share::default() }, [false, true, false]);
+        check(Share { subject: true, ..Share::default() }, [false, false, true]);
+        check(ALL, [true, true, true]);
+    }
+
+    #[test]
+    fn the_same_subject_of_two_auths_is_two_users() {
+        let share = Share { subject: true, ..Share::default() };
+        let of = |auth| key(share, "", "", Some(&credential(auth, "ann", "t", 1))).unwrap();
+        assert_ne!(of("staff"), of("guests"));
+        assert_eq!(of("staff"), of("staff"));
+    }
+
+    #[test]
+    fn whoever_cannot_be_told_apart_is_given_nothing() {
+        assert_eq!(key(ALL, "", "", None), Err(Unplaced::NoCredential));
+        assert_eq!(key(ALL, "", "", Some(&credential("v", "", "t", 1))), Err(Unplaced::NoSubject));
+        assert!(key(Share { path: true, ..Share::default() }, "", "", None).is_ok());
+    }
+
+    #[test]
+    fn what_is_kept_of_each_is_bounded() {
+        let share = Share { query: true, ..Share::default() };
+        assert!(key(share, "", &"a".repeat(limits::BRANCH_KEY), None).is_ok());
+        assert_eq!(key(share, "", &"a".repeat(limits::BRANCH_KEY + 1), None), Err(Unplaced::TooLong));
+        let long = credential("v", &"a".repeat(limits::BRANCH_KEY), "t", 1);
+        assert_eq!(key(ALL, "a", "", Some(&long)), Err(Unplaced::TooLong));
+    }
+
+    #[track_caller]
+    fn check_target(share: Share, below: &str, query: &str, url: &str, expected: &str) {
+        let ann = credential("v", "ann", "t", 1);
+        assert_eq!(key(share, below, query, Some(&ann)).unwrap().target(url), expected, "{url} {below} {query}");
+    }
+
+    #[test]
+    fn a_dial_asks_for_what_the_viewers_asked_for_below_its_own() {
+        check_target(ALL, "a/b", "x=1", "/ws", "/ws/a/b?x=1");
+        check_target(ALL, "a/b", "x=1", "/ws/", "/ws/a/b?x=1");
+        check_target(ALL, "", "x=1", "/ws?k=1", "/ws?k=1&x=1");
+        check_target(ALL, "a", "k=2&jwt=t", "/?k=1", "/a?k=1");
+        check_target(ALL, "a", "", "/?", "/a");
+        check_target(Share { subject: true, ..Share::default() }, "a", "x=1", "/ws?k=1", "/ws?k=1");
+        check_target(Share { path: true, ..Share::default() }, "a", "x=1", "/ws?k=1", "/ws/a?k=1");
+        check_target(Share { query: true, ..Share::default() }, "a", "x=1", "/ws?k=1", "/ws?k=1&x=1");
+    }
+
+    #[test]
+    fn debug_shows_no_query() {
+        let text = format!("{:?}", key(ALL, "a", "password=hunter2", Some(&credential("v", "ann", "t", 1))));
+        assert!(text.contains("/dash/a") && text.contains("ann") && !text.contains("hunter2"), "{text}");
+    }
+}

@@ -152,3 +152,104 @@ impl Starts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::{BranchPermit, Branches, Ceiling, Full, Starts};
+    use crate::feed::branch::{Key, Visitor};
+    use crate::feed::hub::{Feed, FeedHub, Stem};
+    use crate::feed::normalize::Incoming;
+    use crate::feed::testing::plan;
+    use crate::feed::{Options, Share};
+
+    const SHARE: Share = Share { path: false, query: true, subject: false };
+
+    fn split(ceiling: Ceiling) -> (Arc<Branches>, Starts) {
+        let options = Options { share: SHARE, history: 1000, ..Options::named("f") };
+        let (hub, starts) = FeedHub::within(ceiling, [plan(options, None)]);
+        let Some(Stem::Split(branches)) = hub.find("f") else { panic!("it is split") };
+        (Arc::clone(branches), starts)
+    }
+
+    fn enter(branches: &Arc<Branches>, query: &str) -> Result<BranchPermit, Full> {
+        let visitor = Visitor { route: &Arc::from("/f"), below: "", query, credential: None };
+        branches.enter(&Key::of(SHARE, None, &visitor).unwrap())
+    }
+
+    #[test]
+    fn a_storm_of_viewers_from_all_workers_begins_a_branch_once() {
+        let (branches, mut starts) = split(Ceiling::default());
+        let storm = || (0..2500).map(|_| enter(&branches, "a=1").unwrap()).collect::<Vec<_>>();
+        let viewers: Vec<_> = std::thread::scope(|scope| {
+            let workers = [(); 4].map(|()| scope.spawn(storm));
+            workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+        });
+        let start = starts.0.try_recv().expect("a start");
+        assert!(starts.0.try_recv().is_err() && viewers.len() == 10_000 && branches.count() == 1);
+        assert!(viewers.iter().all(|viewer| Arc::ptr_eq(viewer.feed(), &start.feed)));
+        let mut viewers = viewers;
+        let last = viewers.pop();
+        drop(viewers);
+        assert!(!start.ended.is_cancelled());
+        drop(last);
+        assert!(start.ended.is_cancelled() && branches.count() == 0);
+    }
+
+    #[test]
+    fn a_branch_too_many_is_refused_until_another_has_ended() {
+        let (branches, mut starts) = split(Ceiling { branches: 2, bytes: 1000 });
+        let (one, other) = (enter(&branches, "a=1").unwrap(), enter(&branches, "a=2").unwrap());
+        assert_eq!(enter(&branches, "a=3").unwrap_err(), Full::Branches);
+        let again = enter(&branches, "a=1").expect("it is there");
+        assert!(Arc::ptr_eq(again.feed(), one.feed()));
+        drop((one, again));
+        assert_eq!(enter(&branches, "a=3").unwrap_err(), Full::Branches, "its sources may still run");
+        drop(starts.0.try_recv());
+        assert!(enter(&branches, "a=3").is_ok());
+        drop(other);
+    }
+
+    #[test]
+    fn where_nobody_fills_branches_none_begins() {
+        let (branches, starts) = split(Ceiling::default());
+        drop(starts);
+        assert_eq!(enter(&branches, "a=1").unwrap_err(), Full::Ended);
+        assert_eq!(branches.count(), 0);
+    }
+
+    fn say(feed: &Feed, size: usize) {
+        feed.publish(
+            Incoming::Text(&format!(r#"{{"type":"n","data":"{}"}}"#, "x".repeat(size))),
+            Timestamp::UNIX_EPOCH,
+        );
+    }
+
+    #[test]
+    fn logs_that_grow_past_what_all_may_hold_are_cut_and_the_newest_message_stays() {
+        const BYTES: usize = 100_000;
+        let (branches, _starts) = split(Ceiling { branches: 10, bytes: BYTES });
+        let viewers = ["a=1", "a=2", "a=3", "a=4"].map(|query| enter(&branches, query).unwrap());
+        let mut followers = viewers.each_ref().map(|viewer| viewer.feed().follow());
+        let held = || viewers.iter().map(|viewer| viewer.feed().lock().log.bytes()).sum::<usize>();
+        let mut most = 0;
+        for _ in 0..200 {
+            for (viewer, follower) in viewers.iter().zip(&mut followers) {
+                say(viewer.feed(), 1000);
+                while follower.pull() > 0 {}
+                assert!(follower.log().bytes() <= BYTES + 2000, "a worker's copy is bounded as well");
+                most = most.max(held());
+            }
+        }
+        assert!((BYTES..2 * BYTES).contains(&most), "{most}");
+        say(viewers[0].feed(), 2 * BYTES);
+        assert!(held() > 2 * BYTES && viewers[0].feed().lock().log.last_values().count() == 1);
+        assert_eq!(enter(&branches, "a=5").unwrap_err(), Full::Bytes);
+        drop((followers, viewers, _starts));
+        let (_branches, _starts) = split(Ceiling { branches: 10, bytes: BYTES });
+        assert!(enter(&_branches, "a=5").is_ok());
+    }
+}
