@@ -90,3 +90,48 @@ impl Pacer {
         lane.held.map(|envelope| (envelope, lane.rank))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use tokio::time::Instant;
+
+    use super::{Pacer, Rank};
+    use crate::feed::NormalizeOptions;
+    use crate::feed::envelope::Envelope;
+    use crate::feed::normalize::{Incoming, Normalizer, Outcome};
+
+    fn envelope(data: u32) -> Envelope {
+        let normalizer = Normalizer::new(&NormalizeOptions::default()).unwrap();
+        match normalizer.normalize(Incoming::Text(&data.to_string()), Timestamp::UNIX_EPOCH) {
+            Outcome::Keep(envelope) => envelope,
+            Outcome::Skip(dropped) => panic!("{dropped:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn check(ready: Vec<(Envelope, Rank)>, expected: &[(&str, Rank)]) {
+        let ready: Vec<_> = ready.iter().map(|(envelope, rank)| (envelope.data().unwrap(), *rank)).collect();
+        let ready: Vec<_> = ready.iter().map(|(data, rank)| (&**data, *rank)).collect();
+        assert_eq!(ready, expected);
+    }
+
+    #[test]
+    fn what_the_fallback_said_last_neither_comes_late_nor_holds_back_a_source() {
+        let interval = Duration::from_secs(10);
+        let start = Instant::now();
+        let mut pacer = Pacer::new(interval, 10.try_into().unwrap());
+        check(pacer.offer(envelope(1), Rank::Fallback, start), &[("1", Rank::Fallback)]);
+        check(pacer.offer(envelope(2), Rank::Fallback, start), &[]);
+        check(pacer.release(start + interval), &[("2", Rank::Fallback)]);
+        check(pacer.offer(envelope(3), Rank::Fallback, start + interval), &[]);
+        pacer.forget_fallback();
+        assert_eq!(pacer.next_due(), None);
+        check(pacer.offer(envelope(4), Rank::Source, start + interval), &[("4", Rank::Source)]);
+        check(pacer.offer(envelope(5), Rank::Source, start + interval), &[]);
+        pacer.forget_fallback();
+        check(pacer.release(start + 2 * interval), &[("5", Rank::Source)]);
+    }
+}

@@ -264,9 +264,13 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::open;
-    use crate::feed::testing::{LONG, TURNS, in_turns, long, overrun, quiet, roster};
+    use crate::feed::roster::Roster;
+    use crate::feed::testing::{
+        LONG, TURNS, in_turns, long, notices, overrun, quiet, restart, roster, say, sourced, told,
+    };
     use crate::feed::{Options, Slow};
     use crate::handler::FeedDoor;
+    use crate::message::Body;
 
     #[tokio::test]
     async fn where_the_slow_are_closed_one_that_kept_up_reads_on_after_its_worker_did_not() {
@@ -295,5 +299,80 @@ mod tests {
         let turns = Cell::new(0);
         let event = in_turns(&turns, body.frame()).await.unwrap().unwrap().into_data().unwrap();
         assert!(event.starts_with(b"id: ") && turns.get() + 1 >= TURNS, "{} turns", turns.get());
+    }
+
+    /// An event stream at `path`.
+    fn view(roster: &Rc<Roster>, notices_wanted: bool, path: &str) -> Events {
+        let door = FeedDoor { feed: "f".to_owned(), delivery: notices(notices_wanted) };
+        let (parts, ()) = Request::get(path).body(()).unwrap().into_parts();
+        Events { body: open(&door, roster, &parts).into_body(), unread: String::new() }
+    }
+
+    struct Events {
+        body: Body,
+        unread: String,
+    }
+
+    impl Events {
+        /// What the next event tells. Those of the feed have an id, ours have none.
+        async fn told(&mut self) -> String {
+            loop {
+                while let Some((event, rest)) = self.unread.split_once("\n\n") {
+                    let event = event.to_owned();
+                    self.unread = rest.to_owned();
+                    if let Some((head, data)) = event.split_once("\ndata: ") {
+                        let told = told(data.as_bytes());
+                        assert_eq!(head == "event: keepalive", told.parse::<u32>().is_err(), "{event}");
+                        return told;
+                    }
+                }
+                let piece = self.body.frame().await.unwrap().unwrap().into_data().unwrap();
+                self.unread.push_str(std::str::from_utf8(&piece).unwrap());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn how_the_feed_stands_is_told_where_the_route_says_so() {
+        for wanted in [true, false] {
+            let (inlet, roster) = sourced(false);
+            let mut viewer = view(&roster, wanted, "/f");
+            tokio::select! {
+                () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+                () = restart(&inlet, wanted, async || viewer.told().await) => {}
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_comes_later_is_told_after_the_snapshot() {
+        let (inlet, roster) = sourced(true);
+        let mut viewer = view(&roster, true, "/f");
+        let story = async {
+            assert_eq!([viewer.told().await, viewer.told().await], ["1", "stale"]);
+            say(&inlet, 2);
+            assert_eq!([viewer.told().await, viewer.told().await], ["2", "live"]);
+        };
+        tokio::select! {
+            () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+            () = story => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn how_the_feed_stands_waits_for_no_tick() {
+        let (inlet, roster) = sourced(false);
+        let mut viewer = view(&roster, true, "/f?every=1h&types=message,other");
+        let story = async {
+            assert_eq!(viewer.told().await, "1");
+            inlet.fell();
+            assert_eq!(viewer.told().await, "stale");
+            say(&inlet, 2);
+            assert_eq!(viewer.told().await, "live");
+        };
+        tokio::select! {
+            () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+            () = story => {}
+        }
     }
 }

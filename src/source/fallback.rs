@@ -67,3 +67,87 @@ async fn recovered(reports: &mut watch::Receiver<Report>) {
         pending().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use tokio::time::{Instant, sleep};
+
+    use super::{Standing, run};
+    use crate::feed::Options;
+    use crate::feed::hub::{Feed, FeedHub};
+    use crate::feed::inlet::{Inlet, Rank};
+    use crate::feed::log::{Cursor, Next};
+    use crate::feed::normalize::Incoming;
+    use crate::limits;
+    use crate::source::{Options as SourceOptions, Source, StatsOptions};
+    use crate::telemetry::FeedMeters;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn it_serves_once_no_source_has_stood_for_its_time_and_steps_back() {
+        let start = Instant::now();
+        let feed = Arc::new(Feed::try_new(Options::named("f"), false, FeedMeters::unseen()).unwrap());
+        let inlet = Inlet::new(&feed, Rank::Source);
+        let made = Cell::new(0);
+        let make = || {
+            made.set(made.get() + 1);
+            let options = SourceOptions::Stats(StatsOptions { every: 2 * SECOND, path: "/".into() });
+            Source::try_new(&options, &FeedHub::default())
+        };
+        let up = prometheus_client::metrics::gauge::Gauge::default();
+        let say = |text| inlet.publish(Incoming::Text(text), Timestamp::UNIX_EPOCH);
+        let mut reports = feed.reports();
+        let story = async {
+            // The sources never came up, and that they fail again and again puts nothing off.
+            while start.elapsed() < 9 * SECOND {
+                inlet.fell();
+                sleep(SECOND).await;
+            }
+            assert_eq!((made.get(), feed.standing()), (0, Standing::Stale));
+            reports.wait_for(|report| report.standing == Standing::Fallback).await.unwrap();
+            let first = start.elapsed() - 10 * SECOND;
+            assert!(first >= limits::STATS_SETTLE && first < SECOND, "{first:?}");
+            assert_eq!((made.get(), up.get()), (1, 1));
+            say("1");
+            sleep(SECOND).await;
+            assert_eq!((feed.standing(), up.get(), newest(&feed)), (Standing::Live, 0, "1".to_owned()));
+            // It is back before the fallback's time is over, and then it is not.
+            inlet.fell();
+            sleep(9 * SECOND).await;
+            say("2");
+            sleep(9 * SECOND).await;
+            inlet.fell();
+            let fell = Instant::now();
+            sleep(9 * SECOND).await;
+            assert_eq!((made.get(), newest(&feed)), (1, "2".to_owned()));
+            reports.wait_for(|report| report.standing == Standing::Fallback).await.unwrap();
+            assert!(fell.elapsed() < 11 * SECOND && made.get() == 2, "{:?}", fell.elapsed());
+            assert!(newest(&feed).starts_with('{'));
+            inlet.stands();
+            sleep(SECOND).await;
+            assert_eq!((feed.standing(), up.get()), (Standing::Live, 0));
+        };
+        tokio::select! {
+            () = run(Arc::clone(&feed), 10 * SECOND, make, up.clone()) => unreachable!("it never ends"),
+            () = story => {}
+        }
+    }
+
+    /// The data of the newest message.
+    fn newest(feed: &Arc<Feed>) -> String {
+        let follower = feed.follow();
+        let mut cursor = Cursor::newest(follower.log(), 1);
+        let mut newest = String::new();
+        while let Next::Message(message) = follower.log().next(&cursor) {
+            cursor.pass(message.seq());
+            newest = message.envelope().data().unwrap().into_owned();
+        }
+        newest
+    }
+}
