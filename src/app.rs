@@ -15,6 +15,7 @@ use crate::config::{Config, FeedConfig};
 use crate::feed::hub::{Feed, FeedHub};
 use crate::feed::inlet::{Inlet, Rank};
 use crate::feed::pointer::PointerError;
+use crate::guard::Wardens;
 use crate::limits;
 use crate::net::connection::{self, Edge};
 use crate::net::listener::{Accepted, Listener};
@@ -42,6 +43,7 @@ pub struct App {
     sources: Vec<(Arc<Feed>, Source)>,
     metrics: Arc<Metrics>,
     shared: Arc<Shared>,
+    wardens: Arc<Wardens>,
     upstreams: Arc<upstream::Shared>,
     stages: Stages,
 }
@@ -94,12 +96,13 @@ impl App {
                 Some((listener, admin.token.clone()))
             }
         };
-        let table = Table::new(&config.routes, &metrics, |feed| watchers(&config.feeds, feed));
+        let wardens = Arc::new(Wardens::new(&config.limit));
+        let table = Table::new(&config.routes, &wardens, &metrics, |feed| watchers(&config.feeds, feed));
         let access = AccessLog::start(config.log, metrics.log_lines_dropped.clone()).map_err(BindError::Log)?;
         let shared = Arc::new(Shared::new(table, access, &metrics));
         let upstreams = upstream::Shared::new(upstreams(&config), &metrics)?;
         let stages = Stages::default();
-        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, upstreams, stages })
+        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, wardens, upstreams, stages })
     }
 
     /// What is served, in the config's order.
@@ -165,6 +168,7 @@ impl App {
             tasks.spawn_background(async move { feed.run_pacer().await });
         }
         self.upstreams.run(&tasks);
+        self.wardens.run(&tasks);
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
                 token,
