@@ -3,7 +3,10 @@
 //!
 //! Never: answers; a check gives `Result<_, Denied>`, and one place turns that into a response.
 
+pub mod auth;
 pub mod auth_request;
+pub mod carrier;
+pub mod fault;
 pub mod options;
 pub mod origin;
 
@@ -12,7 +15,10 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
+pub use auth::{Auth, AuthError, Auths};
 pub use auth_request::{Check, Grant};
+pub use carrier::Found;
+pub use fault::{Flaw, TokenFault};
 pub use options::{Algorithm, AuthOptions, Carrier, ForwardToken, JwksUrl, KeyOptions, LimitOptions};
 pub use origin::{OriginHost, OriginPort, OriginRule};
 
@@ -49,6 +55,9 @@ pub enum Denied {
     /// `auth_request` was not answered.
     #[error("whether this may pass cannot be asked at the moment")]
     Unasked { reason: String },
+    /// No token, or not a good one.
+    #[error(transparent)]
+    Token(#[from] TokenFault),
 }
 
 /// Makes every check that a route asks for.
@@ -75,6 +84,7 @@ impl Denied {
             Denied::Refused { status, .. } => *status,
             Denied::Unclear { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Denied::Unasked { .. } => StatusCode::BAD_GATEWAY,
+            Denied::Token(fault) => fault.status(),
         }
     }
 
@@ -88,6 +98,7 @@ impl Denied {
             Denied::Misdirected => "misdirected",
             Denied::Refused { .. } => "auth_request",
             Denied::Unclear { .. } | Denied::Unasked { .. } => "auth_request_failed",
+            Denied::Token(fault) => fault.reason(),
         }
     }
 }

@@ -40,6 +40,9 @@ impl Failure<'_> {
         if let Failure::Denied(_, Denied::Refused { challenges, .. }) = self {
             headers::replace(response.headers_mut(), &WWW_AUTHENTICATE, challenges);
         }
+        if let Failure::Denied(_, Denied::Token(fault)) = self {
+            fault.challenge().map(|challenge| response.headers_mut().insert(WWW_AUTHENTICATE, challenge));
+        }
         response
     }
 
@@ -130,6 +133,10 @@ fn explain(meters: &RouteMeters, denied: &Denied) {
         }
         Denied::Unasked { reason } => {
             tracing::warn!(route = meters.route(), reason, unsaid, "`auth_request` cannot be asked");
+        }
+        Denied::Token(fault) => {
+            let (auth, why) = (fault.auth(), fault.why());
+            tracing::warn!(route = meters.route(), auth, why, unsaid, "token refused");
         }
         Denied::Draining | Denied::OverCap | Denied::Misdirected | Denied::Refused { .. } => {
             tracing::warn!(route = meters.route(), reason = denied.reason(), unsaid, "request refused");
