@@ -6,6 +6,7 @@
 mod admission;
 mod command_line;
 mod proxying;
+mod tokens;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub use admission::*;
 pub use command_line::*;
 pub use proxying::*;
+pub use tokens::*;
 
 // --- the process ---
 

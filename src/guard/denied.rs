@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode};
 
+use super::fault::TokenFault;
 use super::rate::Excess;
 
 /// Why a request is refused.
@@ -36,6 +37,14 @@ pub enum Denied {
     /// `auth_request` was not answered.
     #[error("whether this may pass cannot be asked at the moment")]
     Unasked { reason: String },
+    /// No token, or not a good one.
+    #[error(transparent)]
+    Token(#[from] TokenFault),
+    /// The secret that tokens are signed with comes from an environment variable that is not set.
+    #[error(
+        "this needs a token, and none can be good: set the environment variable {variable} to the secret that tokens are signed with, and restart"
+    )]
+    NotSetUp { variable: Arc<str> },
 }
 
 /// A cap of a `[limit.NAME]` on what is open.
@@ -59,6 +68,8 @@ impl Denied {
             Denied::Refused { status, .. } => *status,
             Denied::Unclear { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Denied::Unasked { .. } => StatusCode::BAD_GATEWAY,
+            Denied::Token(fault) => fault.status(),
+            Denied::NotSetUp { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -75,6 +86,8 @@ impl Denied {
             Denied::Misdirected => "misdirected",
             Denied::Refused { .. } => "auth_request",
             Denied::Unclear { .. } | Denied::Unasked { .. } => "auth_request_failed",
+            Denied::Token(fault) => fault.reason(),
+            Denied::NotSetUp { .. } => "no_secret",
         }
     }
 }

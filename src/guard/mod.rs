@@ -16,16 +16,21 @@
 //!
 //! Never: answers; a check gives `Result<_, Denied>`, and one place turns that into a response.
 
+pub mod auth;
 pub mod auth_request;
+pub mod carrier;
 pub mod client;
 pub mod connections;
 pub mod denied;
+pub mod fault;
 pub mod limit;
 pub mod network;
 pub mod options;
 pub mod origin;
 pub mod rate;
 mod store;
+pub mod token;
+pub mod wardens;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,16 +38,20 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use crate::admission::Admission;
-use crate::limits;
-use crate::shutdown::Tasks;
 
+pub use auth::{Auth, AuthError, Auths};
 pub use auth_request::{Check, Grant};
-use connections::RouteCount;
+pub use carrier::Found;
+use connections::{Permits, RouteCount};
 pub use denied::{Cap, Denied};
+pub use fault::{Flaw, TokenFault};
 pub use limit::Limit;
 pub use network::Network;
 pub use options::{Algorithm, AuthOptions, Carrier, ForwardToken, JwksUrl, KeyOptions, LimitOptions};
 pub use origin::{OriginHost, OriginPort, OriginRule};
+use token::Bearer;
+pub use token::TokenRule;
+pub use wardens::Wardens;
 
 /// What a request is checked for.
 #[derive(Debug, Clone, Copy)]
@@ -66,27 +75,32 @@ pub struct Guards {
     /// For upgrades and event streams.
     pub origins: Arc<[OriginRule]>,
     pub limit: Option<Arc<Limit>>,
+    pub token: TokenRule,
     pub open: RouteCount,
 }
 
-/// What routes share by name: every `[limit.NAME]`.
+/// A request that was let in.
 #[derive(Debug, Default)]
-pub struct Wardens {
-    limits: Vec<Arc<Limit>>,
+pub struct Admitted {
+    /// `None` where there is nothing to be known of it.
+    pub admission: Option<Admission>,
+    found: Option<Found>,
 }
 
 impl Guards {
-    /// Makes every check that the route asks for but the last (`auth_request`), which needs to ask a server. `None` where
-    /// there is nothing to be known of the request.
+    /// Makes every check that the route asks for but the last (`auth_request`), for which the token must be out of the
+    /// request.
     ///
     /// # Errors
     /// The first that fails.
-    pub fn admit(&self, visit: &Visit<'_>) -> Result<Option<Admission>, Denied> {
+    pub async fn admit(&self, visit: &Visit<'_>) -> Result<Admitted, Denied> {
         check_stage(visit)?;
         self.network.check(visit.client)?;
         self.check_origin(visit)?;
         self.check_rate(visit)?;
-        self.take_places(visit)
+        let bearer = self.token.check(visit).await?;
+        let permits = self.take_places(visit, bearer.as_ref())?;
+        Ok(self.admitted(bearer, permits))
     }
 
     fn check_origin(&self, visit: &Visit<'_>) -> Result<(), Denied> {
@@ -98,42 +112,42 @@ impl Guards {
     }
 
     /// Only what lasts takes a place.
-    fn take_places(&self, visit: &Visit<'_>) -> Result<Option<Admission>, Denied> {
+    fn take_places(&self, visit: &Visit<'_>, bearer: Option<&Bearer>) -> Result<Option<Permits>, Denied> {
         let Some(limit) = self.limit.as_ref().filter(|_| visit.lasting) else { return Ok(None) };
-        let permits = limit.take(visit, None, &self.open)?;
-        Ok(Some(Admission { inbound: limit.inbound(), places: vec![Box::new(permits)], ..Admission::default() }))
+        limit.take(visit, bearer.map(|bearer| &bearer.credential), &self.open).map(Some)
+    }
+
+    fn admitted(&self, bearer: Option<Bearer>, permits: Option<Permits>) -> Admitted {
+        if bearer.is_none() && permits.is_none() {
+            return Admitted::default();
+        }
+        let mut admission = Admission::default();
+        if let Some(limit) = &self.limit {
+            admission.inbound = limit.inbound();
+        }
+        if let Some(permits) = permits {
+            admission.places.push(Box::new(permits));
+        }
+        let found = bearer.map(|Bearer { auth, found, credential }| {
+            admission.credential = Some(credential);
+            admission.renewal = Some(auth);
+            admission.echo_bearer = found.echo_bearer();
+            found
+        });
+        Admitted { admission: Some(admission), found }
+    }
+}
+
+impl Admitted {
+    /// Takes its token out of the request, wherever else it goes.
+    pub fn cut_token(&self, request: &mut Parts) {
+        if let Some(found) = &self.found {
+            found.cut(request);
+        }
     }
 }
 
 /// A plain request is answered to the last; what would last is not begun.
 fn check_stage(visit: &Visit<'_>) -> Result<(), Denied> {
     if visit.lasting && visit.draining { Err(Denied::Draining) } else { Ok(()) }
-}
-
-impl Wardens {
-    #[must_use]
-    pub fn new(limits: &[LimitOptions]) -> Wardens {
-        Wardens { limits: limits.iter().map(|options| Arc::new(Limit::new(options))).collect() }
-    }
-
-    /// The `[limit.NAME]` of this name.
-    #[must_use]
-    pub fn limit(&self, name: &str) -> Option<&Arc<Limit>> {
-        self.limits.iter().find(|limit| limit.name() == name)
-    }
-
-    /// Forgets, from time to time, the clients that have their whole rate again.
-    pub fn run(self: Arc<Self>, tasks: &Tasks) {
-        if self.limits.is_empty() {
-            return;
-        }
-        tasks.spawn_background(async move {
-            loop {
-                tokio::time::sleep(limits::CLIENT_TRIM).await;
-                for limit in &self.limits {
-                    limit.trim();
-                }
-            }
-        });
-    }
 }

@@ -73,11 +73,14 @@ impl Failure<'_> {
                     out.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
                 }
             }
+            (
+                Failure::Denied { denied: Denied::Token(fault), .. },
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+            ) => {
+                out.extend(fault.challenge().map(|challenge| (WWW_AUTHENTICATE, challenge)));
+            }
             (_, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) => {
                 out.insert(RETRY_AFTER, limits::RETRY_LATER.as_secs().into());
-            }
-            (Failure::Denied { .. }, StatusCode::UNAUTHORIZED) => {
-                out.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             // What else came on this connection is not to be trusted, or not to be waited for.
             (Failure::Ambiguous(..), _) | (_, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) => {
@@ -173,6 +176,14 @@ fn explain(route: &str, client: IpAddr, denied: &Denied) {
         }
         Denied::Unasked { reason } => {
             tracing::warn!(%client, route, reason, unsaid, "`auth_request` cannot be asked");
+        }
+        Denied::Token(fault) => {
+            let (auth, why) = (fault.auth(), fault.why());
+            tracing::warn!(%client, route, auth, why, unsaid, "token refused");
+        }
+        Denied::NotSetUp { variable } => {
+            let remedy = "set it to the secret that tokens are signed with, and restart";
+            tracing::warn!(%client, route, %variable, unsaid, remedy, "no token can be good: the variable is not set");
         }
         Denied::Draining | Denied::OverCap | Denied::Misdirected | Denied::Refused { .. } => {
             tracing::warn!(%client, route, reason = denied.reason(), unsaid, "request refused");

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::header::ACCEPT;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ use super::failure::Failure;
 use super::finish::Finish;
 use super::table::{Route, Table};
 use crate::admission::Admission;
-use crate::guard::{Denied, Grant, Visit};
+use crate::guard::{Denied, Visit};
 use crate::handler::{self, Call, Kind, Rosters, Tunnels, redirect};
 use crate::message::compress::{self, Wanted};
 use crate::message::{Body, framing, headers, respond};
@@ -95,40 +96,53 @@ impl Service {
         };
         let Some(route) = route else { return fail(&Failure::NoRoute, unrouted, accept) };
         let lasting = handler::is_lasting(&route.handler, &parts);
-        let draining = self.tasks.stages().is_draining();
-        let (asked_for, https) = (asked.forwarded.host().unwrap_or(&authority), asked.forwarded.is_https());
-        let visit = Visit { request: &parts, client, authority: asked_for, https, lasting, draining };
+        let visit = self.visit(asked, &authority, lasting, &parts);
         let finish = Finish::new(&route, &visit);
         if let Some(response) = finish.preflight(&visit) {
             return Answered { finish, ..Answered::own(response, &route.meters) };
         }
-        let answered = match self.admit(asked, &visit, &authority, &route).await {
-            Ok((admission, grant)) => {
-                grant.apply(&mut parts.headers);
-                self.handle(asked, &authority, Request::from_parts(parts, body), &route, &admission, accept).await
+        let answered = match self.admit(asked, &authority, lasting, &mut parts, &route).await {
+            Ok(admission) => {
+                let request = Request::from_parts(parts, body);
+                self.handle(asked, &authority, request, &route, &admission, accept).await
             }
             Err(denied) => refuse(client, &route.meters, denied, accept),
         };
         Answered { finish, ..answered }
     }
 
-    /// What the guards of `route` say; their order is told where they are.
+    /// What the guards of `route` found out; their order is told where they are. Edits the request: its token is for us
+    /// alone, and who `auth_request` says it is is for whoever it is passed on to.
     async fn admit(
         &self,
         asked: &Asked<'_>,
-        visit: &Visit<'_>,
         authority: &str,
+        lasting: bool,
+        parts: &mut Parts,
         route: &Route,
-    ) -> Result<(Rc<Admission>, Grant), Denied> {
-        let admission = route.guards.admit(visit)?.map_or_else(|| Rc::clone(&self.everyone), Rc::new);
-        let Some(check) = &route.check else { return Ok((admission, Grant::default())) };
+    ) -> Result<Rc<Admission>, Denied> {
+        let admitted = route.guards.admit(&self.visit(asked, authority, lasting, parts)).await?;
+        admitted.cut_token(parts);
+        let admission = admitted.admission.map_or_else(|| Rc::clone(&self.everyone), Rc::new);
+        let Some(check) = &route.check else { return Ok(admission) };
         // A client that closes its side has left: then nobody waits for this either.
         asked.in_flight.streams();
-        let upstream = self.upstreams.get(check.upstream());
+        let (upstream, hop) = (self.upstreams.get(check.upstream()), asked.forwarded.hop(authority));
         // Boxed: what it takes to ask is no part of what each connection keeps.
-        let hop = asked.forwarded.hop(authority);
-        let grant = Box::pin(check.ask(upstream, visit.request, &hop, asked.peer.client)).await?;
-        Ok((admission, grant))
+        let grant = Box::pin(check.ask(upstream, parts, &hop, asked.peer.client)).await?;
+        grant.apply(&mut parts.headers);
+        Ok(admission)
+    }
+
+    fn visit<'a>(&self, asked: &'a Asked<'_>, authority: &'a str, lasting: bool, request: &'a Parts) -> Visit<'a> {
+        Visit {
+            request,
+            client: asked.peer.client,
+            authority: asked.forwarded.host().unwrap_or(authority),
+            https: asked.forwarded.is_https(),
+            lasting,
+            draining: self.tasks.stages().is_draining(),
+        }
     }
 
     async fn handle(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
-use crate::guard::{Check, Guards, Network, Wardens};
+use crate::guard::{Check, Guards, Network, TokenRule, Wardens};
 use crate::handler::files::{CacheRule, Folder};
 use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect, Session, Ticket};
 use crate::message::framing::Rule;
@@ -218,7 +218,14 @@ fn proxy(upstream: &str, options: &Options) -> Proxy {
 
 /// A page's parts have those of the page: their counts are one.
 fn guards(options: &Options, wardens: &Wardens) -> Guards {
+    let token = match (&options.action, &options.auth) {
+        // One ticket is not had for another.
+        (Action::Ticket { auth }, _) => wardens.token(auth, false),
+        (_, Some(auth)) => wardens.token(auth, true),
+        (_, None) => TokenRule::None,
+    };
     Guards {
+        token,
         network: Network::new(&options.allow, &options.deny),
         origins: options.origins.as_slice().into(),
         limit: options.limit.as_deref().and_then(|name| wardens.limit(name)).map(Arc::clone),
