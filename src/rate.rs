@@ -112,7 +112,7 @@ mod tests {
             assert_eq!(drain(&mut bucket, now + each - Duration::from_millis(1)), 0);
             assert_eq!(drain(&mut bucket, now + each), 1);
             assert_eq!(drain(&mut bucket, now + each * 4), 3.min(count as usize));
-            assert_eq!(drain(&mut bucket, now + per.duration() * 3), count as usize);
+            assert_eq!(drain(&mut bucket, now + per.duration() * 9), count as usize);
         }
     }
 

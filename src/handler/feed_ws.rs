@@ -6,14 +6,16 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::{Call, FeedDoor};
+use crate::admission::Admission;
 use crate::feed::attendance::Attendance;
 use crate::feed::pull;
 use crate::feed::roster::Roster;
@@ -21,7 +23,6 @@ use crate::feed::seat::{Farewell, Seat, Tally, Wish};
 use crate::feed::select;
 use crate::feed::socket::Socket;
 use crate::feed::viewer::Viewer;
-use crate::limits;
 use crate::message::{Body, respond};
 use crate::net::clock::InFlight;
 use crate::net::stream::{Io, Stream};
@@ -39,7 +40,8 @@ pub fn open(
 ) -> (Response<Body>, bool) {
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
-    let (answer, wish) = match shake_hands(roster, &parts) {
+    let admission = Rc::clone(call.admission);
+    let (answer, wish) = match shake_hands(roster, &parts, &admission) {
         Ok(agreed) => agreed,
         Err(refusal) => return (*refusal, false),
     };
@@ -54,8 +56,10 @@ pub fn open(
                 return end(record, &Farewell::dropped(format!("the upgrade failed: {error}")), Tally::default());
             }
         };
-        let decoder = Decoder::new(limits::MESSAGE_SIZE, wish.deflate);
-        let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
+        let decoder = Decoder::new(admission.inbound.message_size, wish.deflate);
+        let now = Instant::now();
+        let seat = Seat::new(Rc::clone(&roster), delivery, &wish, now).admitted(&admission, now);
+        drop(admission);
         match http2 {
             None => attend_raw(upgraded, &roster, seat, decoder, record, &tasks),
             Some((in_flight, tether)) => {
@@ -125,7 +129,11 @@ fn join(read: Bytes, unread: Bytes) -> Box<[u8]> {
 }
 
 /// The answer that opens the socket and what the viewer asked for, or the answer that refuses it.
-fn shake_hands(roster: &Roster, parts: &Parts) -> Result<(Response<Body>, Wish), Box<Response<Body>>> {
+fn shake_hands(
+    roster: &Roster,
+    parts: &Parts,
+    admission: &Admission,
+) -> Result<(Response<Body>, Wish), Box<Response<Body>>> {
     let offer = match parts.version {
         Version::HTTP_2 => handshake::check_h2(&parts.headers),
         _ => handshake::check_h1(parts),
@@ -138,8 +146,12 @@ fn shake_hands(roster: &Roster, parts: &Parts) -> Result<(Response<Body>, Wish),
     let query = select::from_query(parts.uri.query().unwrap_or_default()).map_err(|error| bad_query(&error))?;
     let selection = query.selection.interned(roster.feed().field_sets()).map_err(|error| bad_query(&error))?;
     let wish = Wish { selection, last: query.last, deflate: offer.deflate.is_some() };
-    // A feed speaks JSON whatever it is called: a client that names a protocol is told the first it named.
-    let answer = handshake::response(&offer, offer.protocols.first().map(String::as_str));
+    // A feed speaks JSON whatever it is called: a client that names a protocol is told the first it named, or `bearer`, by
+    // which it named its token.
+    let mut answer = handshake::response(&offer, offer.protocols.first().map(String::as_str));
+    if admission.echo_bearer {
+        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("bearer"));
+    }
     Ok((answer.map(|()| Body::Empty), wish))
 }
 
