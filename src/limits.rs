@@ -3,12 +3,14 @@
 //! Never: a limit that the config sets is read from here past [`crate::config`], which builds each module's `Options`
 //! out of these and of the file.
 
+mod asked;
 mod command_line;
 mod proxying;
 
 use std::ops::Range;
 use std::time::Duration;
 
+pub use asked::*;
 pub use command_line::*;
 pub use proxying::*;
 
