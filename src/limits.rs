@@ -4,6 +4,7 @@
 //! out of these and of the file.
 
 mod admission;
+mod asked;
 mod command_line;
 mod proxying;
 mod tokens;
@@ -12,6 +13,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 pub use admission::*;
+pub use asked::*;
 pub use command_line::*;
 pub use proxying::*;
 pub use tokens::*;
