@@ -3,12 +3,20 @@
 //!
 //! Never: answers; a check gives `Result<_, Denied>`, and one place turns that into a response.
 
+pub mod algorithm;
 pub mod auth;
 pub mod auth_request;
 pub mod carrier;
 pub mod fault;
+mod fetch;
+mod jwks;
+mod jwt;
+pub mod key;
+mod key_set;
 pub mod options;
 pub mod origin;
+pub mod sign;
+mod ticket;
 
 use std::sync::Arc;
 
@@ -17,10 +25,12 @@ use http::{HeaderValue, StatusCode};
 
 pub use auth::{Auth, AuthError, Auths};
 pub use auth_request::{Check, Grant};
-pub use carrier::Found;
+pub use carrier::{Found, forward};
 pub use fault::{Flaw, TokenFault};
+pub use key::KeyError;
 pub use options::{Algorithm, AuthOptions, Carrier, ForwardToken, JwksUrl, KeyOptions, LimitOptions};
 pub use origin::{OriginHost, OriginPort, OriginRule};
+pub use sign::{SignError, Signer};
 
 /// What a request is checked for.
 #[derive(Debug, Clone, Copy)]

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -39,7 +40,7 @@ pub fn open(
 ) -> (Response<Body>, bool) {
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
-    let (answer, wish) = match shake_hands(roster, &parts) {
+    let (answer, wish) = match shake_hands(roster, &parts, call.admission.echo_bearer) {
         Ok(agreed) => agreed,
         Err(refusal) => return (*refusal, false),
     };
@@ -125,7 +126,11 @@ fn join(read: Bytes, unread: Bytes) -> Box<[u8]> {
 }
 
 /// The answer that opens the socket and what the viewer asked for, or the answer that refuses it.
-fn shake_hands(roster: &Roster, parts: &Parts) -> Result<(Response<Body>, Wish), Box<Response<Body>>> {
+fn shake_hands(
+    roster: &Roster,
+    parts: &Parts,
+    echo_bearer: bool,
+) -> Result<(Response<Body>, Wish), Box<Response<Body>>> {
     let offer = match parts.version {
         Version::HTTP_2 => handshake::check_h2(&parts.headers),
         _ => handshake::check_h1(parts),
@@ -139,7 +144,10 @@ fn shake_hands(roster: &Roster, parts: &Parts) -> Result<(Response<Body>, Wish),
     let selection = query.selection.interned(roster.feed().field_sets()).map_err(|error| bad_query(&error))?;
     let wish = Wish { selection, last: query.last, deflate: offer.deflate.is_some() };
     // A feed speaks JSON whatever it is called: a client that names a protocol is told the first it named.
-    let answer = handshake::response(&offer, offer.protocols.first().map(String::as_str));
+    let mut answer = handshake::response(&offer, offer.protocols.first().map(String::as_str));
+    if echo_bearer {
+        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, handshake::BEARER);
+    }
     Ok((answer.map(|()| Body::Empty), wish))
 }
 

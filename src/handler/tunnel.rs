@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
+use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -124,7 +124,11 @@ pub async fn open(
         return declined(upstream, sent, http2);
     }
     let on_server = hyper::upgrade::on(&mut sent.response);
-    let answer = switched(&sent, &protocol, proof)?;
+    let mut answer = switched(&sent, &protocol, proof)?;
+    if call.admission.echo_bearer {
+        // What the server chose is left to it; the token's pair it never saw.
+        answer.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL).or_insert(handshake::BEARER);
+    }
     let opening = Opening {
         client: on_client,
         server: on_server,
