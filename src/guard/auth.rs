@@ -45,6 +45,7 @@ pub struct Auth {
 /// What signatures are checked with.
 #[derive(Debug)]
 enum Keys {
+    None { reason: String },
     One(DecodingKey),
     Set { set: Arc<KeySet>, place: Place },
 }
@@ -136,6 +137,7 @@ impl Auth {
                 let none = |reason| AuthError::Set { auth: options.name.clone(), path: path.clone(), reason };
                 Keys::Set { set: Arc::new(set.map_err(none)?), place: Place::File(path.clone()) }
             }
+            KeyOptions::Absent { variable } => Keys::None { reason: format!("{variable} is not set") },
         };
         let rules = Rules::new(Arc::clone(&name), options, algorithms);
         Ok(Auth { name, from: options.from.as_slice().into(), rules, keys, tickets })
@@ -192,10 +194,11 @@ impl Auth {
     /// What a token says that was signed with a key that is known now.
     fn claims(&self, unverified: &Unverified<'_>) -> Result<Claims, TokenFault> {
         match &self.keys {
+            Keys::None { reason } => Err(self.no_keys(reason.clone())),
             Keys::One(key) => unverified.verify(key).map_err(|flaw| self.bad(flaw)),
             Keys::Set { set, .. } => match set.ring() {
                 Some(ring) => with_ring(unverified, &ring).map_err(|flaw| self.bad(flaw)),
-                None => Err(TokenFault::NoKeys { auth: Arc::clone(&self.name), reason: set.failure() }),
+                None => Err(self.no_keys(set.failure())),
             },
         }
     }
@@ -203,6 +206,10 @@ impl Auth {
     fn credential(&self, token: Arc<Secret>, claims: &Claims, now: Timestamp) -> Result<Credential, TokenFault> {
         let judged = self.rules.judge(claims, now)?;
         Ok(Credential { auth: Arc::clone(&self.name), subject: judged.subject, token, expires: judged.expires })
+    }
+
+    fn no_keys(&self, reason: String) -> TokenFault {
+        TokenFault::NoKeys { auth: Arc::clone(&self.name), reason }
     }
 
     fn bad(&self, flaw: Flaw) -> TokenFault {
@@ -256,7 +263,10 @@ impl options::AuthOptions {
     pub fn upstream(&self) -> Option<&crate::upstream::Options> {
         match &self.key {
             KeyOptions::JwksUrl(url) => Some(&url.upstream),
-            KeyOptions::Secret(_) | KeyOptions::PublicKeyFile(_) | KeyOptions::JwksFile(_) => None,
+            KeyOptions::Secret(_)
+            | KeyOptions::PublicKeyFile(_)
+            | KeyOptions::JwksFile(_)
+            | KeyOptions::Absent { .. } => None,
         }
     }
 }

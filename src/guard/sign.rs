@@ -28,6 +28,8 @@ pub enum SignError {
         "tokens of the auth `{0}` are signed with a private key, which the config does not hold; give it with --key-file"
     )]
     NoKey(String),
+    #[error("the secret of the auth `{auth}` is not set; set {variable}, or give it with --secret-file")]
+    Unset { auth: String, variable: String },
     #[error("the auth `{0}` takes no token that is signed with a secret; give the private key with --key-file")]
     NoSecret(String),
     #[error("the auth `{0}` takes only tokens that are signed with a secret; give it with --secret-file")]
@@ -46,6 +48,9 @@ impl Signer {
     pub fn configured(auth: &AuthOptions) -> Result<Signer, SignError> {
         match &auth.key {
             KeyOptions::Secret(secret) => Signer::with_secret(auth, secret),
+            KeyOptions::Absent { variable } => {
+                Err(SignError::Unset { auth: auth.name.clone(), variable: variable.clone() })
+            }
             KeyOptions::PublicKeyFile(_) | KeyOptions::JwksUrl(_) | KeyOptions::JwksFile(_) => {
                 Err(SignError::NoKey(auth.name.clone()))
             }
