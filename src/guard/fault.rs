@@ -29,7 +29,7 @@ pub enum TokenFault {
         name: String,
         has: Option<String>,
     },
-    /// There is no key set yet, so that no token can be judged.
+    /// There is no key yet, so that no token can be judged.
     NoKeys {
         auth: Arc<str>,
         reason: String,
@@ -133,7 +133,7 @@ impl TokenFault {
                 format!("the claim `{name}` is {has}, which is not what `require` names")
             }
             TokenFault::NoKeys { reason, .. } => {
-                format!("tokens cannot be judged: the key set was not fetched yet ({reason})")
+                format!("tokens cannot be judged, since there is no key: {reason}")
             }
         }
     }

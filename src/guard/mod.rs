@@ -16,6 +16,7 @@
 //!
 //! Never: answers; a check gives `Result<_, Denied>`, and one place turns that into a response.
 
+pub mod algorithm;
 pub mod auth;
 pub mod auth_request;
 pub mod carrier;
@@ -23,12 +24,19 @@ pub mod client;
 pub mod connections;
 pub mod denied;
 pub mod fault;
+mod fetch;
+mod jwks;
+mod jwt;
+pub mod key;
+mod key_set;
 pub mod limit;
 pub mod network;
 pub mod options;
 pub mod origin;
 pub mod rate;
+pub mod sign;
 mod store;
+mod ticket;
 pub mod token;
 pub mod wardens;
 
@@ -41,14 +49,16 @@ use crate::admission::Admission;
 
 pub use auth::{Auth, AuthError, Auths};
 pub use auth_request::{Check, Grant};
-pub use carrier::Found;
+pub use carrier::{Found, forward};
 use connections::{Permits, RouteCount};
 pub use denied::{Cap, Denied};
 pub use fault::{Flaw, TokenFault};
+pub use key::KeyError;
 pub use limit::Limit;
 pub use network::Network;
 pub use options::{Algorithm, AuthOptions, Carrier, ForwardToken, JwksUrl, KeyOptions, LimitOptions};
 pub use origin::{OriginHost, OriginPort, OriginRule};
+pub use sign::{SignError, Signer};
 use token::Bearer;
 pub use token::TokenRule;
 pub use wardens::Wardens;

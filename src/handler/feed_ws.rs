@@ -8,14 +8,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::{Call, FeedDoor};
-use crate::admission::Admission;
 use crate::feed::attendance::Attendance;
 use crate::feed::pull;
 use crate::feed::roster::Roster;
@@ -41,7 +40,7 @@ pub fn open(
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
     let admission = Rc::clone(call.admission);
-    let (answer, wish) = match shake_hands(roster, &parts, &admission) {
+    let (answer, wish) = match shake_hands(roster, &parts, admission.echo_bearer) {
         Ok(agreed) => agreed,
         Err(refusal) => return (*refusal, false),
     };
@@ -132,7 +131,7 @@ fn join(read: Bytes, unread: Bytes) -> Box<[u8]> {
 fn shake_hands(
     roster: &Roster,
     parts: &Parts,
-    admission: &Admission,
+    echo_bearer: bool,
 ) -> Result<(Response<Body>, Wish), Box<Response<Body>>> {
     let offer = match parts.version {
         Version::HTTP_2 => handshake::check_h2(&parts.headers),
@@ -146,11 +145,10 @@ fn shake_hands(
     let query = select::from_query(parts.uri.query().unwrap_or_default()).map_err(|error| bad_query(&error))?;
     let selection = query.selection.interned(roster.feed().field_sets()).map_err(|error| bad_query(&error))?;
     let wish = Wish { selection, last: query.last, deflate: offer.deflate.is_some() };
-    // A feed speaks JSON whatever it is called: a client that names a protocol is told the first it named, or `bearer`, by
-    // which it named its token.
+    // A feed speaks JSON whatever it is called: a client that names a protocol is told the first it named.
     let mut answer = handshake::response(&offer, offer.protocols.first().map(String::as_str));
-    if admission.echo_bearer {
-        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("bearer"));
+    if echo_bearer {
+        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, handshake::BEARER);
     }
     Ok((answer.map(|()| Body::Empty), wish))
 }

@@ -130,8 +130,9 @@ pub async fn open(
     }
     let on_server = hyper::upgrade::on(&mut sent.response);
     let mut answer = switched(&sent, &protocol, proof)?;
-    if call.admission.echo_bearer && !answer.headers().contains_key(SEC_WEBSOCKET_PROTOCOL) {
-        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("bearer"));
+    if call.admission.echo_bearer {
+        // What the server chose is left to it; the token's pair it never saw.
+        answer.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL).or_insert(handshake::BEARER);
     }
     let opening = Opening {
         client: on_client,

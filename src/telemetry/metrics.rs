@@ -13,6 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::key_sets::{KeySetMeters, KeySets};
+
 /// Every metric of the process.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -29,6 +31,7 @@ pub struct Metrics {
     feed_up: Family<SourceLabels, Gauge>,
     feed_conflated: Family<FeedLabels, Counter>,
     upstream_up: Family<ServerLabels, Gauge>,
+    key_sets: KeySets,
 }
 
 /// One route's handles.
@@ -124,6 +127,7 @@ impl Metrics {
             feed_up: Family::default(),
             feed_conflated: Family::default(),
             upstream_up: Family::default(),
+            key_sets: KeySets::default(),
         };
         metrics.register();
         metrics
@@ -153,6 +157,7 @@ impl Metrics {
         registry.register("feed_up", "Whether a source of a feed delivers", self.feed_up.clone());
         registry.register("feed_conflated", "Times a viewer fell behind the history", self.feed_conflated.clone());
         registry.register("upstream_up", "Whether a server of an upstream is given requests", self.upstream_up.clone());
+        self.key_sets.register(&mut registry);
     }
 
     /// The handles of the route `route`, as configured.
@@ -211,6 +216,12 @@ impl Metrics {
     pub fn server(&self, upstream: &str, server: &str) -> Gauge {
         let labels = ServerLabels { upstream: upstream.to_owned(), server: server.to_owned() };
         self.upstream_up.get_or_create_owned(&labels)
+    }
+
+    /// The handles of the key set of the auth `auth`.
+    #[must_use]
+    pub fn key_set(&self, auth: &str) -> KeySetMeters {
+        self.key_sets.of(auth)
     }
 
     /// All of them, in the text format of OpenMetrics 1.0.0.

@@ -4,11 +4,13 @@
 
 pub mod access;
 pub mod exposition;
+pub mod key_sets;
 pub mod log;
 pub mod metrics;
 pub mod socket;
 
 pub use access::AccessLog;
+pub use key_sets::KeySetMeters;
 pub use log::{LogFormat, LogOptions};
 pub use metrics::{FeedMeters, Metrics, RouteMeters};
 pub use socket::{CUT_OFF, SocketRecord};
