@@ -17,6 +17,7 @@ use crate::config::{Config, FeedConfig};
 use crate::feed::branches::Starts;
 use crate::feed::hub::FeedHub;
 use crate::feed::pointer::PointerError;
+use crate::guard::{AuthError, KeyOptions, Wardens};
 use crate::limits;
 use crate::net::connection::{self, Edge};
 use crate::net::listener::{Accepted, Listener};
@@ -30,7 +31,7 @@ use crate::secret::Secret;
 use crate::shutdown::{Stages, Tasks};
 use crate::source::{self, SourceError};
 use crate::telemetry::{AccessLog, Metrics};
-use crate::upstream::{self, SetupError};
+use crate::upstream::{self, SetupError, Upstreams};
 use crate::worker::{self, Bound, Work, Workers};
 use fill::{Filled, Filler};
 
@@ -46,6 +47,7 @@ pub struct App {
     starts: Starts,
     metrics: Arc<Metrics>,
     shared: Arc<Shared>,
+    wardens: Arc<Wardens>,
     upstreams: Arc<upstream::Shared>,
     stages: Stages,
 }
@@ -73,6 +75,8 @@ pub enum BindError {
     Source { feed: String, error: SourceError },
     #[error("feed `{feed}`: {error}")]
     Pointer { feed: String, error: PointerError },
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error("upstreams cannot be set up: {0}")]
     Upstream(#[from] SetupError),
     #[error("the access log cannot start: {0}")]
@@ -99,12 +103,13 @@ impl App {
                 Some((listener, admin.token.clone()))
             }
         };
-        let table = Table::new(&config.routes, &metrics, |feed| watchers(&config.feeds, feed));
+        let wardens = Arc::new(Wardens::try_new(&config.limit, &config.auths, &metrics)?);
+        let table = Table::new(&config.routes, &wardens, &metrics, |feed| watchers(&config.feeds, feed));
         let access = AccessLog::start(config.log, metrics.log_lines_dropped.clone()).map_err(BindError::Log)?;
         let shared = Arc::new(Shared::new(table, access, &metrics));
         let upstreams = upstream::Shared::new(upstreams(&config), &metrics)?;
         let stages = Stages::default();
-        Ok(App { config, listeners, admin, tls, hub, sources, starts, metrics, shared, upstreams, stages })
+        Ok(App { config, listeners, admin, tls, hub, sources, starts, metrics, shared, wardens, upstreams, stages })
     }
 
     /// What is served, in the config's order.
@@ -167,6 +172,7 @@ impl App {
         }
         tasks.spawn_background(self.starts.run(tasks.clone(), move |feed| filler.branch(feed)));
         self.upstreams.run(&tasks);
+        self.wardens.run(&tasks, &Upstreams::new(Arc::clone(&self.upstreams), tasks.clone()));
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
                 token,
@@ -236,10 +242,16 @@ fn redirect_to(target: &HttpsTarget, port: impl Fn(usize) -> Option<u16>) -> Str
     if port == HTTPS { format!("https://{host}{{uri}}") } else { format!("https://{host}:{port}{{uri}}") }
 }
 
-/// Those that the config names, and those that routes ask before they let a request pass.
+/// Those that the config names, those that routes ask before they let a request pass, and those that have key sets.
 fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
     let asked = config.routes.iter().filter_map(|route| Some(&route.auth_request.as_ref()?.upstream));
-    config.upstreams.iter().chain(asked)
+    let keys = config.auths.iter().filter_map(|auth| match &auth.key {
+        KeyOptions::JwksUrl(url) => Some(&url.upstream),
+        KeyOptions::Secret(_) | KeyOptions::PublicKeyFile(_) | KeyOptions::JwksFile(_) | KeyOptions::Absent { .. } => {
+            None
+        }
+    });
+    config.upstreams.iter().chain(asked).chain(keys)
 }
 
 /// The feeds whose alerts watch `feed`.

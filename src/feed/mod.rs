@@ -23,6 +23,7 @@ pub mod notice;
 pub mod options;
 pub mod outgoing;
 pub mod pacer;
+pub mod pass;
 mod passed;
 pub mod plan;
 pub mod pointer;

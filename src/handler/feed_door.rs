@@ -62,19 +62,19 @@ impl FeedDoor {
             return (respond::method_not_allowed("GET, HEAD"), false);
         }
         let credential = call.admission.credential.as_ref();
-        let (stay, visit) = match self.enter(call.rosters, request.uri(), credential) {
-            Ok(entered) => entered,
+        let stay = match self.enter(call.rosters, request.uri(), credential) {
+            Ok(stay) => stay,
             Err(refused) => return (self.refuse(&refused, call), false),
         };
         if is_websocket {
-            return feed_ws::open(self, (stay, visit), call, request);
+            return feed_ws::open(self, stay, call, request);
         }
         let (parts, _body) = request.into_parts();
         let roster = stay.roster();
         let mut response = if wants_events(&parts) {
-            feed_sse::open(self, roster, &parts, visit)
+            feed_sse::open(self, roster, &parts, call.admission)
         } else {
-            if let Some(visit) = visit {
+            if let Some(visit) = credential.and_then(|credential| Visit::pay(roster.feed(), credential)) {
                 roster.keep_passing(visit);
             }
             feed_get::answer(self, roster, &parts).await
@@ -85,23 +85,14 @@ impl FeedDoor {
         (response, false)
     }
 
-    /// The viewer's place, and its token where its feed's upstream is asked with it.
+    /// The viewer's place.
     ///
     /// # Errors
     /// If the request leads to no branch, or to one too many.
-    pub fn enter(
-        &self,
-        rosters: &Rosters,
-        uri: &Uri,
-        credential: Option<&Credential>,
-    ) -> Result<(Stay, Option<Visit>), Refused> {
+    pub fn enter(&self, rosters: &Rosters, uri: &Uri, credential: Option<&Credential>) -> Result<Stay, Refused> {
         match rosters.find(&self.feed).ok_or(Refused::NoFeed)? {
-            Place::Whole(roster) => Ok((Stay::new(roster), None)),
-            Place::Split(split) => {
-                let stay = split.stay(&self.key(split, uri, credential)?)?;
-                let visit = credential.and_then(|credential| Visit::pay(stay.roster().feed(), credential));
-                Ok((stay, visit))
-            }
+            Place::Whole(roster) => Ok(Stay::new(roster)),
+            Place::Split(split) => Ok(split.stay(&self.key(split, uri, credential)?)?),
         }
     }
 

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::key_sets::{KeySetMeters, KeySets};
 use super::sums::{Part, Sum};
 
 /// Every metric of the process.
@@ -34,6 +35,7 @@ pub struct Metrics {
     branches_up: Mutex<HashMap<SourceLabels, Sum>>,
     feed_conflated: Family<FeedLabels, Counter>,
     upstream_up: Family<ServerLabels, Gauge>,
+    key_sets: KeySets,
 }
 
 /// One route's handles.
@@ -130,6 +132,7 @@ impl Metrics {
             branches_up: Mutex::default(),
             feed_conflated: Family::default(),
             upstream_up: Family::default(),
+            key_sets: KeySets::default(),
         };
         metrics.register();
         metrics
@@ -159,6 +162,7 @@ impl Metrics {
         registry.register("feed_up", "Whether a source of a feed delivers", self.feed_up.clone());
         registry.register("feed_conflated", "Times a viewer fell behind the history", self.feed_conflated.clone());
         registry.register("upstream_up", "Whether a server of an upstream is given requests", self.upstream_up.clone());
+        self.key_sets.register(&mut registry);
     }
 
     /// The handles of the route `route`, as configured.
@@ -225,6 +229,12 @@ impl Metrics {
     pub fn server(&self, upstream: &str, server: &str) -> Gauge {
         let labels = ServerLabels { upstream: upstream.to_owned(), server: server.to_owned() };
         self.upstream_up.get_or_create_owned(&labels)
+    }
+
+    /// The handles of the key set of the auth `auth`.
+    #[must_use]
+    pub fn key_set(&self, auth: &str) -> KeySetMeters {
+        self.key_sets.of(auth)
     }
 
     /// All of them, in the text format of OpenMetrics 1.0.0.

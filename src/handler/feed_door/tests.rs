@@ -265,7 +265,7 @@ async fn get(door: &FeedDoor, stay: &Stay, uri: &Uri, known: Option<&str>) -> (S
 /// The first event's data.
 async fn event(door: &FeedDoor, stay: &Stay, uri: &Uri) -> String {
     let (parts, ()) = Request::get(uri.path()).body(()).unwrap().into_parts();
-    let mut body = feed_sse::open(door, stay.roster(), &parts, None).into_body();
+    let mut body = feed_sse::open(door, stay.roster(), &parts, &Rc::default()).into_body();
     let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
     let text = String::from_utf8(piece.to_vec()).unwrap();
     let data: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
@@ -291,8 +291,9 @@ async fn each_is_told_its_own(share: Share, viewers: &[Viewer]) {
         let door = FeedDoor { is_prefix, ..FeedDoor::at(viewer.route, "f", quiet()) };
         let (uri, credential) = (viewer.uri(), viewer.credential(number));
         match door.enter(&bed.rosters[number % 2], &uri, credential.as_ref()) {
-            Ok((stay, _visit)) => {
+            Ok(stay) => {
                 assert_eq!(viewer.refusal(share), None, "{viewer:?}");
+                let _visit = credential.and_then(|credential| Visit::pay(stay.roster().feed(), &credential));
                 seated.push(Seated { viewer, door, uri, stay, _visit });
             }
             Err(refused) => assert_eq!(viewer.refusal(share), Some(refused), "{viewer:?}"),
@@ -342,7 +343,7 @@ fn those_who_ask_for_the_same_share_it() {
         let ann = credential("v", "ann", "t", LATER);
         let mut stays = Vec::new();
         for uri in ["/p/a?x=1&y=2&last=3", "/p/%61?y=2&x=1&ticket=z", "/p/a?fields=q&x=1&y=2"] {
-            stays.push(door.enter(&bed.rosters[0], &uri.parse().unwrap(), Some(&ann)).unwrap().0);
+            stays.push(door.enter(&bed.rosters[0], &uri.parse().unwrap(), Some(&ann)).unwrap());
         }
         bed.speak().await;
         assert_eq!(bed.begun.borrow().len(), 1);

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::thread::JoinHandle;
 
 use steadfeed::app::App;
-use steadfeed::config::{self, Config, Surroundings};
+use steadfeed::config::{self, Surroundings};
 use steadfeed::shutdown::Stages;
 
 use super::{KeepAlive, Reply, get, post_json, until};
@@ -42,21 +42,11 @@ impl Proxy {
         Proxy::start_whole(&format!("{BASE}{toml}"))
     }
 
-    /// As [`start`](Proxy::start), of a config that is changed after it was checked.
-    pub fn start_changed(toml: &str, change: impl FnOnce(&mut Config)) -> Proxy {
-        Proxy::start_with(&format!("{BASE}{toml}"), change)
-    }
-
     /// Starts from exactly this config.
     pub fn start_whole(toml: &str) -> Proxy {
-        Proxy::start_with(toml, |_| {})
-    }
-
-    fn start_with(toml: &str, change: impl FnOnce(&mut Config)) -> Proxy {
         let surroundings = Surroundings { variable: &|_| None, cpus: NonZeroUsize::MIN, descriptors: 20_000 };
-        let mut loaded = config::check("test.toml".to_owned(), toml.to_owned(), &surroundings)
+        let loaded = config::check("test.toml".to_owned(), toml.to_owned(), &surroundings)
             .unwrap_or_else(|refused| panic!("{refused}"));
-        change(&mut loaded.config);
         let app = App::bind(loaded.config).unwrap_or_else(|error| panic!("{error}"));
         let addresses = app.addresses().iter().map(|at| at.address).collect();
         let (admin, stages) = (app.admin_address(), app.stages());
