@@ -14,14 +14,19 @@ use super::audience::Audience;
 use super::command::{self, Command};
 pub use super::farewell::{Farewell, Tally};
 use super::log::{Cursor, Log, Next};
+use super::notice::Notice;
 use super::options::{Delivery, Slow, Snapshot};
 use super::outgoing::{Flow, Outgoing, Sink};
+use super::pass::{NotRenewed, Pass};
 use super::pulse::{Due, Pulse};
 use super::roster::Roster;
 use super::select::Selection;
 use super::system::{self, system};
 use super::turn::{Progress, Turn};
+pub use super::wish::{Wish, first_cursor};
+use crate::admission::Admission;
 use crate::limits;
+use crate::secret::Secret;
 use crate::ws::frame::{self, OpCode};
 use crate::ws::{CloseCode, CloseFrame, Message, Violation, close};
 
@@ -36,6 +41,8 @@ pub struct Seat {
     open: u64,
     out: Outgoing,
     pulse: Pulse,
+    /// What it was admitted with, where that is anything.
+    pass: Option<Box<Pass>>,
     ending: Option<Box<Farewell>>,
     /// The peer's close has come, or it may be gone without one.
     heard_close: bool,
@@ -44,16 +51,6 @@ pub struct Seat {
     /// Its last turn was too short: that it is behind is not its own doing.
     unfinished: bool,
     tally: Tally,
-}
-
-/// What a viewer asked for as it came.
-#[derive(Debug, Clone, Default)]
-pub struct Wish {
-    pub selection: Selection,
-    /// `?last=N`.
-    pub last: Option<usize>,
-    /// permessage-deflate was negotiated.
-    pub deflate: bool,
 }
 
 impl Seat {
@@ -66,6 +63,7 @@ impl Seat {
             open: u64::MAX,
             out: Outgoing::default(),
             pulse: Pulse::new(now),
+            pass: None,
             ending: None,
             heard_close: false,
             rejected: false,
@@ -80,6 +78,13 @@ impl Seat {
         }
         seat.pace(wish.selection.every, now);
         seat
+    }
+
+    /// The same seat, held to what its viewer was admitted with; without this, to nothing.
+    #[must_use]
+    pub fn admitted(mut self, admission: &Rc<Admission>, now: Instant) -> Seat {
+        self.pass = Pass::to(self.roster.feed(), admission, now, Timestamp::now());
+        self
     }
 
     /// Writes what waits, then what the log has after the cursor, as far as the peer takes it and the turn goes.
@@ -131,7 +136,16 @@ impl Seat {
                 // It is to miss what comes between two of its ticks.
                 Next::Behind if self.pulse.is_paced() => self.cursor.conflate(log),
                 Next::Behind => self.fall_behind(log, now),
-                Next::Message(message) if message.seq() > self.open => return Ok(Progress::Done),
+                Next::Message(message) if message.seq() > self.open => match log.untold(&self.cursor) {
+                    Some(notice) if self.tell(notice, now, sink)? == Flow::Blocked => return Ok(Progress::Blocked),
+                    Some(_) => {}
+                    None => return Ok(Progress::Done),
+                },
+                Next::Notice(notice) => {
+                    if self.tell(notice, now, sink)? == Flow::Blocked {
+                        return Ok(Progress::Blocked);
+                    }
+                }
                 Next::Message(_) | Next::Older(_) if !turn.pass() => return Ok(Progress::More),
                 Next::Older(seq) => self.cursor.pass(seq),
                 Next::Message(message) => {
@@ -155,11 +169,26 @@ impl Seat {
         Ok(flow)
     }
 
+    /// Tells how the feed stands, where the route says so.
+    fn tell(&mut self, notice: &Notice, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+        self.cursor.tell(notice.seq());
+        if !self.delivery.notices {
+            return Ok(Flow::Done);
+        }
+        self.pulse.spoke(now);
+        self.out.send(notice.seq(), notice.frame(), sink)
+    }
+
     /// Answers a message of the viewer; the answer waits in the seat until it is written.
     pub fn hear(&mut self, message: Message, now: Instant) {
         self.pulse.heard(now);
         if self.ending.is_some() && !matches!(message, Message::Close(_)) {
             return;
+        }
+        if matches!(message, Message::Text(_) | Message::Binary(_))
+            && self.pass.as_mut().is_some_and(|pass| !pass.take_message(now))
+        {
+            return self.close(CloseCode::POLICY, close::MESSAGE_RATE, now);
         }
         match message {
             Message::Text(text) => match command::parse(&text) {
@@ -190,6 +219,9 @@ impl Seat {
 
     /// Does what has fallen due; gives how it ends where the peer is to be dropped.
     pub fn on_time(&mut self, now: Instant) -> Option<Farewell> {
+        if self.ending.is_none() && self.pass.as_mut().is_some_and(|pass| pass.has_expired(now, Timestamp::now)) {
+            self.close(CloseCode::POLICY, close::TOKEN_EXPIRED, now);
+        }
         while let Some(due) = self.pulse.take(&self.delivery, now) {
             match due {
                 Due::Keepalive if self.out.is_empty() => self.out.answer(self.roster.keepalive(now)),
@@ -214,7 +246,8 @@ impl Seat {
     /// When [`on_time`](Seat::on_time) has something to do next.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.pulse.next(&self.delivery)
+        let expiry = self.pass.as_ref().filter(|_| self.ending.is_none()).and_then(|pass| pass.next_look());
+        self.pulse.next(&self.delivery).into_iter().chain(expiry).min()
     }
 
     /// Both sides have closed and all is written.
@@ -277,10 +310,10 @@ impl Seat {
             Command::Ping => self.say("pong", None),
             Command::History { last } => {
                 let log = self.roster.log();
-                self.cursor = Cursor::newest(&log, last);
+                self.cursor.move_to(Cursor::newest(&log, last));
                 self.open = self.open.max(log.head());
             }
-            Command::Auth { .. } => self.refuse("no_auth", "this route asks for no token, so there is none to renew"),
+            Command::Auth { token } => self.renew(&token, now),
         }
     }
 
@@ -296,9 +329,18 @@ impl Seat {
         self.say("subscribed", Some(&selection.to_json()));
         self.audience = self.roster.audiences().join(shape, self.audience.deflate(), &selection);
         if self.roster.feed().options().snapshot != Snapshot::None {
-            self.cursor = first_cursor(&self.roster, None);
+            self.cursor.move_to(first_cursor(&self.roster, None));
         }
         self.pace(selection.every, now);
+    }
+
+    /// A newer token takes the place of the one before; one that does not leaves it, and the socket, as they are.
+    fn renew(&mut self, token: &Secret, now: Instant) {
+        let renewed = self.pass.as_mut().map(|pass| pass.renew(token.reveal(), now, Timestamp::now()));
+        match renewed.unwrap_or_else(|| Err(NotRenewed::not_needed())) {
+            Ok(expires) => self.say("auth", Some(&system::renewed(expires))),
+            Err(NotRenewed { code, message }) => self.refuse(code, &message),
+        }
     }
 
     /// A paced viewer reads the snapshot at once and the rest at its ticks.
@@ -324,17 +366,5 @@ impl Seat {
 
     fn say(&mut self, type_: &str, data: Option<&str>) {
         self.out.answer(frame::frame(OpCode::Text, false, &system(type_, data, &[], Timestamp::now())));
-    }
-}
-
-/// Before what a new viewer gets first.
-#[must_use]
-pub fn first_cursor(roster: &Roster, last: Option<usize>) -> Cursor {
-    let log = roster.log();
-    match (last, roster.feed().options().snapshot) {
-        (Some(last), _) => Cursor::newest(&log, last),
-        (None, Snapshot::Last) => Cursor::newest(&log, 1),
-        (None, Snapshot::History) => Cursor::newest(&log, usize::MAX),
-        (None, Snapshot::None) => Cursor::live(&log),
     }
 }

@@ -78,6 +78,7 @@ fn read(log: &Log, audience: &Audience, at: (&mut Cursor, &mut u64), wanted: &mu
             }
             Next::Message(_) | Next::Older(_) if !turn.pass() => return true,
             Next::Older(seq) => cursor.pass(seq),
+            Next::Notice(notice) => cursor.tell(notice.seq()),
             Next::Message(message) => {
                 cursor.pass(message.seq());
                 if audience.wants(message) {
@@ -148,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn a_long_history_is_told_in_turns_with_others() {
         let (_feed, roster) = long();
-        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let door = FeedDoor::at("/f", "f", quiet());
         for (query, told) in [("types=b", 1), ("types=a,b", LONG + 1)] {
             let (parts, ()) = Request::get(format!("/f?{query}&last={LONG}")).body(()).unwrap().into_parts();
             let turns = Cell::new(0);

@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod backoff;
 mod dialing;
 mod failure;
+pub mod fallback;
 mod line;
 pub mod options;
 mod poll;
@@ -159,6 +160,7 @@ async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, inlet: &Inlet, meters: &So
     let handoff = follower.handoff();
     let mut cursor = Cursor::newest(follower.log(), 1);
     meters.up.set(1);
+    inlet.stands();
     loop {
         loop {
             match follower.log().next(&cursor) {
@@ -172,6 +174,7 @@ async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, inlet: &Inlet, meters: &So
                     }
                 }
                 Next::Older(seq) => cursor.pass(seq),
+                Next::Notice(notice) => cursor.tell(notice.seq()),
                 Next::Behind => cursor.conflate(follower.log()),
                 Next::Nothing => break,
             }

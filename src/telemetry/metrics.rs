@@ -2,6 +2,7 @@
 //!
 //! Owns: every metric's name and help text. Never: looks a family up on a request: whoever counts holds its handles.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -12,6 +13,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use super::key_sets::{KeySetMeters, KeySets};
+use super::sums::{Part, Sum};
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -30,8 +34,11 @@ pub struct Metrics {
     feed_reconnects: Family<FeedLabels, Counter>,
     feed_failures: Family<FailureLabels, Counter>,
     feed_too_large: Family<FeedLabels, Counter>,
+    /// Of the branches of split feeds.
+    branches_up: Mutex<HashMap<SourceLabels, Sum>>,
     feed_conflated: Family<FeedLabels, Counter>,
     upstream_up: Family<ServerLabels, Gauge>,
+    key_sets: KeySets,
 }
 
 /// One route's handles.
@@ -145,8 +152,10 @@ impl Metrics {
             feed_reconnects: Family::default(),
             feed_failures: Family::default(),
             feed_too_large: Family::default(),
+            branches_up: Mutex::default(),
             feed_conflated: Family::default(),
             upstream_up: Family::default(),
+            key_sets: KeySets::default(),
         };
         metrics.register();
         metrics
@@ -182,6 +191,7 @@ impl Metrics {
         registry.register("feed_too_large", too_large, self.feed_too_large.clone());
         registry.register("feed_conflated", "Times a viewer fell behind the history", self.feed_conflated.clone());
         registry.register("upstream_up", "Whether a server of an upstream is given requests", self.upstream_up.clone());
+        self.key_sets.register(&mut registry);
     }
 
     /// The handles of the route `route`, as configured.
@@ -243,6 +253,16 @@ impl Metrics {
         }
     }
 
+    /// The same of one branch of `feed`: what is shown as up is how many deliver, each while its part is kept.
+    #[must_use]
+    pub fn branch_source(&self, feed: &str, source: &str) -> (SourceMeters, Part) {
+        let labels = SourceLabels { feed: feed.to_owned(), source: source.to_owned() };
+        let mut sums = self.branches_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = |labels: &SourceLabels| Sum::shown_by(self.feed_up.get_or_create_owned(labels));
+        let part = sums.entry(labels).or_insert_with_key(sum).part();
+        (SourceMeters { up: part.gauge().clone(), ..self.source(feed, source) }, part)
+    }
+
     /// Whether `server` of `upstream` is given requests: 1 or 0.
     #[must_use]
     pub fn server(&self, upstream: &str, server: &str) -> Gauge {
@@ -250,9 +270,16 @@ impl Metrics {
         self.upstream_up.get_or_create_owned(&labels)
     }
 
+    /// The handles of the key set of the auth `auth`.
+    #[must_use]
+    pub fn key_set(&self, auth: &str) -> KeySetMeters {
+        self.key_sets.of(auth)
+    }
+
     /// All of them, in the text format of OpenMetrics 1.0.0.
     #[must_use]
     pub fn text(&self) -> String {
+        self.branches_up.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(Sum::show);
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         // Writing to a String does not fail.
