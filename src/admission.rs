@@ -20,6 +20,9 @@ pub struct Admission {
     /// What takes a newer token in place of the credential's; `None` where there is no credential.
     pub renewal: Option<Arc<dyn Renew>>,
     pub inbound: Inbound,
+    /// The token came as `Sec-WebSocket-Protocol: bearer, <token>`, and was taken out: an answer that opens a WebSocket and
+    /// names no other protocol must name `bearer`, or browsers drop the socket.
+    pub echo_bearer: bool,
     /// Given back when the request, or the socket that it became, has ended.
     pub places: Vec<Box<dyn Place>>,
 }
@@ -46,6 +49,15 @@ pub struct Inbound {
     pub message_size: usize,
 }
 
+impl Credential {
+    /// Whether a socket that was opened with this one may go on with `newer`: only the same subject's, found good by the
+    /// same auth.
+    #[must_use]
+    pub fn may_be_replaced_by(&self, newer: &Credential) -> bool {
+        self.auth == newer.auth && self.subject == newer.subject
+    }
+}
+
 /// Verifies a token that comes after the request's own.
 pub trait Renew: fmt::Debug + Send + Sync {
     /// The credential of `token`, or what to tell the client.
@@ -53,6 +65,13 @@ pub trait Renew: fmt::Debug + Send + Sync {
     /// # Errors
     /// A sentence for the client; it never holds the token.
     fn renew(&self, token: &str, now: Timestamp) -> Result<Credential, String>;
+
+    /// A one-time ticket that stands for `credential` for [`limits::TICKET_LIFE`]; `None` where no more are to be had at
+    /// the moment.
+    fn ticket(&self, credential: &Credential, now: Timestamp) -> Option<Secret> {
+        let _ = (credential, now);
+        None
+    }
 }
 
 /// A place that was counted; dropping it gives it back.

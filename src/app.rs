@@ -2,6 +2,8 @@
 //!
 //! Owns: the order of start and end. Never: serves a request.
 
+mod fill;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -12,9 +14,10 @@ use tokio::time::timeout;
 
 use crate::admin::Admin;
 use crate::config::{Config, FeedConfig};
-use crate::feed::hub::{Feed, FeedHub};
-use crate::feed::inlet::{Inlet, Rank};
+use crate::feed::branches::Starts;
+use crate::feed::hub::FeedHub;
 use crate::feed::pointer::PointerError;
+use crate::guard::{AuthError, KeyOptions, Wardens};
 use crate::limits;
 use crate::net::connection::{self, Edge};
 use crate::net::listener::{Accepted, Listener};
@@ -26,10 +29,11 @@ use crate::route::Table;
 use crate::route::service::Shared;
 use crate::secret::Secret;
 use crate::shutdown::{Stages, Tasks};
-use crate::source::{self, Source, SourceError, fallback};
+use crate::source::{self, SourceError};
 use crate::telemetry::{AccessLog, Metrics};
-use crate::upstream::{self, SetupError};
+use crate::upstream::{self, SetupError, Upstreams};
 use crate::worker::{self, Bound, Work, Workers};
+use fill::{Filled, Filler};
 
 /// Everything bound, nothing served yet.
 #[derive(Debug)]
@@ -39,9 +43,11 @@ pub struct App {
     admin: Option<(Listener, Option<Secret>)>,
     tls: Vec<Tls>,
     hub: Arc<FeedHub>,
-    sources: Vec<(Arc<Feed>, Source)>,
+    sources: Vec<Filled>,
+    starts: Starts,
     metrics: Arc<Metrics>,
     shared: Arc<Shared>,
+    wardens: Arc<Wardens>,
     upstreams: Arc<upstream::Shared>,
     stages: Stages,
 }
@@ -69,6 +75,8 @@ pub enum BindError {
     Source { feed: String, error: SourceError },
     #[error("feed `{feed}`: {error}")]
     Pointer { feed: String, error: PointerError },
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error("upstreams cannot be set up: {0}")]
     Upstream(#[from] SetupError),
     #[error("the access log cannot start: {0}")]
@@ -82,8 +90,9 @@ impl App {
     /// The first that cannot be had.
     pub fn bind(config: Config) -> Result<App, BindError> {
         let metrics = Arc::new(Metrics::new());
-        let hub = Arc::new(hub(&config, &metrics)?);
-        let sources = sources(&config, &hub)?;
+        let (hub, starts) = fill::hub(&config, &metrics)?;
+        let hub = Arc::new(hub);
+        let sources = fill::sources(&config, &hub)?;
         let limits = Arc::new(config.limits.clone());
         let (listeners, tls) = bind_listeners(&config, &limits)?;
         let admin = match &config.admin {
@@ -94,12 +103,13 @@ impl App {
                 Some((listener, admin.token.clone()))
             }
         };
-        let table = Table::new(&config.routes, &metrics, |feed| watchers(&config.feeds, feed));
+        let wardens = Arc::new(Wardens::try_new(&config.limit, &config.auths, &metrics)?);
+        let table = Table::new(&config.routes, &wardens, &metrics, |feed| watchers(&config.feeds, feed));
         let access = AccessLog::start(config.log, metrics.log_lines_dropped.clone()).map_err(BindError::Log)?;
         let shared = Arc::new(Shared::new(table, access, &metrics));
         let upstreams = upstream::Shared::new(upstreams(&config), &metrics)?;
         let stages = Stages::default();
-        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, upstreams, stages })
+        Ok(App { config, listeners, admin, tls, hub, sources, starts, metrics, shared, wardens, upstreams, stages })
     }
 
     /// What is served, in the config's order.
@@ -156,16 +166,14 @@ impl App {
     async fn control<F: Future<Output = ()>>(self, workers: &Workers, stop: impl Fn() -> F) {
         let tasks = Tasks::new(self.stages.clone());
         let admin_limits = Arc::new(self.config.limits.clone());
-        for (feed, source) in self.sources {
-            let up = self.metrics.source(feed.name(), source.name());
-            tasks.spawn_background(source.run(Inlet::new(&feed, Rank::Source), up));
+        let upstreams = Rc::new(Upstreams::new(Arc::clone(&self.upstreams), tasks.clone()));
+        let filler = Filler::new(self.config.feeds, &self.hub, &self.metrics, &upstreams);
+        for filled in self.sources {
+            tasks.spawn_background(filler.whole(filled));
         }
-        for feed in self.hub.iter() {
-            let feed = Arc::clone(feed);
-            tasks.spawn_background(async move { feed.run_pacer().await });
-        }
-        run_fallbacks(self.config.feeds, &self.hub, &self.metrics, &tasks);
+        tasks.spawn_background(self.starts.run(tasks.clone(), move |feed| filler.branch(feed)));
         self.upstreams.run(&tasks);
+        self.wardens.run(&tasks, &upstreams);
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
                 token,
@@ -189,43 +197,6 @@ impl App {
             () = stop() => tracing::warn!("told to stop again: what is left is ended"),
         }
         self.stages.end();
-    }
-}
-
-fn hub(config: &Config, metrics: &Metrics) -> Result<FeedHub, BindError> {
-    let feed = |FeedConfig { feed, sources, .. }: &FeedConfig| {
-        let publishes = sources.iter().any(|source| matches!(source, source::Options::Publish));
-        Feed::try_new(feed.clone(), publishes, metrics.feed(&feed.name))
-            .map(Arc::new)
-            .map_err(|error| BindError::Pointer { feed: feed.name.clone(), error })
-    };
-    Ok(FeedHub::new(config.feeds.iter().map(feed).collect::<Result<Vec<_>, _>>()?))
-}
-
-fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<(Arc<Feed>, Source)>, BindError> {
-    let mut made = Vec::new();
-    for FeedConfig { feed, sources, fallback, .. } in &config.feeds {
-        let source = |options| {
-            Source::try_new(options, hub).map_err(|error| BindError::Source { feed: feed.name.clone(), error })
-        };
-        for options in sources {
-            let source = source(options)?;
-            made.extend(hub.get(&feed.name).map(|feed| (Arc::clone(feed), source)));
-        }
-        // It is made anew each time that it runs; that it can be is to be known now.
-        fallback.iter().try_for_each(|fallback| source(&fallback.source).map(drop))?;
-    }
-    Ok(made)
-}
-
-/// Has each feed's fallback take over when its sources are down.
-fn run_fallbacks(feeds: Vec<FeedConfig>, hub: &Arc<FeedHub>, metrics: &Metrics, tasks: &Tasks) {
-    for FeedConfig { feed, fallback, .. } in feeds {
-        let (Some(feed), Some(source::Fallback { source, after })) = (hub.get(&feed.name), fallback) else { continue };
-        let up = metrics.source(feed.name(), "fallback");
-        let hub = Arc::clone(hub);
-        let make = move || Source::try_new(&source, &hub);
-        tasks.spawn_background(fallback::run(Arc::clone(feed), after, make, up));
     }
 }
 
@@ -272,10 +243,21 @@ fn redirect_to(target: &HttpsTarget, port: impl Fn(usize) -> Option<u16>) -> Str
     if port == HTTPS { format!("https://{host}{{uri}}") } else { format!("https://{host}:{port}{{uri}}") }
 }
 
-/// Those that the config names, and those that routes ask before they let a request pass.
+/// Those that the config names, those that routes ask before they let a request pass, those that have key sets, and those
+/// that sources dial.
 fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
     let asked = config.routes.iter().filter_map(|route| Some(&route.auth_request.as_ref()?.upstream));
-    config.upstreams.iter().chain(asked)
+    let keys = config.auths.iter().filter_map(|auth| match &auth.key {
+        KeyOptions::JwksUrl(url) => Some(&url.upstream),
+        KeyOptions::Secret(_) | KeyOptions::PublicKeyFile(_) | KeyOptions::JwksFile(_) | KeyOptions::Absent { .. } => {
+            None
+        }
+    });
+    let sources = config.feeds.iter().flat_map(|feed| {
+        let fallback = feed.fallback.iter().map(|fallback| &fallback.source);
+        feed.sources.iter().chain(fallback).filter_map(source::Options::dial)
+    });
+    config.upstreams.iter().chain(asked).chain(keys).chain(sources.map(|dial| &dial.upstream))
 }
 
 /// The feeds whose alerts watch `feed`.

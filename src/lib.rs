@@ -7,7 +7,7 @@
 //! ```text
 //! socket -> net (accept, PROXY, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
 //!           forward / tunnel / feed_ws / feed_sse / feed_get / files / page / respond
-//! source (stats, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
+//! source (stats, websocket, poll, sse, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
 //! ```
 //!
 //! # Threads
@@ -46,10 +46,11 @@
 //! `admission -> rate`; else `anyone -> {admission, limits, rate, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
 //!
 //! - `config -> {admin, feed, guard, handler, net, route, source, upstream}`: those whose `Options` it builds.
-//! - `app -> {feed, net, route, source, upstream}`: the composition root makes one of each.
+//! - `app -> {feed, guard, net, route, source, upstream}`: the composition root makes one of each.
 //! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
 //!   what the listeners use.
+//! - `cli -> guard`: `token` signs what guards find good.
 //! - `route -> {feed::Delivery, page, upstream}`: a route may override how its feed is delivered, lays out a
 //!   page's files, and names whom it asks.
 //! - `{route, admin} -> net::connection`, `admin -> net::Limits`: what a connection asks of whoever answers its requests,
@@ -57,7 +58,8 @@
 //! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
 //!   what becomes of it then.
 //! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
-//! - `source -> upstream`: what it dials.
+//! - `source -> {message, upstream, ws}`: what it dials, what it asks there, and how it is answered.
+//! - `cli -> message::event_stream`: `watch` reads the event streams that a source reads.
 //! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.
 //! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.
 //! - `handler -> {net::stream, net::tethered}`: an upgraded connection is taken back out of hyper as the type it went in

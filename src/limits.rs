@@ -3,16 +3,26 @@
 //! Never: a limit that the config sets is read from here past [`crate::config`], which builds each module's `Options`
 //! out of these and of the file.
 
+mod admission;
+mod asked;
 mod command_line;
+mod dialling;
 mod proxying;
+mod sharing;
 mod standing;
+mod tokens;
 
 use std::ops::Range;
 use std::time::Duration;
 
+pub use admission::*;
+pub use asked::*;
 pub use command_line::*;
+pub use dialling::*;
 pub use proxying::*;
+pub use sharing::*;
 pub use standing::*;
+pub use tokens::*;
 
 // --- the process ---
 

@@ -20,6 +20,7 @@ pub mod health;
 pub mod import;
 pub mod run;
 pub mod schema;
+pub mod token;
 pub mod watch;
 
 const EXAMPLES: &str = "\
@@ -100,6 +101,9 @@ pub enum Command {
     /// Make a development CA and a certificate signed by it
     #[command(after_help = CERT_EXAMPLES)]
     Cert(cert::CertArgs),
+    /// Sign a token that an [auth.NAME] of the config finds good
+    #[command(after_help = token::EXAMPLES)]
+    Token(token::TokenArgs),
     /// Watch a feed in the terminal
     #[command(after_help = watch::EXAMPLES)]
     Watch(watch::Args),
@@ -148,17 +152,24 @@ fn settle(cli: Cli) -> Result<Command, clap::Error> {
     let Some(before) = cli.config.config else { return Ok(command) };
     let refused = |why: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
     match command {
-        Command::Run(ConfigArg { config: Some(_) }) | Command::Check(ConfigArg { config: Some(_) }) => {
+        Command::Run(ConfigArg { config: Some(_) })
+        | Command::Check(ConfigArg { config: Some(_) })
+        | Command::Token(token::TokenArgs { config: ConfigArg { config: Some(_) }, .. }) => {
             refused("--config is given twice; keep one of them")
         }
         Command::Run(ConfigArg { config: None }) => Ok(Command::Run(ConfigArg { config: Some(before) })),
         Command::Check(ConfigArg { config: None }) => Ok(Command::Check(ConfigArg { config: Some(before) })),
+        Command::Token(args) => {
+            Ok(Command::Token(token::TokenArgs { config: ConfigArg { config: Some(before) }, ..args }))
+        }
         Command::Health(_)
         | Command::Cert(_)
         | Command::Watch(_)
         | Command::Import(_)
         | Command::Schema
-        | Command::Completions(_) => refused("--config is for `run` and `check`; this subcommand reads no config"),
+        | Command::Completions(_) => {
+            refused("--config is for `run`, `check` and `token`; this subcommand reads no config")
+        }
     }
 }
 
@@ -175,6 +186,7 @@ fn dispatch(command: Command) -> ExitCode {
             Ok(report) => print(&report),
             Err(error) => failed(&error),
         },
+        Command::Token(args) => token::run(&args),
         Command::Watch(args) => watch::run(args),
         Command::Import(args) => import::run(&args),
         Command::Schema => schema::run(),
@@ -288,11 +300,19 @@ mod tests {
         check("steadfeed completions fish", "shell: Fish");
         check("steadfeed completions", "required arguments");
         check("steadfeed watch", "required arguments");
+        check("steadfeed token --auth viewers", "required arguments");
+        check("steadfeed token --auth a --sub b --ttl 5", "add a unit");
+        check("steadfeed token --auth a --sub b --claim role", "write NAME=VALUE");
+        check("steadfeed token --auth a --sub b --secret-file x --key-file y", "cannot be used with");
+        check(
+            "steadfeed --config c.toml token --auth a --sub b --claim n=1 --claim s=x",
+            r#"claims: [("n", Number(1)), ("s", String("x"))], secret_file: None, key_file: None, config: ConfigArg { config: Some("c.toml") }"#,
+        );
     }
 
     #[test]
     fn what_does_not_exist_yet_is_not_offered() {
-        for name in ["token", "record", "explain"] {
+        for name in ["record", "explain"] {
             check(&format!("steadfeed {name}"), "unrecognized subcommand");
         }
     }

@@ -5,7 +5,9 @@
 //!
 //! Owns: the file's mirror, its values, the checks. Never: opens a socket or starts anything; keeps a problem to itself.
 
+mod carriers;
 mod choice;
+mod dials;
 mod either;
 mod expand;
 mod field;
@@ -18,6 +20,7 @@ mod parse;
 pub mod place;
 pub mod problem;
 mod problems;
+mod rates;
 mod resolve;
 mod summary;
 pub mod surroundings;
@@ -32,6 +35,7 @@ use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use expand::Lookup;
 pub use file::schema;
@@ -41,6 +45,7 @@ pub use summary::Summary;
 pub use surroundings::Surroundings;
 
 use ipnet::IpNet;
+use values::FromText as _;
 
 use crate::{admin, feed, guard, limits, net, route, shutdown, source, telemetry, upstream};
 
@@ -133,6 +138,14 @@ impl Chosen {
             Chosen::BuiltIn => "default.toml (built in)".to_owned(),
         }
     }
+}
+
+/// A duration as the config writes it, for the command line.
+///
+/// # Errors
+/// What is wrong with the text, and what to write.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    Duration::from_text(text).map_err(|wrong| format!("{}; {}", wrong.what, wrong.instead))
 }
 
 /// Reads and checks the config that was chosen.

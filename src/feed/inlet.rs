@@ -1,7 +1,9 @@
 //! Where a source's messages enter a feed.
 //!
-//! Owns: telling the feed what its source says and whether it stands. Never: IO.
+//! Owns: telling the feed what its source says and whether it stands, and telling the source what to dial and with whose
+//! token. Never: IO.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,6 +11,7 @@ use jiff::Timestamp;
 use super::hub::{Feed, Published};
 use super::normalize::Incoming;
 use super::standing::Speaker;
+use crate::secret::Secret;
 
 /// One source's way into its feed.
 #[derive(Debug)]
@@ -25,6 +28,19 @@ pub enum Rank {
     Source,
     /// What serves while all of those are down; gone, with its values, at the first message of a source.
     Fallback,
+}
+
+/// Which token goes with a dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bearer {
+    /// None is forwarded.
+    Nothing,
+    /// In `Authorization`.
+    Header(Arc<Secret>),
+    /// In this parameter of the query.
+    Query(String, Arc<Secret>),
+    /// One is forwarded, and there is none left that has not expired.
+    Missing,
 }
 
 impl Inlet {
@@ -66,6 +82,26 @@ impl Inlet {
             Speaker::Source(id) => self.feed.source_fell(id),
             Speaker::Fallback => self.feed.fallback_fell(),
             Speaker::Publisher => {}
+        }
+    }
+
+    /// Path and query to dial, where the config says `path`.
+    #[must_use]
+    pub fn target(&self, path: &str) -> String {
+        self.feed.branch().map_or_else(|| path.to_owned(), |branch| branch.key().target(path))
+    }
+
+    /// The token to dial with, now.
+    #[must_use]
+    pub fn bearer(&self) -> Bearer {
+        self.feed.branch().map_or(Bearer::Nothing, |branch| branch.bearer(Timestamp::now()))
+    }
+
+    /// Completes when [`Inlet::bearer`] is not missing, at once where it is not; never where none is forwarded.
+    pub async fn changed(&self) {
+        match self.feed.branch() {
+            Some(branch) if branch.bearer(Timestamp::now()) != Bearer::Nothing => branch.tokens().comes().await,
+            Some(_) | None => pending().await,
         }
     }
 }

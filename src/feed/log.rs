@@ -105,6 +105,18 @@ impl Log {
         self.bounds.history.min(self.bounds.keys).get()
     }
 
+    /// Bytes of all messages kept.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keeps no more than this many bytes from here on; the newest message stays.
+    pub fn bound_bytes(&mut self, bytes: usize) {
+        self.bounds.bytes = bytes;
+        self.trim();
+    }
+
     /// Adds `entry`, pushing out what exceeds the bounds. One that is not newer than the head is already here.
     pub fn add(&mut self, entry: Entry) {
         let seq = entry.seq();

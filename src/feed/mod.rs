@@ -4,10 +4,14 @@
 
 pub mod attendance;
 pub mod audience;
+pub mod branch;
+pub mod branches;
+pub mod budget;
 pub mod command;
 pub mod envelope;
 pub mod farewell;
 mod fields;
+pub mod handoff;
 pub mod hub;
 pub mod inlet;
 mod inlets;
@@ -19,10 +23,14 @@ pub mod notice;
 pub mod options;
 pub mod outgoing;
 pub mod pacer;
+pub mod pass;
+mod passed;
+pub mod plan;
 pub mod pointer;
 pub mod pull;
 pub mod pulse;
 pub mod roster;
+pub mod rosters;
 pub mod seat;
 pub mod select;
 pub mod socket;
@@ -32,8 +40,9 @@ pub mod system;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timestamp;
+pub mod tokens;
 pub mod turn;
 pub mod viewer;
 pub mod wish;
 
-pub use options::{Delivery, NormalizeOptions, Options, Shape, Skip, Slow, Snapshot};
+pub use options::{Delivery, NormalizeOptions, Options, Shape, Share, Skip, Slow, Snapshot};

@@ -9,14 +9,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::branch::Forward;
 use super::hub::{Feed, Published};
 use super::inlet::{Inlet, Rank};
 use super::normalize::Incoming;
+use super::plan::Plan;
 use super::roster::Roster;
 use super::seat::Wish;
 use super::select::from_query;
 use super::{Delivery, Options};
+use crate::admission::Credential;
 use crate::limits;
+use crate::secret::Secret;
 use crate::telemetry::{AccessLog, FeedMeters, Metrics, SocketRecord};
 
 /// Messages of the type `a` in a [`long`] log; one of the type `b` follows.
@@ -53,6 +57,24 @@ pub(crate) fn overrun(feed: &Feed) {
     for number in 0..=limits::HANDOFF_MESSAGES {
         feed.publish(Incoming::Text(&number.to_string()), Timestamp::UNIX_EPOCH);
     }
+}
+
+/// Runs `work` on a worker's kind of runtime, whose time goes on only where all wait.
+pub(crate) fn on_worker<F: Future>(work: F) -> F::Output {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().start_paused(true).build_local(Default::default()).expect("a runtime");
+    runtime.block_on(work)
+}
+
+/// A token of this user that expires this many seconds after the Unix epoch.
+pub(crate) fn credential(auth: &str, subject: &str, token: &str, expires: i64) -> Credential {
+    let expires = Timestamp::from_second(expires).expect("a time");
+    Credential { auth: auth.into(), subject: subject.into(), token: Arc::new(Secret::new(token.to_owned())), expires }
+}
+
+/// As a config that sets this and nothing else has it.
+pub(crate) fn plan(options: Options, forward: Option<Forward>) -> Plan {
+    Plan::try_new(options, false, forward, FeedMeters::unseen()).expect("no pointers")
 }
 
 /// What a viewer that named this in its URL wishes.

@@ -40,6 +40,9 @@ pub enum KeyOptions {
     JwksUrl(Box<JwksUrl>),
     /// The same from a file, read again when a `kid` is not known.
     JwksFile(PathBuf),
+    /// None: the secret was written as `"${VARIABLE:-}"`, and the environment has no such variable. No token can be
+    /// good, so whoever asks is told (503) that this variable is to be set.
+    Absent { variable: String },
 }
 
 /// Where a key set is fetched.

@@ -152,7 +152,7 @@ mod tests {
     #[tokio::test]
     async fn a_long_history_is_told_in_turns_with_others() {
         let (_feed, roster) = long();
-        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let door = FeedDoor::at("/f", "f", quiet());
         for (query, told) in [("types=b", 1), ("types=a,b", LONG + 1)] {
             let (parts, ()) = Request::get(format!("/f?{query}&last={LONG}")).body(()).unwrap().into_parts();
             let turns = Cell::new(0);
@@ -167,7 +167,7 @@ mod tests {
 
     /// The data of all that is told now.
     async fn told(inlet: &Inlet) -> Vec<serde_json::Value> {
-        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet(), path: "/f".to_owned(), is_prefix: false };
         let (parts, ()) = Request::get("/f?last=9").body(()).unwrap().into_parts();
         let body = answer(&door, &worker(inlet.feed()), &parts).await.into_body().collect().await.unwrap().to_bytes();
         let told: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();

@@ -17,10 +17,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::FeedDoor;
 use super::feed_ws::bad_query;
+use crate::admission::Admission;
 use crate::feed::audience::Audience;
 use crate::feed::log::{Cursor, Next};
 use crate::feed::message::sse_block;
 use crate::feed::notice::Notice;
+use crate::feed::pass::Pass;
 use crate::feed::roster::{PullPermit, Roster};
 use crate::feed::seat::first_cursor;
 use crate::feed::system::system;
@@ -47,11 +49,13 @@ struct Events {
     unfinished: bool,
     /// Its turn to leave, once a drain has begun.
     leave: Option<Instant>,
+    /// What it was admitted with, where that is anything.
+    pass: Option<Box<Pass>>,
 }
 
 /// Answers with the stream.
 #[must_use]
-pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Body> {
+pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts, admission: &Rc<Admission>) -> Response<Body> {
     let query = match select::from_query(parts.uri.query().unwrap_or_default()) {
         Ok(query) => query,
         Err(error) => return bad_query(&error),
@@ -77,6 +81,7 @@ pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Bod
         turn: Turn::at(now),
         unfinished: false,
         leave: None,
+        pass: Pass::to(roster.feed(), admission, now, Timestamp::now()),
     };
     let pieces = stream::unfold(events, |mut events| async { Some((events.next().await?, events)) });
     let mut response = respond::empty(StatusCode::OK);
@@ -114,7 +119,7 @@ impl Events {
                 self.turn = Turn::at(Instant::now());
             }
             let now = Instant::now();
-            if self.leave.is_some_and(|leave| leave <= now) {
+            if self.leave.is_some_and(|leave| leave <= now) || self.has_expired(now) {
                 return None;
             }
             match self.read() {
@@ -128,6 +133,7 @@ impl Events {
             }
             let keepalive = self.delivery.keepalive.map(|keepalive| self.spoken + keepalive);
             let tick = self.tick.map(|(at, _)| at);
+            let expiry = self.pass.as_ref().and_then(|pass| pass.next_look());
             tokio::select! {
                 biased;
                 () = roster.changed().notified(), if tick.is_none() => {}
@@ -139,6 +145,7 @@ impl Events {
                 }
                 () = roster.draining(), if self.leave.is_none() => self.leave = Some(roster.turn_to_leave()),
                 () = sleep_until(self.leave.unwrap_or(now)), if self.leave.is_some() => {}
+                () = sleep_until(expiry.unwrap_or(now)), if expiry.is_some() => {}
             }
         }
     }
@@ -194,6 +201,10 @@ impl Events {
         if self.delivery.notices {
             piece.push(notice.block().clone());
         }
+    }
+
+    fn has_expired(&mut self, now: Instant) -> bool {
+        self.pass.as_mut().is_some_and(|pass| pass.has_expired(now, Timestamp::now))
     }
 
     fn take_tick(&mut self) {
@@ -272,9 +283,9 @@ mod tests {
     #[tokio::test]
     async fn where_the_slow_are_closed_one_that_kept_up_reads_on_after_its_worker_did_not() {
         let (feed, roster) = roster(Options { history: 1, slow: Slow::Close, ..Options::named("f") });
-        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let door = FeedDoor::at("/f", "f", quiet());
         let (parts, ()) = Request::get("/f").body(()).unwrap().into_parts();
-        let mut body = open(&door, &roster, &parts).into_body();
+        let mut body = open(&door, &roster, &parts, &Rc::default()).into_body();
         body.frame().await.unwrap().unwrap();
         overrun(&feed);
         let read = async { body.frame().await.map(|frame| frame.unwrap().into_data().unwrap()) };
@@ -288,9 +299,9 @@ mod tests {
     #[tokio::test]
     async fn a_long_history_is_walked_in_turns_with_others() {
         let (_feed, roster) = long();
-        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let door = FeedDoor::at("/f", "f", quiet());
         let (parts, ()) = Request::get(format!("/f?types=b&last={LONG}")).body(()).unwrap().into_parts();
-        let mut body = open(&door, &roster, &parts).into_body();
+        let mut body = open(&door, &roster, &parts, &Rc::default()).into_body();
         let greeting = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert!(!greeting.windows(8).any(|part| part == b"event: b"), "{greeting:?}");
         let turns = Cell::new(0);
@@ -300,9 +311,9 @@ mod tests {
 
     /// An event stream at `path`.
     fn view(roster: &Rc<Roster>, notices_wanted: bool, path: &str) -> Events {
-        let door = FeedDoor { feed: "f".to_owned(), delivery: notices(notices_wanted) };
+        let door = FeedDoor::at("/f", "f", notices(notices_wanted));
         let (parts, ()) = Request::get(path).body(()).unwrap().into_parts();
-        Events { body: open(&door, roster, &parts).into_body(), unread: String::new() }
+        Events { body: open(&door, roster, &parts, &Rc::default()).into_body(), unread: String::new() }
     }
 
     struct Events {

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -16,12 +17,11 @@ use tokio::time::Instant;
 use super::{Call, FeedDoor};
 use crate::feed::attendance::Attendance;
 use crate::feed::pull;
-use crate::feed::roster::Roster;
+use crate::feed::roster::{Roster, Stay};
 use crate::feed::seat::{Farewell, Seat, Tally, Wish};
 use crate::feed::select;
 use crate::feed::socket::Socket;
 use crate::feed::viewer::Viewer;
-use crate::limits;
 use crate::message::{Body, respond};
 use crate::net::clock::InFlight;
 use crate::net::stream::{Io, Stream};
@@ -31,20 +31,16 @@ use crate::telemetry::SocketRecord;
 use crate::ws::{Decoder, handshake};
 
 /// Opens the socket, or says why not; the flag is whether it opened.
-pub fn open(
-    door: &FeedDoor,
-    roster: &Rc<Roster>,
-    call: &Call<'_>,
-    mut request: Request<Incoming>,
-) -> (Response<Body>, bool) {
+pub fn open(door: &FeedDoor, stay: Stay, call: &Call<'_>, mut request: Request<Incoming>) -> (Response<Body>, bool) {
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
-    let (answer, wish) = match shake_hands(roster, &parts) {
+    let admission = Rc::clone(call.admission);
+    let (answer, wish) = match shake_hands(stay.roster(), &parts, admission.echo_bearer) {
         Ok(agreed) => agreed,
         Err(refusal) => return (*refusal, false),
     };
     let record = SocketRecord::open(call.access, call.meters, call.asked.peer.client, parts.uri.path());
-    let (roster, delivery) = (Rc::clone(roster), door.delivery.clone());
+    let delivery = door.delivery.clone();
     let http2 = call.asked.tether.map(|tether| (call.asked.in_flight.clone(), tether.clone()));
     let tasks = call.tasks.clone();
     let work = async move {
@@ -54,13 +50,17 @@ pub fn open(
                 return end(record, &Farewell::dropped(format!("the upgrade failed: {error}")), Tally::default());
             }
         };
-        let decoder = Decoder::new(limits::MESSAGE_SIZE, wish.deflate);
-        let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
+        let decoder = Decoder::new(admission.inbound.message_size, wish.deflate);
+        let now = Instant::now();
+        // The viewer has its place until it is seated, and over HTTP/2 until its stream is let go.
+        let roster = stay.roster();
+        let seat = Seat::new(Rc::clone(roster), delivery, &wish, now).admitted(&admission, now);
+        drop(admission);
         match http2 {
-            None => attend_raw(upgraded, &roster, seat, decoder, record, &tasks),
+            None => attend_raw(upgraded, roster, seat, decoder, record, &tasks),
             Some((in_flight, tether)) => {
                 let io = Tethered::new(TokioIo::new(upgraded), tether);
-                attend_stream(io, roster, seat, decoder, record, in_flight).await;
+                attend_stream(io, Rc::clone(roster), seat, decoder, record, in_flight).await;
             }
         }
     };
@@ -125,7 +125,11 @@ fn join(read: Bytes, unread: Bytes) -> Box<[u8]> {
 }
 
 /// The answer that opens the socket and what the viewer asked for, or the answer that refuses it.
-fn shake_hands(roster: &Roster, parts: &Parts) -> Result<(Response<Body>, Wish), Box<Response<Body>>> {
+fn shake_hands(
+    roster: &Roster,
+    parts: &Parts,
+    echo_bearer: bool,
+) -> Result<(Response<Body>, Wish), Box<Response<Body>>> {
     let offer = match parts.version {
         Version::HTTP_2 => handshake::check_h2(&parts.headers),
         _ => handshake::check_h1(parts),
@@ -139,7 +143,10 @@ fn shake_hands(roster: &Roster, parts: &Parts) -> Result<(Response<Body>, Wish),
     let selection = query.selection.interned(roster.feed().field_sets()).map_err(|error| bad_query(&error))?;
     let wish = Wish { selection, last: query.last, deflate: offer.deflate.is_some() };
     // A feed speaks JSON whatever it is called: a client that names a protocol is told the first it named.
-    let answer = handshake::response(&offer, offer.protocols.first().map(String::as_str));
+    let mut answer = handshake::response(&offer, offer.protocols.first().map(String::as_str));
+    if echo_bearer {
+        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, handshake::BEARER);
+    }
     Ok((answer.map(|()| Body::Empty), wish))
 }
 

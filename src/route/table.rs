@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
-use crate::guard::{Check, OriginRule};
+use crate::guard::{Check, Guards, Network, TokenRule, Wardens};
 use crate::handler::files::{CacheRule, Folder};
 use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect, Session, Ticket};
 use crate::message::framing::Rule;
@@ -31,7 +31,7 @@ pub struct Table {
 #[derive(Debug)]
 pub struct Route {
     pub handler: Handler,
-    pub origins: Vec<OriginRule>,
+    pub guards: Guards,
     pub cors: Option<Cors>,
     pub headers: HeaderRules,
     pub check: Option<Check>,
@@ -50,7 +50,12 @@ struct Paths {
 impl Table {
     /// `alerts` gives the feeds that watch a feed, for its page.
     #[must_use]
-    pub fn new(routes: &[Options], metrics: &Metrics, alerts: impl Fn(&str) -> Vec<String>) -> Table {
+    pub fn new(
+        routes: &[Options],
+        wardens: &Wardens,
+        metrics: &Metrics,
+        alerts: impl Fn(&str) -> Vec<String>,
+    ) -> Table {
         let mut table = Table::default();
         for options in routes {
             let name = format!("{}{}", options.host, options.path);
@@ -64,10 +69,11 @@ impl Table {
                 | Action::Files(_)
                 | Action::Redirect(_) => metrics.route(&name),
             });
+            let guards = guards(options, wardens);
             let mut add = |path: PathPattern, handler: Handler| {
                 let route = Route {
                     handler,
-                    origins: options.origins.clone(),
+                    guards: guards.clone(),
                     cors: options.cors.clone(),
                     headers: options.headers.clone(),
                     check: options.auth_request.as_ref().map(check),
@@ -78,7 +84,12 @@ impl Table {
             };
             match &options.action {
                 Action::Feed { feed, delivery } => {
-                    let door = FeedDoor { feed: feed.clone(), delivery: Arc::new(delivery.clone()) };
+                    let (path, is_prefix) = match &options.path {
+                        PathPattern::Exact(path) => (path, false),
+                        PathPattern::Prefix(path) => (path, true),
+                    };
+                    let delivery = Arc::new(delivery.clone());
+                    let door = FeedDoor { feed: feed.clone(), delivery, path: path.as_str().into(), is_prefix };
                     add(options.path.clone(), Handler::Feed(door));
                 }
                 Action::Respond(fixed) => {
@@ -210,6 +221,23 @@ fn proxy(upstream: &str, options: &Options) -> Proxy {
     }
 }
 
+/// A page's parts have those of the page: their counts are one.
+fn guards(options: &Options, wardens: &Wardens) -> Guards {
+    let token = match (&options.action, &options.auth) {
+        // One ticket is not had for another.
+        (Action::Ticket { auth }, _) => wardens.token(auth, false),
+        (_, Some(auth)) => wardens.token(auth, true),
+        (_, None) => TokenRule::None,
+    };
+    Guards {
+        token,
+        network: Network::new(&options.allow, &options.deny),
+        origins: options.origins.as_slice().into(),
+        limit: options.limit.as_deref().and_then(|name| wardens.limit(name)).map(Arc::clone),
+        ..Guards::default()
+    }
+}
+
 fn check(asked: &AuthRequest) -> Check {
     Check::new(asked.upstream.name.clone(), &asked.path, asked.copy.clone())
 }
@@ -235,6 +263,7 @@ fn path_of<'a>(routes: &'a [Options], feed: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::Table;
+    use crate::guard::Wardens;
     use crate::handler::Handler;
     use crate::message::framing::Rule;
     use crate::route::{Action, HostPattern, Options, PathPattern, Respond};
@@ -261,7 +290,7 @@ mod tests {
             route(HostPattern::Suffix(".b.example.com".to_owned()), prefix("/api/"), "wilder"),
             route(HostPattern::Exact("a.example.com".to_owned()), exact("/api/y"), "named"),
         ];
-        Table::new(&routes, &Metrics::new(), |_| Vec::new())
+        Table::new(&routes, &Wardens::default(), &Metrics::new(), |_| Vec::new())
     }
 
     #[track_caller]

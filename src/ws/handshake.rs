@@ -46,6 +46,8 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const KEY: usize = 16;
 const VERSION: HeaderValue = HeaderValue::from_static("13");
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+/// The protocol that a client names before its token; it is the one that such a client is answered with.
+pub const BEARER: HeaderValue = HeaderValue::from_static("bearer");
 const UPGRADE: HeaderValue = HeaderValue::from_static("upgrade");
 /// Takes the example of RFC 6455 4.1 too, whose last character has bits that stand for nothing.
 const BASE64: GeneralPurpose =

@@ -1,0 +1,138 @@
+//! `steadfeed token`: signs a token that an `[auth.NAME]` finds good.
+//!
+//! Owns: which key signs: one given, or the secret of the config. Never: prints anything else than the token to stdout.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{ConfigArg, complain, print};
+use crate::config::{self, Chosen, Surroundings};
+use crate::guard::{AuthOptions, SignError, Signer};
+use crate::limits;
+use crate::secret::Secret;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  steadfeed token --auth viewers --sub ann                      with the secret of the config, good for an hour
+  steadfeed token --auth viewers --sub ann --ttl 5m --claim role=operator --claim 'groups=[\"a\",\"b\"]'
+  steadfeed token --auth viewers --sub ann --key-file signing.pem
+                                                                with a private key, where the config has the public one
+  steadfeed watch wss://localhost:8443/api/system/ws --token \"$(steadfeed token --auth viewers --sub me)\"";
+
+/// The arguments of `token`.
+#[derive(Debug, Clone, Args)]
+pub struct TokenArgs {
+    /// The [auth.NAME] of the config that is to find it good
+    #[arg(long, value_name = "NAME")]
+    pub auth: String,
+    /// Whom it speaks for: the claim `sub`
+    #[arg(long, value_name = "SUBJECT")]
+    pub sub: String,
+    /// How long it is good, as 90s, 5m or 1h [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    pub ttl: Option<Duration>,
+    /// A further claim; the value is JSON, or else text. May be given again
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    pub claims: Vec<(String, Value)>,
+    /// A file that holds the secret, in place of the config's
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key_file")]
+    pub secret_file: Option<PathBuf>,
+    /// A PEM file that holds the private key (PKCS#8, or PKCS#1 for RSA)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub config: ConfigArg,
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    #[error("the config has no [auth.{name}]; {}", known(.others))]
+    NoAuth { name: String, others: Vec<String> },
+    #[error("{}: {error}", path.display())]
+    Secret { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+/// Prints a token; 1 where there is none.
+#[must_use]
+pub fn run(args: &TokenArgs) -> ExitCode {
+    let surroundings = Surroundings::real();
+    let chosen = Chosen::choose(args.config.config.as_deref(), surroundings.variable);
+    let loaded = match config::load(&chosen, &surroundings) {
+        Ok(loaded) => loaded,
+        Err(refused) => {
+            complain(refused.to_string().trim_end());
+            return ExitCode::FAILURE;
+        }
+    };
+    match make(args, &loaded.config.auths, Timestamp::now()) {
+        Ok((token, missing)) => {
+            for (name, value) in missing {
+                complain(&format!("this token is refused: the auth requires a claim; add --claim '{name}={value}'"));
+            }
+            print(&format!("{}\n", token.reveal()))
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The token, and the claims that it lacks.
+fn make<'a>(
+    args: &TokenArgs,
+    auths: &'a [AuthOptions],
+    now: Timestamp,
+) -> Result<(Secret, Vec<&'a (String, Value)>), TokenError> {
+    let auth = auths.iter().find(|auth| auth.name == args.auth).ok_or_else(|| TokenError::NoAuth {
+        name: args.auth.clone(),
+        others: auths.iter().map(|auth| auth.name.clone()).collect(),
+    })?;
+    let signer = match (&args.secret_file, &args.key_file) {
+        (Some(path), _) => Signer::with_secret(auth, &secret(path)?)?,
+        (None, Some(path)) => Signer::with_key_file(auth, path)?,
+        (None, None) => Signer::configured(auth)?,
+    };
+    let token = signer.token(auth, &args.sub, args.ttl.unwrap_or(limits::TOKEN_TTL), &args.claims, now)?;
+    let lacks = |(name, _): &&(String, Value)| name != "sub" && !args.claims.iter().any(|(given, _)| given == name);
+    Ok((token, auth.require.iter().filter(lacks).collect()))
+}
+
+/// As the config reads its secrets' files: without the line's end.
+fn secret(path: &Path) -> Result<Secret, TokenError> {
+    let failed = |error| TokenError::Secret { path: path.to_owned(), error };
+    let mut text = String::new();
+    let most = u64::try_from(limits::SECRET_SIZE).unwrap_or(u64::MAX);
+    File::open(path).and_then(|file| file.take(most).read_to_string(&mut text)).map_err(failed)?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "the file is empty")));
+    }
+    Ok(Secret::new(text.to_owned()))
+}
+
+fn claim(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    if name.is_empty() {
+        return Err("a claim needs a name: write NAME=VALUE".to_owned());
+    }
+    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+}
+
+fn known(others: &[String]) -> String {
+    if others.is_empty() {
+        "it has none at all: name another config with --config".to_owned()
+    } else {
+        format!("it has {}", others.join(", "))
+    }
+}
