@@ -167,7 +167,7 @@ mod tests {
 
     /// The data of all that is told now.
     async fn told(inlet: &Inlet) -> Vec<serde_json::Value> {
-        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet(), path: "/f".to_owned(), is_prefix: false };
+        let door = FeedDoor::at("/f", "f", quiet());
         let (parts, ()) = Request::get("/f?last=9").body(()).unwrap().into_parts();
         let body = answer(&door, &worker(inlet.feed()), &parts).await.into_body().collect().await.unwrap().to_bytes();
         let told: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();
