@@ -16,8 +16,10 @@ pub mod cert;
 pub mod check;
 pub mod client;
 pub mod completions;
+pub mod explain;
 pub mod health;
 pub mod import;
+pub mod record;
 pub mod run;
 pub mod schema;
 pub mod watch;
@@ -103,6 +105,12 @@ pub enum Command {
     /// Watch a feed in the terminal
     #[command(after_help = watch::EXAMPLES)]
     Watch(watch::Args),
+    /// Keep a source's raw messages, with their times
+    #[command(after_help = record::EXAMPLES)]
+    Record(record::Args),
+    /// Show what viewers of a feed would get of such messages, and why
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::Args),
     /// Write the config that does what nginx's does
     #[command(after_help = import::EXAMPLES)]
     Import(import::ImportArgs),
@@ -148,17 +156,25 @@ fn settle(cli: Cli) -> Result<Command, clap::Error> {
     let Some(before) = cli.config.config else { return Ok(command) };
     let refused = |why: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
     match command {
-        Command::Run(ConfigArg { config: Some(_) }) | Command::Check(ConfigArg { config: Some(_) }) => {
+        Command::Run(ConfigArg { config: Some(_) })
+        | Command::Check(ConfigArg { config: Some(_) })
+        | Command::Explain(explain::Args { config: ConfigArg { config: Some(_) }, .. }) => {
             refused("--config is given twice; keep one of them")
         }
         Command::Run(ConfigArg { config: None }) => Ok(Command::Run(ConfigArg { config: Some(before) })),
         Command::Check(ConfigArg { config: None }) => Ok(Command::Check(ConfigArg { config: Some(before) })),
+        Command::Explain(args) => {
+            Ok(Command::Explain(explain::Args { config: ConfigArg { config: Some(before) }, ..args }))
+        }
         Command::Health(_)
         | Command::Cert(_)
         | Command::Watch(_)
+        | Command::Record(_)
         | Command::Import(_)
         | Command::Schema
-        | Command::Completions(_) => refused("--config is for `run` and `check`; this subcommand reads no config"),
+        | Command::Completions(_) => {
+            refused("--config is for `run`, `check` and `explain`; this subcommand reads no config")
+        }
     }
 }
 
@@ -176,6 +192,8 @@ fn dispatch(command: Command) -> ExitCode {
             Err(error) => failed(&error),
         },
         Command::Watch(args) => watch::run(args),
+        Command::Record(args) => record::run(args),
+        Command::Explain(args) => explain::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(args.shell),
@@ -265,6 +283,8 @@ mod tests {
         check("steadfeed --config a.toml run", "Run(ConfigArg { config: Some(\"a.toml\") })");
         check("steadfeed check --config a.toml", "Check(ConfigArg { config: Some(\"a.toml\") })");
         check("steadfeed --config=a.toml check", "Check(ConfigArg { config: Some(\"a.toml\") })");
+        check("steadfeed --config=a.toml explain --feed f", "config: Some(\"a.toml\")");
+        check("steadfeed --config a.toml explain --feed f --config b.toml", "given twice");
         check("steadfeed check", "Check(ConfigArg { config: None })");
     }
 
@@ -282,6 +302,10 @@ mod tests {
         check("steadfeed health http://h/readyz", "url: Some(\"http://h/readyz\")");
         check("steadfeed cert", "names: [\"localhost\"], out: \"certs\"");
         check("steadfeed cert --name a --name b --out x", "names: [\"a\", \"b\"], out: \"x\"");
+        check("steadfeed record ws://h/ --count 3", "count: Some(3)");
+        check("steadfeed record ws://h/ --token secret", "token: Some(Sensitive)");
+        check("steadfeed explain --feed a", "feed: \"a\", config: ConfigArg { config: None }");
+        check("steadfeed explain", "required arguments");
         check("steadfeed import nginx.conf", "file: \"nginx.conf\", strict: false");
         check("steadfeed import", "required arguments");
         check("steadfeed schema", "Schema");
@@ -292,7 +316,7 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_yet_is_not_offered() {
-        for name in ["token", "record", "explain"] {
+        for name in ["token"] {
             check(&format!("steadfeed {name}"), "unrecognized subcommand");
         }
     }
