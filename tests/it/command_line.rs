@@ -216,7 +216,7 @@ fn what_is_asked_of_the_command_itself_is_printed() {
         text(&stdout)
     };
     assert_eq!(said(&["--version"]), format!("steadfeed {}\n", env!("CARGO_PKG_VERSION")));
-    for command in ["run", "check", "health", "cert", "watch", "schema", "completions"] {
+    for command in ["run", "check", "health", "cert", "watch", "record", "explain", "import", "schema", "completions"] {
         assert!(said(&["--help"]).contains(&format!("\n  {command} ")), "{command}");
         assert!(said(&[command, "--help"]).contains("Examples:"), "{command}");
     }
