@@ -316,9 +316,7 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_yet_is_not_offered() {
-        for name in ["token"] {
-            check(&format!("steadfeed {name}"), "unrecognized subcommand");
-        }
+        check("steadfeed token", "unrecognized subcommand");
     }
 
     #[test]
