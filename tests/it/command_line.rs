@@ -67,6 +67,7 @@ async fn start_up_prints_a_line_for_each_listener_feed_and_page_and_then_nothing
         format!("  page       system at https://localhost:{https}/"),
         format!("  feed       system at wss://localhost:{https}/ws"),
         format!("  feed       alerts at wss://localhost:{https}/ws/alerts"),
+        format!("  feed       system at wss://localhost:{https}/api/system/ws"),
     ];
     let printed = instance.printed();
     let shown: Vec<_> = printed.iter().filter(|line| !line.contains(" INFO ") && !line.contains(" access ")).collect();
