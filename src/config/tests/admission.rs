@@ -192,6 +192,8 @@ fn a_ticket_is_of_an_auth() {
     let loaded = served(&text);
     assert_eq!(loaded.warnings, []);
     assert_eq!(loaded.config.routes[1].action, Action::Ticket { auth: "a".to_owned() });
+    let lines = first_lines(&text.replace("[[route]]\npath = \"/t\"", "from = [\"header\"]\n[[route]]\npath = \"/t\""));
+    assert!(lines.len() == 1 && lines[0].contains("warning: nobody takes these tickets"), "{lines:?}");
 }
 
 /// What is said of a feed's route with these keys, where this is listened on.
