@@ -51,7 +51,7 @@
 //! - `cli -> feed`: `explain` brings recorded messages under a feed's rules.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
 //!   what the listeners use.
-//! - `cli -> guard`: `token` signs what guards find good.
+//! - `cli -> guard`: `check` looks at the keys that tokens are verified with, and `token` signs what guards find good.
 //! - `route -> {feed::Delivery, page, upstream}`: a route may override how its feed is delivered, lays out a
 //!   page's files, and names whom it asks.
 //! - `{route, admin} -> net::connection`, `admin -> net::Limits`: what a connection asks of whoever answers its requests,

@@ -19,6 +19,7 @@ pub mod completions;
 pub mod explain;
 pub mod health;
 pub mod import;
+mod keys;
 pub mod record;
 pub mod run;
 pub mod schema;

@@ -69,6 +69,7 @@ async fn start_up_prints_a_line_for_each_listener_feed_and_page_and_then_nothing
         format!("  page       system at https://localhost:{https}/"),
         format!("  feed       system at wss://localhost:{https}/ws"),
         format!("  feed       alerts at wss://localhost:{https}/ws/alerts"),
+        format!("  feed       system at wss://localhost:{https}/api/system/ws"),
     ];
     let printed = instance.printed();
     let shown: Vec<_> = printed.iter().filter(|line| !line.contains(" INFO ") && !line.contains(" access ")).collect();
@@ -86,7 +87,7 @@ async fn the_default_config_answers_health_and_refuses_what_needs_a_token() {
     assert_eq!((closed.status, closed.header("content-type")), (503, Some("application/problem+json")));
     let (status, problem) = WsClient::refused(address, "/api/system/ws", &[]).await;
     assert_eq!((status, problem), (503, closed.json()));
-    assert!(closed.json()["detail"].as_str().is_some_and(|detail| detail.contains("token")));
+    assert!(closed.json()["detail"].as_str().is_some_and(|detail| detail.contains("JWT_SECRET")));
 }
 
 #[tokio::test]
