@@ -16,6 +16,8 @@ mod key_set;
 pub mod options;
 pub mod origin;
 pub mod sign;
+#[cfg(test)]
+mod testing;
 mod ticket;
 
 use std::sync::Arc;
