@@ -136,3 +136,99 @@ fn known(others: &[String]) -> String {
         format!("it has {}", others.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use jsonwebtoken::dangerous::insecure_decode;
+    use serde_json::json;
+    use tempfile::NamedTempFile;
+
+    use super::*;
+    use crate::guard::{Algorithm, Carrier, KeyOptions};
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn auth() -> AuthOptions {
+        AuthOptions {
+            name: "viewers".to_owned(),
+            key: KeyOptions::Secret(Secret::new("s".repeat(32))),
+            algorithms: vec![Algorithm::Hs256],
+            issuer: Some("https://id.test".to_owned()),
+            audience: None,
+            leeway: Duration::ZERO,
+            require: vec![("role".to_owned(), json!("operator"))],
+            from: vec![Carrier::Header],
+        }
+    }
+
+    fn args(auth: &str) -> TokenArgs {
+        TokenArgs {
+            auth: auth.to_owned(),
+            sub: "ann".to_owned(),
+            ttl: None,
+            claims: Vec::new(),
+            secret_file: None,
+            key_file: None,
+            config: ConfigArg::default(),
+        }
+    }
+
+    fn claims(args: &TokenArgs) -> Value {
+        let (token, _) = make(args, &[auth()], Timestamp::from_second(NOW).unwrap()).unwrap();
+        insecure_decode::<Value>(token.reveal()).unwrap().claims
+    }
+
+    #[test]
+    fn a_token_is_good_for_an_hour_and_says_what_its_auth_asks_for() {
+        let expected = json!({ "sub": "ann", "iss": "https://id.test", "iat": NOW, "exp": NOW + 3600 });
+        assert_eq!(claims(&args("viewers")), expected);
+    }
+
+    #[test]
+    fn claims_are_json_or_else_text() {
+        let given =
+            ["role=operator", "level=3", "groups=[\"a\"]", "note=a=b", "empty="].map(|text| claim(text).unwrap());
+        let args = TokenArgs { claims: given.to_vec(), ttl: Some(Duration::from_secs(60)), ..args("viewers") };
+        let expected = json!({
+            "sub": "ann", "iss": "https://id.test", "iat": NOW, "exp": NOW + 60,
+            "role": "operator", "level": 3, "groups": ["a"], "note": "a=b", "empty": "",
+        });
+        assert_eq!(claims(&args), expected);
+        assert_eq!(claim("=x"), Err("a claim needs a name: write NAME=VALUE".to_owned()));
+    }
+
+    #[test]
+    fn a_claim_that_is_required_and_not_given_is_told() {
+        let (auths, now) = ([auth()], Timestamp::UNIX_EPOCH);
+        let (_, missing) = make(&args("viewers"), &auths, now).unwrap();
+        assert_eq!(missing, [&("role".to_owned(), json!("operator"))]);
+        let given = TokenArgs { claims: vec![("role".to_owned(), json!("operator"))], ..args("viewers") };
+        assert!(make(&given, &auths, now).unwrap().1.is_empty());
+    }
+
+    #[test]
+    fn a_secret_in_a_file_ends_before_its_line_does() {
+        let signed = |text: &str| {
+            let mut file = NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let args = TokenArgs { secret_file: Some(file.path().to_owned()), ..args("viewers") };
+            make(&args, &[auth()], Timestamp::UNIX_EPOCH).map(|(token, _)| token).map_err(|error| error.to_string())
+        };
+        assert_eq!(signed("abc\r\n"), signed("abc"));
+        assert_ne!(signed("abc"), signed("abd"));
+        assert!(signed("\n").unwrap_err().ends_with("the file is empty"));
+    }
+
+    #[test]
+    fn an_auth_that_does_not_exist_is_told_with_those_that_do() {
+        let told =
+            |auths: &[AuthOptions]| make(&args("editors"), auths, Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+        assert_eq!(told(&[auth()]), "the config has no [auth.editors]; it has viewers");
+        assert_eq!(
+            told(&[]),
+            "the config has no [auth.editors]; it has none at all: name another config with --config"
+        );
+    }
+}

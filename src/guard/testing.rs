@@ -28,6 +28,8 @@ pub(super) struct Pair {
     pub(super) private: EncodingKey,
     pub(super) private_pem: String,
     pub(super) public_pem: String,
+    /// As the key itself is written.
+    public: Vec<u8>,
     jwa: Jwa,
 }
 
@@ -58,12 +60,16 @@ impl Pair {
         private: impl FnOnce(&[u8]) -> Result<EncodingKey, jsonwebtoken::errors::Error>,
     ) -> Pair {
         let private_pem = pair.serialize_pem();
-        Pair { private: private(private_pem.as_bytes()).unwrap(), private_pem, public_pem: pair.public_key_pem(), jwa }
+        let (private, public) = (private(private_pem.as_bytes()).unwrap(), pair.public_key_raw().to_vec());
+        Pair { private, private_pem, public_pem: pair.public_key_pem(), public, jwa }
     }
 
     /// The public half as a key of a set, with these members besides.
     pub(super) fn jwk(&self, members: Value) -> Value {
-        let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&self.private, self.jwa).unwrap()).unwrap();
+        let mut jwk = match self.jwa {
+            Jwa::EdDSA => json!({ "kty": "OKP", "crv": "Ed25519", "x": part(&self.public) }),
+            jwa => serde_json::to_value(Jwk::from_encoding_key(&self.private, jwa).unwrap()).unwrap(),
+        };
         let own = jwk.as_object_mut().unwrap();
         own.remove("alg");
         own.remove("use");
