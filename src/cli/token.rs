@@ -51,6 +51,14 @@ pub struct TokenArgs {
     pub config: ConfigArg,
 }
 
+/// What is printed.
+#[derive(Debug)]
+struct Made<'a> {
+    token: Secret,
+    /// Claims that the auth requires, and that the token lacks.
+    missing: Vec<&'a (String, Value)>,
+}
+
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
@@ -75,7 +83,7 @@ pub fn run(args: &TokenArgs) -> ExitCode {
         }
     };
     match make(args, &loaded.config.auths, Timestamp::now()) {
-        Ok((token, missing)) => {
+        Ok(Made { token, missing }) => {
             for (name, value) in missing {
                 complain(&format!("this token is refused: the auth requires a claim; add --claim '{name}={value}'"));
             }
@@ -88,12 +96,7 @@ pub fn run(args: &TokenArgs) -> ExitCode {
     }
 }
 
-/// The token, and the claims that it lacks.
-fn make<'a>(
-    args: &TokenArgs,
-    auths: &'a [AuthOptions],
-    now: Timestamp,
-) -> Result<(Secret, Vec<&'a (String, Value)>), TokenError> {
+fn make<'a>(args: &TokenArgs, auths: &'a [AuthOptions], now: Timestamp) -> Result<Made<'a>, TokenError> {
     let auth = auths.iter().find(|auth| auth.name == args.auth).ok_or_else(|| TokenError::NoAuth {
         name: args.auth.clone(),
         others: auths.iter().map(|auth| auth.name.clone()).collect(),
@@ -105,7 +108,7 @@ fn make<'a>(
     };
     let token = signer.token(auth, &args.sub, args.ttl.unwrap_or(limits::TOKEN_TTL), &args.claims, now)?;
     let lacks = |(name, _): &&(String, Value)| name != "sub" && !args.claims.iter().any(|(given, _)| given == name);
-    Ok((token, auth.require.iter().filter(lacks).collect()))
+    Ok(Made { token, missing: auth.require.iter().filter(lacks).collect() })
 }
 
 /// As the config reads its secrets' files: without the line's end.
@@ -176,7 +179,8 @@ mod tests {
     }
 
     fn claims(args: &TokenArgs) -> Value {
-        let (token, _) = make(args, &[auth()], Timestamp::from_second(NOW).unwrap()).unwrap();
+        let auths = [auth()];
+        let Made { token, .. } = make(args, &auths, Timestamp::from_second(NOW).unwrap()).unwrap();
         insecure_decode::<Value>(token.reveal()).unwrap().claims
     }
 
@@ -202,19 +206,21 @@ mod tests {
     #[test]
     fn a_claim_that_is_required_and_not_given_is_told() {
         let (auths, now) = ([auth()], Timestamp::UNIX_EPOCH);
-        let (_, missing) = make(&args("viewers"), &auths, now).unwrap();
-        assert_eq!(missing, [&("role".to_owned(), json!("operator"))]);
+        let made = make(&args("viewers"), &auths, now).unwrap();
+        assert_eq!(made.missing, [&("role".to_owned(), json!("operator"))]);
         let given = TokenArgs { claims: vec![("role".to_owned(), json!("operator"))], ..args("viewers") };
-        assert!(make(&given, &auths, now).unwrap().1.is_empty());
+        assert!(make(&given, &auths, now).unwrap().missing.is_empty());
     }
 
     #[test]
     fn a_secret_in_a_file_ends_before_its_line_does() {
+        let auths = [auth()];
         let signed = |text: &str| {
             let mut file = NamedTempFile::new().unwrap();
             file.write_all(text.as_bytes()).unwrap();
             let args = TokenArgs { secret_file: Some(file.path().to_owned()), ..args("viewers") };
-            make(&args, &[auth()], Timestamp::UNIX_EPOCH).map(|(token, _)| token).map_err(|error| error.to_string())
+            let made = make(&args, &auths, Timestamp::UNIX_EPOCH);
+            made.map(|made| made.token).map_err(|error| error.to_string())
         };
         assert_eq!(signed("abc\r\n"), signed("abc"));
         assert_ne!(signed("abc"), signed("abd"));

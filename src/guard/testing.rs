@@ -35,22 +35,22 @@ pub(super) struct Pair {
 
 pub(super) static RSA: LazyLock<Pair> = LazyLock::new(|| {
     let pair = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
-    Pair::new(&pair, Jwa::RS256, |pem| EncodingKey::from_rsa_pem(pem))
+    Pair::new(&pair, Jwa::RS256, EncodingKey::from_rsa_pem)
 });
 pub(super) static P256: LazyLock<Pair> = LazyLock::new(p256);
 pub(super) static P384: LazyLock<Pair> = LazyLock::new(|| {
     let pair = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
-    Pair::new(&pair, Jwa::ES384, |pem| EncodingKey::from_ec_pem(pem))
+    Pair::new(&pair, Jwa::ES384, EncodingKey::from_ec_pem)
 });
 pub(super) static ED25519: LazyLock<Pair> = LazyLock::new(|| {
     let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-    Pair::new(&pair, Jwa::EdDSA, |pem| EncodingKey::from_ed_pem(pem))
+    Pair::new(&pair, Jwa::EdDSA, EncodingKey::from_ed_pem)
 });
 
 /// A new one each time.
 pub(super) fn p256() -> Pair {
     let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    Pair::new(&pair, Jwa::ES256, |pem| EncodingKey::from_ec_pem(pem))
+    Pair::new(&pair, Jwa::ES256, EncodingKey::from_ec_pem)
 }
 
 impl Pair {
@@ -66,9 +66,10 @@ impl Pair {
 
     /// The public half as a key of a set, with these members besides.
     pub(super) fn jwk(&self, members: Value) -> Value {
-        let mut jwk = match self.jwa {
-            Jwa::EdDSA => json!({ "kty": "OKP", "crv": "Ed25519", "x": part(&self.public) }),
-            jwa => serde_json::to_value(Jwk::from_encoding_key(&self.private, jwa).unwrap()).unwrap(),
+        let mut jwk = if self.jwa == Jwa::EdDSA {
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": part(&self.public) })
+        } else {
+            serde_json::to_value(Jwk::from_encoding_key(&self.private, self.jwa).unwrap()).unwrap()
         };
         let own = jwk.as_object_mut().unwrap();
         own.remove("alg");
