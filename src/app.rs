@@ -15,6 +15,7 @@ use crate::config::{Config, FeedConfig};
 use crate::feed::hub::{Feed, FeedHub};
 use crate::feed::inlet::{Inlet, Rank};
 use crate::feed::pointer::PointerError;
+use crate::guard::{AuthError, AuthOptions, Wardens};
 use crate::limits;
 use crate::net::connection::{self, Edge};
 use crate::net::listener::{Accepted, Listener};
@@ -28,7 +29,7 @@ use crate::secret::Secret;
 use crate::shutdown::{Stages, Tasks};
 use crate::source::{self, Source, SourceError};
 use crate::telemetry::{AccessLog, Metrics};
-use crate::upstream::{self, SetupError};
+use crate::upstream::{self, SetupError, Upstreams};
 use crate::worker::{self, Bound, Work, Workers};
 
 /// Everything bound, nothing served yet.
@@ -42,6 +43,7 @@ pub struct App {
     sources: Vec<(Arc<Feed>, Source)>,
     metrics: Arc<Metrics>,
     shared: Arc<Shared>,
+    wardens: Arc<Wardens>,
     upstreams: Arc<upstream::Shared>,
     stages: Stages,
 }
@@ -69,6 +71,8 @@ pub enum BindError {
     Source { feed: String, error: SourceError },
     #[error("feed `{feed}`: {error}")]
     Pointer { feed: String, error: PointerError },
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error("upstreams cannot be set up: {0}")]
     Upstream(#[from] SetupError),
     #[error("the access log cannot start: {0}")]
@@ -94,12 +98,13 @@ impl App {
                 Some((listener, admin.token.clone()))
             }
         };
-        let table = Table::new(&config.routes, &metrics, |feed| watchers(&config.feeds, feed));
+        let wardens = Arc::new(Wardens::try_new(&config.limit, &config.auths, &metrics)?);
+        let table = Table::new(&config.routes, &wardens, &metrics, |feed| watchers(&config.feeds, feed));
         let access = AccessLog::start(config.log, metrics.log_lines_dropped.clone()).map_err(BindError::Log)?;
         let shared = Arc::new(Shared::new(table, access, &metrics));
         let upstreams = upstream::Shared::new(upstreams(&config), &metrics)?;
         let stages = Stages::default();
-        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, upstreams, stages })
+        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, wardens, upstreams, stages })
     }
 
     /// What is served, in the config's order.
@@ -165,6 +170,7 @@ impl App {
             tasks.spawn_background(async move { feed.run_pacer().await });
         }
         self.upstreams.run(&tasks);
+        self.wardens.run(&tasks, &Upstreams::new(Arc::clone(&self.upstreams), tasks.clone()));
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
                 token,
@@ -256,10 +262,11 @@ fn redirect_to(target: &HttpsTarget, port: impl Fn(usize) -> Option<u16>) -> Str
     if port == HTTPS { format!("https://{host}{{uri}}") } else { format!("https://{host}:{port}{{uri}}") }
 }
 
-/// Those that the config names, and those that routes ask before they let a request pass.
+/// Those that the config names, those that routes ask before they let a request pass, and those that have key sets.
 fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
     let asked = config.routes.iter().filter_map(|route| Some(&route.auth_request.as_ref()?.upstream));
-    config.upstreams.iter().chain(asked)
+    let keys = config.auths.iter().filter_map(AuthOptions::upstream);
+    config.upstreams.iter().chain(asked).chain(keys)
 }
 
 /// The feeds whose alerts watch `feed`.

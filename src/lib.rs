@@ -45,7 +45,7 @@
 //! `admission -> rate`; else `anyone -> {admission, limits, rate, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
 //!
 //! - `config -> {admin, feed, guard, handler, net, route, source, upstream}`: those whose `Options` it builds.
-//! - `app -> {feed, net, route, source, upstream}`: the composition root makes one of each.
+//! - `app -> {feed, guard, net, route, source, upstream}`: the composition root makes one of each.
 //! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
 //!   what the listeners use.

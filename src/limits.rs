@@ -3,6 +3,8 @@
 //! Never: a limit that the config sets is read from here past [`crate::config`], which builds each module's `Options`
 //! out of these and of the file.
 
+mod admission;
+mod asked;
 mod command_line;
 mod proxying;
 mod tokens;
@@ -10,6 +12,8 @@ mod tokens;
 use std::ops::Range;
 use std::time::Duration;
 
+pub use admission::*;
+pub use asked::*;
 pub use command_line::*;
 pub use proxying::*;
 pub use tokens::*;

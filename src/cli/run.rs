@@ -77,6 +77,7 @@ fn problem(loaded: &Loaded, error: &BindError) -> Option<Problem> {
         | BindError::Source { .. }
         | BindError::Pointer { .. }
         | BindError::Upstream(_)
+        | BindError::Auth(_)
         | BindError::Log(_) => return None,
     })
 }

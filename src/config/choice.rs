@@ -12,6 +12,8 @@ use super::problem::{Wrong, quoted};
 use super::values::carried;
 use super::visit::read;
 use crate::feed::{Shape, Slow, Snapshot};
+use crate::guard::Algorithm;
+use crate::handler::Held;
 use crate::net::tls::MinVersion;
 use crate::telemetry::LogFormat;
 use crate::upstream::Balance;
@@ -60,6 +62,45 @@ impl Choice for Slow {
 impl Choice for Balance {
     const WORDS: &'static [(&'static str, Balance)] =
         &[("least_conn", Balance::LeastConn), ("round_robin", Balance::RoundRobin), ("client_ip", Balance::ClientIp)];
+}
+
+impl Choice for Held {
+    const WORDS: &'static [(&'static str, Held)] = &[("queue", Held::Queue), ("refuse", Held::Refuse)];
+}
+
+/// One word of `share`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ShareBy {
+    Path,
+    Query,
+    Subject,
+}
+
+impl Choice for ShareBy {
+    const WORDS: &'static [(&'static str, ShareBy)] =
+        &[("path", ShareBy::Path), ("query", ShareBy::Query), ("subject", ShareBy::Subject)];
+}
+
+impl Choice for Algorithm {
+    const WORDS: &'static [(&'static str, Algorithm)] = &[
+        ("HS256", Algorithm::Hs256),
+        ("HS384", Algorithm::Hs384),
+        ("HS512", Algorithm::Hs512),
+        ("RS256", Algorithm::Rs256),
+        ("RS384", Algorithm::Rs384),
+        ("RS512", Algorithm::Rs512),
+        ("PS256", Algorithm::Ps256),
+        ("PS384", Algorithm::Ps384),
+        ("PS512", Algorithm::Ps512),
+        ("ES256", Algorithm::Es256),
+        ("ES384", Algorithm::Es384),
+        ("EdDSA", Algorithm::EdDsa),
+    ];
+}
+
+/// The word for `value`.
+pub(super) fn word<T: Choice + PartialEq>(value: T) -> &'static str {
+    T::WORDS.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
 }
 
 /// The words of `T`.

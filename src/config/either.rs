@@ -60,6 +60,9 @@ impl<T: FromText, F: JsonSchema> JsonSchema for TextOr<T, F> {
         // The keys stand where those of any table do, so that they are walked like them.
         let mut schema = F::json_schema(generator);
         schema.insert("type".to_owned(), serde_json::json!(["string", "object"]));
+        if T::IS_URL {
+            schema.insert("format".to_owned(), "uri".into());
+        }
         schema
     }
 }

@@ -63,6 +63,14 @@ impl<T> Field<T> {
         matches!(self, Field::Absent)
     }
 
+    /// Where it stands, if its value alone is right.
+    pub(super) fn right(&self, problems: &Problems) -> Option<Span> {
+        match self {
+            Field::Given(span, _) if !problems.is_poisoned(span) => Some(span.clone()),
+            Field::Absent | Field::Given(..) | Field::Broken(..) => None,
+        }
+    }
+
     /// Where it stands, right or wrong.
     pub(super) fn span(&self) -> Option<Span> {
         match self {

@@ -4,7 +4,9 @@
 //! `resolve` does. A key added here must be read there, and be explained in `config/full.toml` (a test holds it).
 
 mod feed;
+mod guard;
 mod route;
+mod session;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -25,8 +27,10 @@ use super::values::{Flag, Hidden, Parsed, Size, Whole};
 use crate::net::tls::MinVersion;
 use crate::telemetry::LogFormat;
 
-pub(super) use feed::{AlertsFile, FeedFile, RuleFile, SkipFile, SourceFile, StatsFile};
+pub(super) use feed::{AlertsFile, FallbackFile, FeedFile, RuleFile, SkipFile, SourceFile, StatsFile};
+pub(super) use guard::{AuthFile, LimitFile};
 pub(super) use route::{AuthRequestFile, CorsFile, HeadersFile, RespondFile, RouteFile};
+pub(super) use session::SessionFile;
 pub(super) use upstream::{HealthFile, UpstreamFile};
 
 /// The configuration of steadfeed. `"${VAR}"` and `"${VAR:-default}"` expand in any string.
@@ -50,6 +54,10 @@ pub(super) struct ConfigFile {
     pub listener: Field<List<Table<ListenerFile>>>,
     /// Pools of HTTP backends that routes forward to.
     pub upstream: Field<Named<Table<UpstreamFile>>>,
+    /// Which tokens (JWT) routes may ask for.
+    pub auth: Field<Named<Table<AuthFile>>>,
+    /// How often and how much, of routes that name it.
+    pub limit: Field<Named<Table<LimitFile>>>,
     /// Named streams of envelopes.
     pub feed: Field<Named<Table<FeedFile>>>,
     /// Host and path to one action; the most specific route wins.

@@ -11,14 +11,15 @@ use super::problem::{Span, Wrong, quoted};
 use super::problems::Problems;
 use super::{later, nearest};
 
-/// Reports every key of `table` that `schema` doesn't have. Gives the places of secrets.
-pub(super) fn check(table: &DeTable<'_>, schema: &Value, problems: &mut Problems) -> Vec<Span> {
-    let mut walk = Walk { problems, secrets: Vec::new() };
+/// Reports every key of `table`, whose spans point into `text`, that `schema` doesn't have. Gives the places of secrets.
+pub(super) fn check(table: &DeTable<'_>, text: &str, schema: &Value, problems: &mut Problems) -> Vec<Span> {
+    let mut walk = Walk { text, problems, secrets: Vec::new() };
     walk.table(table, &(0..0), schema, "");
     walk.secrets
 }
 
 struct Walk<'a> {
+    text: &'a str,
     problems: &'a mut Problems,
     secrets: Vec<Span>,
 }
@@ -27,6 +28,9 @@ impl Walk<'_> {
     fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &Value, path: &str) {
         if schema.get("writeOnly").is_some() {
             self.secrets.push(value.span());
+        }
+        if schema.get("format").is_some_and(|format| format == "uri") {
+            self.secrets.extend(hidden_of_url(self.text, value.span()));
         }
         match value.get_ref() {
             DeValue::Table(table) => self.table(table, &value.span(), schema, path),
@@ -87,6 +91,19 @@ impl Walk<'_> {
     }
 }
 
+/// The parts of a URL that may be secret: the user's name and password, and the query.
+fn hidden_of_url(text: &str, span: Span) -> Vec<Span> {
+    let Some(url) = text.get(span.clone()).filter(|url| url.starts_with(['"', '\''])) else { return Vec::new() };
+    let quotes = url.len() - url.trim_start_matches(['"', '\'']).len();
+    let end = url.trim_end_matches(['"', '\'']).len().max(quotes);
+    let start = url.find("://").map_or(quotes, |at| at + 3);
+    let authority = url.get(start..end).unwrap_or_default();
+    let user = authority.split(['/', '?', '#']).next().and_then(|authority| authority.rfind('@'));
+    let query = url.find('?').map(|at| at + 1);
+    let parts = [user.map(|at| start..start + at), query.map(|at| at..end.max(at))];
+    parts.into_iter().flatten().map(|part| span.start + part.start..span.start + part.end).collect()
+}
+
 fn joined(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
@@ -114,6 +131,26 @@ mod tests {
             schema = schema.get("items").unwrap_or(schema);
         }
         Some(schema.get("properties")?.get(key).is_some())
+    }
+
+    #[track_caller]
+    fn hides(url: &str, expected: &[&str]) {
+        let text = format!("a = {url} # ?");
+        let spans = hidden_of_url(&text, 4..4 + url.len());
+        let parts: Vec<&str> = spans.into_iter().map(|span| text.get(span).unwrap()).collect();
+        assert_eq!(parts, expected, "{url}");
+    }
+
+    #[test]
+    fn of_a_url_the_user_and_the_query_are_hidden() {
+        hides("\"ws://app/ws\"", &[]);
+        hides("\"ws://app/ws?token=x\"", &["token=x"]);
+        hides("'ws://me:word@app/a@b?c@d'", &["me:word", "c@d"]);
+        hides("\"me:word@app\"", &["me:word"]);
+        hides("\"\"\"http://a?b\"\"\"", &["b"]);
+        hides("\"?\"", &[""]);
+        hides("\"\"", &[]);
+        hides("1", &[]);
     }
 
     #[test]

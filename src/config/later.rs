@@ -5,16 +5,14 @@
 
 /// A table of the config (its keys joined by dots, `*` for a name of the user's own), and its keys that are not served.
 const LATER: &[(&str, &[&str])] = &[
-    ("", &["auth", "limit"]),
     ("listener.tls", &["acme", "client_ca"]),
-    ("feed.*", &["fallback", "forward_token", "linger", "max_message", "notices", "share"]),
-    ("feed.*.source", DIALLED),
-    ("feed.*.sources", DIALLED),
-    ("route", &["allow", "auth", "deny", "limit", "notices", "session", "ticket"]),
+    ("feed.*.source", NOT_DIALLED),
+    ("feed.*.sources", NOT_DIALLED),
+    ("feed.*.fallback", NOT_DIALLED),
 ];
 
-/// What a source that dials is written with.
-const DIALLED: &[&str] = &["every", "headers", "nats", "poll", "sse", "websocket"];
+/// What a source will dial one day.
+const NOT_DIALLED: &[&str] = &["nats"];
 
 /// The keys of the table at `path` that a later version serves.
 #[must_use]

@@ -5,7 +5,9 @@
 //!
 //! Owns: the file's mirror, its values, the checks. Never: opens a socket or starts anything; keeps a problem to itself.
 
+mod carriers;
 mod choice;
+mod dials;
 mod either;
 mod expand;
 mod field;
@@ -18,6 +20,7 @@ mod parse;
 pub mod place;
 pub mod problem;
 mod problems;
+mod rates;
 mod resolve;
 mod summary;
 pub mod surroundings;

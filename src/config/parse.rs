@@ -33,7 +33,7 @@ pub(super) fn parse(text: &mut Text, lookup: Lookup<'_>, problems: &mut Problems
     // The keys below a broken header stand in no table, or in another one's: nothing true can be said of them.
     let mut unheard = Problems::default();
     let heard = if lost { &mut unheard } else { &mut *problems };
-    text.secrets = known::check(table.get_ref(), &file::schema(), heard);
+    text.secrets = known::check(table.get_ref(), &text.content, &file::schema(), heard);
     text.secrets.extend(torn_secrets);
     if lost {
         return ConfigFile::default();

@@ -14,6 +14,8 @@ pub struct Places {
     pub listeners: Vec<ListenerPlaces>,
     /// The folders that routes serve.
     pub folders: Vec<(PathBuf, Span)>,
+    /// Where the key is named of each of the config's auths, in their order.
+    pub auths: Vec<Span>,
 }
 
 #[derive(Debug, Clone)]
@@ -60,6 +62,12 @@ impl Places {
     #[must_use]
     pub fn at_admin(&self, wrong: Wrong) -> Problem {
         Problem::error(self.admin.clone(), wrong)
+    }
+
+    /// A problem with the key of the auth with this index.
+    #[must_use]
+    pub fn at_key(&self, auth: usize, wrong: Wrong) -> Problem {
+        Problem::error(self.auths.get(auth).cloned().unwrap_or_default(), wrong)
     }
 
     /// A problem with a certificate of the listener with this index.

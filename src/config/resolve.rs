@@ -4,11 +4,20 @@
 //! Never: stops at a problem; what is wrong is reported and left out, and the config is then not served.
 
 mod action;
+mod admit;
 mod around;
+mod auth;
+mod dial;
 mod feed;
+mod key;
+mod limit;
 mod listener;
+mod normal;
+mod open;
 mod process;
 mod route;
+mod session;
+mod share;
 mod source;
 mod upstream;
 
@@ -25,7 +34,7 @@ use super::surroundings::Surroundings;
 use super::values::{Parsed, Shown, Size, Whole};
 use super::{Config, nearest};
 use crate::limits;
-use crate::route::Action;
+use crate::route::{Action, Options};
 use action::Known;
 
 /// The config that `file` says, which holds only where `problems` have no errors.
@@ -50,13 +59,19 @@ pub(super) fn resolve(
     let listeners = listener::listeners(file.listener, admin.options.as_ref(), trusts_nobody, problems);
     let upstreams = upstream::upstreams(file.upstream, problems);
     let feeds = feed::feeds(file.feed, admin.options.is_some(), problems);
-    let known = Known { feeds: &feeds, upstreams: &upstreams, limits: &limits };
+    let auths = auth::auths(file.auth, text, problems);
+    let named_limits = limit::limits(file.limit, problems);
+    let known =
+        Known { feeds: &feeds, upstreams: &upstreams, auths: &auths, named_limits: &named_limits, limits: &limits };
     let routes = route::routes(file.route, &known, text, problems);
-    let is_used = |name: &str| {
-        routes.options.iter().any(|route| matches!(&route.action, Action::Proxy { upstream } | Action::Session { upstream, .. } if upstream == name))
+    check_used(&known, &routes.options, problems);
+    open::check(&listeners.options, &listeners.places, &routes.options, problems);
+    let places = Places {
+        admin: admin.place,
+        listeners: listeners.places,
+        folders: routes.folders,
+        auths: auths.iter().map(|auth| auth.key_place.clone()).collect(),
     };
-    upstream::check_used(&upstreams, is_used, problems);
-    let places = Places { admin: admin.place, listeners: listeners.places, folders: routes.folders };
     let config = Config {
         workers: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
         log,
@@ -66,12 +81,48 @@ pub(super) fn resolve(
         trusted_proxies,
         listeners: listeners.options,
         upstreams: upstreams.into_iter().map(|upstream| upstream.options).collect(),
-        auths: Vec::new(),
-        limit: Vec::new(),
+        auths: auths.into_iter().map(|auth| auth.options).collect(),
+        limit: named_limits.into_iter().map(|limit| limit.options).collect(),
         feeds: feeds.into_iter().map(|feed| feed.config).collect(),
         routes: routes.options,
     };
     (config, places)
+}
+
+/// Reports what no route names, where everything else is right.
+fn check_used(known: &Known<'_>, routes: &[Options], problems: &mut Problems) {
+    if problems.have_errors() {
+        return;
+    }
+    let mut unused = |place: &Span, name: &str, what: &str, key: &str, is_used: &dyn Fn(&Options) -> bool| {
+        if !routes.iter().any(is_used) {
+            let what = format!("no route {what} {}", quoted(name));
+            let instead = format!("name it in one ({key} = \"{name}\"), or remove it");
+            problems.warning(place.clone(), Wrong::new(what, instead));
+        }
+    };
+    for upstream in known.upstreams {
+        let name = &upstream.options.name;
+        unused(&upstream.place, name, "forwards to", "proxy", &|route| match &route.action {
+            Action::Proxy { upstream } | Action::Session { upstream, .. } => upstream == name,
+            Action::Feed { .. }
+            | Action::Page { .. }
+            | Action::Respond(_)
+            | Action::Ticket { .. }
+            | Action::Files(_)
+            | Action::Redirect(_) => false,
+        });
+    }
+    for auth in known.auths {
+        let name = &auth.options.name;
+        unused(&auth.place, name, "asks for a token of", "auth", &|route| {
+            route.auth.as_ref() == Some(name) || matches!(&route.action, Action::Ticket { auth } if auth == name)
+        });
+    }
+    for limit in known.named_limits {
+        let name = &limit.options.name;
+        unused(&limit.place, name, "is limited by", "limit", &|route| route.limit.as_ref() == Some(name));
+    }
 }
 
 /// A number within `range`.
@@ -162,7 +213,7 @@ fn cut<T>(items: &mut Vec<T>, most: usize, what: &str, place: impl Fn(&T) -> Spa
     items.truncate(most);
 }
 
-/// The longest name of a feed or an upstream.
+/// The longest name of a feed, an upstream, an auth or a limit.
 const NAME_LENGTH: usize = 64;
 
 /// Reports a name that can't be that of `what`, a thing with an article.

@@ -18,7 +18,7 @@ const SOCKET_PATH: usize = 107;
 const PLACEHOLDERS: [&str; 4] = ["{host}", "{path}", "{query}", "{uri}"];
 
 /// What to write where a URL has a user name or a password.
-const NO_USER: &str = "leave the user name out";
+pub(super) const NO_USER: &str = "leave the user name out";
 
 /// A path and a query, as a request line has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,7 @@ impl FromText for Server {
     const EXPECTED: &'static str = "a server, as in \"http://app:8000\", \"https://app\" or \"unix:/run/app.sock\"";
     const EXAMPLES: &'static [&'static str] =
         &["http://app:8000", "https://app", "h2c://app:8000", "unix:/run/app.sock"];
+    const IS_URL: bool = true;
 
     fn from_text(text: &str) -> Result<Server, Wrong> {
         let with = |instead: String| Wrong::new(format!("{} is not a server", shown(text)), instead);
@@ -80,7 +81,7 @@ fn unix(path: &str) -> Result<Server, String> {
 }
 
 /// `text` for a message, less a password that may stand in it.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((_, rest)) => format!("`***@{}", quoted(rest).trim_start_matches('`')),
         None => quoted(text),
@@ -88,7 +89,7 @@ fn shown(text: &str) -> String {
 }
 
 /// The server that a URL names, and what follows; or what to write instead.
-fn tcp(text: &str) -> Result<(Server, &str), String> {
+pub(super) fn tcp(text: &str) -> Result<(Server, &str), String> {
     let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
     if after_scheme.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
         return Err(NO_USER.to_owned());
@@ -168,6 +169,7 @@ fn target(text: &str) -> Result<Target, String> {
 impl FromText for AuthUrl {
     const EXPECTED: &'static str = "a URL, as in \"http://app:8000/auth\"";
     const EXAMPLES: &'static [&'static str] = &["http://app:8000/auth"];
+    const IS_URL: bool = true;
 
     fn from_text(text: &str) -> Result<AuthUrl, Wrong> {
         let with = |instead: String| Wrong::new(format!("{} can not be asked", shown(text)), instead);

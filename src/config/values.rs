@@ -23,6 +23,8 @@ pub(super) trait FromText: Sized {
 
     /// Whether it may be a secret, whose text is never shown.
     const SECRET: bool = false;
+    /// Whether it is a URL: what may be secret in one is not shown, a user's name and password and the query.
+    const IS_URL: bool = false;
 
     /// # Errors
     /// What is wrong with the text.
@@ -233,6 +235,10 @@ impl<T: FromText> JsonSchema for Parsed<T> {
         if T::SECRET {
             // As for `Hidden`.
             schema.insert("writeOnly".to_owned(), true.into());
+        }
+        if T::IS_URL {
+            // This too is read by the loader.
+            schema.insert("format".to_owned(), "uri".into());
         }
         schema
     }

@@ -17,6 +17,7 @@ pub mod normalize;
 pub mod options;
 pub mod outgoing;
 pub mod pacer;
+pub mod pass;
 pub mod pointer;
 pub mod pull;
 pub mod pulse;

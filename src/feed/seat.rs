@@ -16,12 +16,15 @@ pub use super::farewell::{Farewell, Tally};
 use super::log::{Cursor, Log, Next};
 use super::options::{Delivery, Slow, Snapshot};
 use super::outgoing::{Flow, Outgoing, Sink};
+use super::pass::{NotRenewed, Pass};
 use super::pulse::{Due, Pulse};
 use super::roster::Roster;
 use super::select::Selection;
 use super::system::{self, system};
 use super::turn::{Progress, Turn};
+use crate::admission::Admission;
 use crate::limits;
+use crate::secret::Secret;
 use crate::ws::frame::{self, OpCode};
 use crate::ws::{CloseCode, CloseFrame, Message, Violation, close};
 
@@ -36,6 +39,8 @@ pub struct Seat {
     open: u64,
     out: Outgoing,
     pulse: Pulse,
+    /// What it was admitted with, where that is anything.
+    pass: Option<Box<Pass>>,
     ending: Option<Box<Farewell>>,
     /// The peer's close has come, or it may be gone without one.
     heard_close: bool,
@@ -66,6 +71,7 @@ impl Seat {
             open: u64::MAX,
             out: Outgoing::default(),
             pulse: Pulse::new(now),
+            pass: None,
             ending: None,
             heard_close: false,
             rejected: false,
@@ -80,6 +86,13 @@ impl Seat {
         }
         seat.pace(wish.selection.every, now);
         seat
+    }
+
+    /// The same seat, held to what its viewer was admitted with; without this, to nothing.
+    #[must_use]
+    pub fn admitted(mut self, admission: &Rc<Admission>, now: Instant) -> Seat {
+        self.pass = Pass::of(admission, now, Timestamp::now());
+        self
     }
 
     /// Writes what waits, then what the log has after the cursor, as far as the peer takes it and the turn goes.
@@ -161,6 +174,11 @@ impl Seat {
         if self.ending.is_some() && !matches!(message, Message::Close(_)) {
             return;
         }
+        if matches!(message, Message::Text(_) | Message::Binary(_))
+            && self.pass.as_mut().is_some_and(|pass| !pass.take_message(now))
+        {
+            return self.close(CloseCode::POLICY, close::MESSAGE_RATE, now);
+        }
         match message {
             Message::Text(text) => match command::parse(&text) {
                 Ok(command) => self.obey(command, now),
@@ -190,6 +208,9 @@ impl Seat {
 
     /// Does what has fallen due; gives how it ends where the peer is to be dropped.
     pub fn on_time(&mut self, now: Instant) -> Option<Farewell> {
+        if self.ending.is_none() && self.pass.as_mut().is_some_and(|pass| pass.has_expired(now, Timestamp::now)) {
+            self.close(CloseCode::POLICY, close::TOKEN_EXPIRED, now);
+        }
         while let Some(due) = self.pulse.take(&self.delivery, now) {
             match due {
                 Due::Keepalive if self.out.is_empty() => self.out.answer(self.roster.keepalive(now)),
@@ -214,7 +235,8 @@ impl Seat {
     /// When [`on_time`](Seat::on_time) has something to do next.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.pulse.next(&self.delivery)
+        let expiry = self.pass.as_ref().filter(|_| self.ending.is_none()).and_then(|pass| pass.next_look());
+        self.pulse.next(&self.delivery).into_iter().chain(expiry).min()
     }
 
     /// Both sides have closed and all is written.
@@ -280,7 +302,7 @@ impl Seat {
                 self.cursor = Cursor::newest(&log, last);
                 self.open = self.open.max(log.head());
             }
-            Command::Auth { .. } => self.refuse("no_auth", "this route asks for no token, so there is none to renew"),
+            Command::Auth { token } => self.renew(&token, now),
         }
     }
 
@@ -299,6 +321,15 @@ impl Seat {
             self.cursor = first_cursor(&self.roster, None);
         }
         self.pace(selection.every, now);
+    }
+
+    /// A newer token takes the place of the one before; one that does not leaves it, and the socket, as they are.
+    fn renew(&mut self, token: &Secret, now: Instant) {
+        let renewed = self.pass.as_mut().map(|pass| pass.renew(token.reveal(), now, Timestamp::now()));
+        match renewed.unwrap_or_else(|| Err(NotRenewed::not_needed())) {
+            Ok(expires) => self.say("auth", Some(&system::renewed(expires))),
+            Err(NotRenewed { code, message }) => self.refuse(code, &message),
+        }
     }
 
     /// A paced viewer reads the snapshot at once and the rest at its ticks.

@@ -27,6 +27,15 @@ pub fn system(type_: &str, data: Option<&str>, extra: &[(&str, &str)], at: Times
     out
 }
 
+/// The `data` of an `auth` message: when the newer token runs out.
+#[must_use]
+pub fn renewed(expires: Timestamp) -> String {
+    let mut data = b"{\"expires\":\"".to_vec();
+    timestamp::write(expires, &mut data);
+    data.extend_from_slice(b"\"}");
+    String::from_utf8(data).unwrap_or_default()
+}
+
 /// `{"type":"error","data":{"code":...,"message":...},"timestamp":...}`, both texts plain.
 #[must_use]
 pub fn error(code: &str, message: &str, at: Timestamp) -> Vec<u8> {

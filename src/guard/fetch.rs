@@ -140,7 +140,7 @@ mod tests {
         let shared = Shared::new([&options], &Metrics::new()).unwrap();
         let upstreams = Upstreams::new(shared, Tasks::new(Stages::default()));
         let url = format!("http://127.0.0.1:{port}/keys?all");
-        let url = JwksUrl { upstream: options, path: "/keys?all".to_owned(), url };
+        let url = JwksUrl { upstream: Box::new(options), path: "/keys?all".to_owned(), url };
         from_url(upstreams.get("keys").unwrap(), &url).await
     }
 

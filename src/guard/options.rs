@@ -49,7 +49,7 @@ pub enum KeyOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwksUrl {
     /// An upstream of its own, with one server.
-    pub upstream: upstream::Options,
+    pub upstream: Box<upstream::Options>,
     /// Path and query.
     pub path: String,
     /// As the config writes it.

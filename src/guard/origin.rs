@@ -121,10 +121,13 @@ impl OriginPort {
 fn is_same(origin: Origin<'_>, authority: &str, https: Option<bool>) -> bool {
     let (host, port) = split_port(authority);
     let port = match port {
-        Some(port) => port.parse().ok(),
+        Some(port) => number(port),
         None => default_port(origin.scheme),
     };
-    origin.host.eq_ignore_ascii_case(host)
+    // What a page of another scheme calls its host is another's name: an app's, an extension's.
+    let is_web = ["http", "https"].iter().any(|scheme| origin.scheme.eq_ignore_ascii_case(scheme));
+    is_web
+        && origin.host.eq_ignore_ascii_case(host)
         && port == Some(origin.port)
         && https.is_none_or(|https| origin.scheme.eq_ignore_ascii_case(if https { "https" } else { "http" }))
 }
@@ -134,7 +137,7 @@ fn parse(text: &str) -> Option<Origin<'_>> {
     let (scheme, rest) = text.split_once("://")?;
     let (host, port) = split_port(rest);
     let port = match port {
-        Some(port) => port.parse().ok()?,
+        Some(port) => number(port)?,
         None => default_port(scheme)?,
     };
     let odd = |c: char| matches!(c, '/' | '?' | '#' | '@' | '\\' | ',') || c.is_whitespace() || c.is_control();
@@ -147,6 +150,11 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         Some(_) | None => (authority, None),
     }
+}
+
+/// A port as it is written: digits alone.
+fn number(port: &str) -> Option<u16> {
+    port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten()
 }
 
 fn default_port(scheme: &str) -> Option<u16> {
@@ -172,7 +180,8 @@ mod tests {
     #[track_caller]
     fn admitted_from(rules: &[OriginRule], origin: &str, authority: &str, https: Option<bool>) -> bool {
         let (request, ()) = Request::builder().header("origin", origin).body(()).unwrap().into_parts();
-        let visit = Visit { request: &request, authority, https, lasting: true, draining: false };
+        let client = std::net::Ipv4Addr::LOCALHOST.into();
+        let visit = Visit { request: &request, client, authority, https, lasting: true, draining: false };
         check(rules, &visit).is_ok()
     }
 
@@ -214,6 +223,85 @@ mod tests {
         ] {
             let same = admitted_from(&[OriginRule::Same], origin, "a.example", https);
             assert_eq!(same, expected, "{origin} {https:?}");
+        }
+    }
+
+    #[test]
+    fn another_port_is_another_origin() {
+        check_same("https://a.example:444", "a.example", true, false);
+        check_same("https://a.example:8443", "a.example:8444", true, false);
+        check_same("http://a.example:443", "a.example", false, false);
+        check_same("https://a.example:", "a.example", true, false);
+        check_same("https://a.example:+443", "a.example", true, false);
+        check_same("https://a.example:65979", "a.example", true, false);
+    }
+
+    #[test]
+    fn another_scheme_is_another_origin_where_the_requests_own_is_known() {
+        check_same("http://a.example", "a.example", true, false);
+        check_same("http://a.example:443", "a.example:443", true, false);
+        // Whatever is known: these are no pages of a site.
+        for scheme in ["ftp", "chrome-extension", "ws", "file"] {
+            check_same(&format!("{scheme}://a.example:80"), "a.example:80", false, false);
+        }
+    }
+
+    #[test]
+    fn a_host_that_begins_or_ends_like_ours_is_another() {
+        for host in
+            ["evil-example.com", "example.com.evil", "example.com.evil.example", "evil.example.com", "example.co"]
+        {
+            check_same(&format!("https://{host}"), "example.com", true, false);
+        }
+        let below = pattern("https", OriginHost::Suffix(".example.com".to_owned()), OriginPort::Any);
+        for host in ["evil-example.com", "example.com.evil", "a.example.com.evil", "a.example.comevil"] {
+            assert!(!admitted(&below, &format!("https://{host}"), "x", true), "{host}");
+        }
+        let exact = pattern("https", OriginHost::Exact("example.com".to_owned()), OriginPort::Any);
+        for host in
+            ["evil-example.com", "example.com.evil", "a.example.com", "example.com:443@evil", "example.com\\.evil"]
+        {
+            assert!(!admitted(&exact, &format!("https://{host}"), "x", true), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_list_admits_what_any_of_its_rules_does() {
+        let mut rules =
+            pattern("https", OriginHost::Exact("dash.example.com".to_owned()), OriginPort::Default).to_vec();
+        rules.push(OriginRule::Same);
+        assert!(admitted(&rules, "https://dash.example.com", "a.example", true));
+        assert!(admitted(&rules, "https://a.example", "a.example", true));
+        assert!(!admitted(&rules, "https://b.example", "a.example", true));
+        assert!(!admitted(&[], "https://a.example", "a.example", true));
+    }
+
+    #[test]
+    fn no_header_passes_and_two_do_not() {
+        let visit = |request: http::request::Builder| {
+            let (request, ()) = request.body(()).unwrap().into_parts();
+            let (client, authority) = (std::net::Ipv4Addr::LOCALHOST.into(), "a.example");
+            check(&[], &Visit { request: &request, client, authority, https: None, lasting: true, draining: false })
+                .is_ok()
+        };
+        assert!(visit(Request::builder()));
+        let (request, ()) = Request::builder()
+            .header("origin", "http://a.example")
+            .header("origin", "http://a.example")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let client = std::net::Ipv4Addr::LOCALHOST.into();
+        for rule in [OriginRule::Same, OriginRule::Any] {
+            let visit = Visit {
+                request: &request,
+                client,
+                authority: "a.example",
+                https: None,
+                lasting: true,
+                draining: false,
+            };
+            assert!(check(&[rule], &visit).is_err());
         }
     }
 

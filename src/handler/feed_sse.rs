@@ -17,9 +17,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::FeedDoor;
 use super::feed_ws::bad_query;
+use crate::admission::Admission;
 use crate::feed::audience::Audience;
 use crate::feed::log::{Cursor, Next};
 use crate::feed::message::sse_block;
+use crate::feed::pass::Pass;
 use crate::feed::roster::{PullPermit, Roster};
 use crate::feed::seat::first_cursor;
 use crate::feed::system::system;
@@ -46,11 +48,13 @@ struct Events {
     unfinished: bool,
     /// Its turn to leave, once a drain has begun.
     leave: Option<Instant>,
+    /// What it was admitted with, where that is anything.
+    pass: Option<Box<Pass>>,
 }
 
 /// Answers with the stream.
 #[must_use]
-pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Body> {
+pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts, admission: &Rc<Admission>) -> Response<Body> {
     let query = match select::from_query(parts.uri.query().unwrap_or_default()) {
         Ok(query) => query,
         Err(error) => return bad_query(&error),
@@ -76,6 +80,7 @@ pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts) -> Response<Bod
         turn: Turn::at(now),
         unfinished: false,
         leave: None,
+        pass: Pass::of(admission, now, Timestamp::now()),
     };
     let pieces = stream::unfold(events, |mut events| async { Some((events.next().await?, events)) });
     let mut response = respond::empty(StatusCode::OK);
@@ -113,7 +118,7 @@ impl Events {
                 self.turn = Turn::at(Instant::now());
             }
             let now = Instant::now();
-            if self.leave.is_some_and(|leave| leave <= now) {
+            if self.leave.is_some_and(|leave| leave <= now) || self.has_expired(now) {
                 return None;
             }
             match self.read() {
@@ -127,6 +132,7 @@ impl Events {
             }
             let keepalive = self.delivery.keepalive.map(|keepalive| self.spoken + keepalive);
             let tick = self.tick.map(|(at, _)| at);
+            let expiry = self.pass.as_ref().and_then(|pass| pass.next_look());
             tokio::select! {
                 biased;
                 () = roster.changed().notified(), if tick.is_none() => {}
@@ -137,6 +143,7 @@ impl Events {
                 }
                 () = roster.draining(), if self.leave.is_none() => self.leave = Some(roster.turn_to_leave()),
                 () = sleep_until(self.leave.unwrap_or(now)), if self.leave.is_some() => {}
+                () = sleep_until(expiry.unwrap_or(now)), if expiry.is_some() => {}
             }
         }
     }
@@ -196,6 +203,10 @@ impl Events {
         }
     }
 
+    fn has_expired(&mut self, now: Instant) -> bool {
+        self.pass.as_mut().is_some_and(|pass| pass.has_expired(now, Timestamp::now))
+    }
+
     fn take_tick(&mut self) {
         let Some((at, every)) = self.tick else { return };
         self.tick = Some((Instant::now().max(at + every), every));
@@ -240,7 +251,7 @@ mod tests {
         let (feed, roster) = roster(Options { history: 1, slow: Slow::Close, ..Options::named("f") });
         let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
         let (parts, ()) = Request::get("/f").body(()).unwrap().into_parts();
-        let mut body = open(&door, &roster, &parts).into_body();
+        let mut body = open(&door, &roster, &parts, &Rc::default()).into_body();
         body.frame().await.unwrap().unwrap();
         overrun(&feed);
         let read = async { body.frame().await.map(|frame| frame.unwrap().into_data().unwrap()) };
@@ -256,7 +267,7 @@ mod tests {
         let (_feed, roster) = long();
         let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
         let (parts, ()) = Request::get(format!("/f?types=b&last={LONG}")).body(()).unwrap().into_parts();
-        let mut body = open(&door, &roster, &parts).into_body();
+        let mut body = open(&door, &roster, &parts, &Rc::default()).into_body();
         let greeting = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert!(!greeting.windows(8).any(|part| part == b"event: b"), "{greeting:?}");
         let turns = Cell::new(0);

@@ -22,7 +22,6 @@ use crate::feed::seat::{Farewell, Seat, Tally, Wish};
 use crate::feed::select;
 use crate::feed::socket::Socket;
 use crate::feed::viewer::Viewer;
-use crate::limits;
 use crate::message::{Body, respond};
 use crate::net::clock::InFlight;
 use crate::net::stream::{Io, Stream};
@@ -40,7 +39,8 @@ pub fn open(
 ) -> (Response<Body>, bool) {
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
-    let (answer, wish) = match shake_hands(roster, &parts, call.admission.echo_bearer) {
+    let admission = Rc::clone(call.admission);
+    let (answer, wish) = match shake_hands(roster, &parts, admission.echo_bearer) {
         Ok(agreed) => agreed,
         Err(refusal) => return (*refusal, false),
     };
@@ -55,8 +55,10 @@ pub fn open(
                 return end(record, &Farewell::dropped(format!("the upgrade failed: {error}")), Tally::default());
             }
         };
-        let decoder = Decoder::new(limits::MESSAGE_SIZE, wish.deflate);
-        let seat = Seat::new(Rc::clone(&roster), delivery, &wish, Instant::now());
+        let decoder = Decoder::new(admission.inbound.message_size, wish.deflate);
+        let now = Instant::now();
+        let seat = Seat::new(Rc::clone(&roster), delivery, &wish, now).admitted(&admission, now);
+        drop(admission);
         match http2 {
             None => attend_raw(upgraded, &roster, seat, decoder, record, &tasks),
             Some((in_flight, tether)) => {

@@ -170,7 +170,7 @@ impl FeedDoor {
         }
         let (parts, _body) = request.into_parts();
         let response = match parts.method {
-            Method::GET if wants_events(&parts) => feed_sse::open(self, roster, &parts),
+            Method::GET if wants_events(&parts) => feed_sse::open(self, roster, &parts, call.admission),
             Method::GET | Method::HEAD => feed_get::answer(self, roster, &parts).await,
             _ => crate::message::respond::method_not_allowed("GET, HEAD"),
         };

@@ -8,6 +8,7 @@ mod end;
 mod flow;
 mod registry;
 mod stream;
+mod term;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,8 +28,10 @@ use self::end::End;
 use self::flow::{Flow, Progress};
 use self::registry::Seat;
 pub use self::registry::Tunnels;
+use self::term::Term;
 use super::forward::{self, Failure, Proxy};
 use super::{Call, Kind, is_extended_connect};
+use crate::admission::Admission;
 use crate::limits;
 use crate::message::{Body, framing, hop, trace};
 use crate::net::ConnectionPermit;
@@ -37,7 +40,7 @@ use crate::net::stream::Stream;
 use crate::shutdown::Tasks;
 use crate::telemetry::SocketRecord;
 use crate::upstream::{self, LoadPermit, Sent, Upstream};
-use crate::ws::handshake;
+use crate::ws::{close, handshake};
 
 /// A tunnel that a request asks for.
 #[derive(Debug, Clone)]
@@ -61,6 +64,7 @@ struct Tunnel {
     record: Option<SocketRecord>,
     /// It is over, and until when a stream is heard out.
     lingering: Option<Pin<Box<Sleep>>>,
+    term: Term,
     _place: Place,
     _load: LoadPermit,
 }
@@ -81,6 +85,7 @@ struct Opening {
     /// Of a stream of HTTP/2.
     in_flight: Option<InFlight>,
     tunnels: Rc<Tunnels>,
+    admission: Rc<Admission>,
 }
 
 /// The tunnel that a request asks for, if it does.
@@ -136,6 +141,7 @@ pub async fn open(
         record: SocketRecord::tunnel(call.access, call.meters, client, &path),
         in_flight: http2.then(|| call.asked.in_flight.clone()),
         tunnels: Rc::clone(call.tunnels),
+        admission: Rc::clone(call.admission),
     };
     let work = opening.run(call.tasks.clone());
     if http2 {
@@ -183,7 +189,7 @@ impl Opening {
     /// Waits until both sides are no longer HTTP; the tunnel is a task of its own, since this one's size is not kept for as
     /// long as it lives.
     async fn run(self, tasks: Tasks) {
-        let Opening { client, server, load, record, in_flight, tunnels } = self;
+        let Opening { client, server, load, record, in_flight, tunnels, admission } = self;
         let (client, server) = match (client.await, server.await) {
             (Ok(client), Ok(server)) => (client, server),
             (Err(error), _) => return record.tunnel_closed(&format!("the client's upgrade failed: {error}"), 0, 0),
@@ -209,6 +215,7 @@ impl Opening {
             ended: None,
             record: Some(record),
             lingering: None,
+            term: Term::of(&admission),
             _place: place,
             _load: load,
         });
@@ -237,6 +244,9 @@ impl Tunnel {
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<String> {
         if self.seat.is_told_to_leave() {
             return Poll::Ready("draining".to_owned());
+        }
+        if self.term.poll_end(cx).is_ready() {
+            return Poll::Ready(close::TOKEN_EXPIRED.to_owned());
         }
         let tunnels = Rc::clone(self.seat.tunnels());
         let (up, down) = tunnels.with_scratch(|scratch| {

@@ -132,7 +132,8 @@ mod tests {
     }
 
     fn visit(request: &Parts) -> Visit<'_> {
-        Visit { request, authority: "api.example.com", https: Some(true), lasting: false, draining: false }
+        let client = std::net::Ipv4Addr::LOCALHOST.into();
+        Visit { request, client, authority: "api.example.com", https: Some(true), lasting: false, draining: false }
     }
 
     /// `name: value` of all that CORS has to do with, sorted.

@@ -2,11 +2,14 @@
 //!
 //! Owns: which status each failure has, and which half of it the client reads and which the log.
 
-use http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use std::net::IpAddr;
 
-use crate::guard::Denied;
+use http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::guard::{Cap, Denied};
 use crate::handler;
+use crate::limits;
 use crate::message::framing::Rule;
 use crate::message::{Body, headers, respond};
 use crate::telemetry::RouteMeters;
@@ -19,7 +22,11 @@ pub enum Failure<'a> {
     /// It can be read in two ways.
     Ambiguous(&'a RouteMeters, Rule),
     NoRoute,
-    Denied(&'a RouteMeters, Denied),
+    Denied {
+        meters: &'a RouteMeters,
+        client: IpAddr,
+        denied: Denied,
+    },
     Unanswered(&'a RouteMeters, handler::Failure),
 }
 
@@ -34,15 +41,7 @@ impl Failure<'_> {
         } else {
             respond::problem(status, &detail)
         };
-        if let Some((name, value)) = self.remedy(status) {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-        if let Failure::Denied(_, Denied::Refused { challenges, .. }) = self {
-            headers::replace(response.headers_mut(), &WWW_AUTHENTICATE, challenges);
-        }
-        if let Failure::Denied(_, Denied::Token(fault)) = self {
-            fault.challenge().map(|challenge| response.headers_mut().insert(WWW_AUTHENTICATE, challenge));
-        }
+        self.remedy(status, response.headers_mut());
         response
     }
 
@@ -53,21 +52,41 @@ impl Failure<'_> {
                 (StatusCode::BAD_REQUEST, format!("the request has {rule}: it could be read in more than one way"))
             }
             Failure::NoRoute => (StatusCode::NOT_FOUND, "nothing is served at this path".to_owned()),
-            Failure::Denied(_, denied) => (denied.status(), denied.to_string()),
+            Failure::Denied { denied, .. } => (denied.status(), denied.to_string()),
             Failure::Unanswered(_, failure) => unanswered(failure),
         }
     }
 
-    /// The header that says what to do about it.
-    fn remedy(&self, status: StatusCode) -> Option<(HeaderName, &'static str)> {
+    /// The headers that say what to do about it.
+    fn remedy(&self, status: StatusCode, out: &mut HeaderMap) {
         match (self, status) {
-            (_, StatusCode::SERVICE_UNAVAILABLE) => Some((RETRY_AFTER, "5")),
-            (Failure::Denied(..), StatusCode::UNAUTHORIZED) => Some((WWW_AUTHENTICATE, "Bearer")),
+            (Failure::Denied { denied: Denied::Refused { challenges, .. }, .. }, _) => {
+                headers::replace(out, &WWW_AUTHENTICATE, challenges);
+                if status == StatusCode::UNAUTHORIZED && challenges.is_empty() {
+                    out.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                }
+            }
+            (Failure::Denied { denied: Denied::TooOften { excess, .. }, .. }, _) => {
+                out.insert(RETRY_AFTER, excess.seconds().into());
+                for (name, value) in [(RATE_LIMIT_POLICY, excess.policy()), (RATE_LIMIT, excess.state())] {
+                    // Digits and a key's letters are a header's value.
+                    out.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
+                }
+            }
+            (
+                Failure::Denied { denied: Denied::Token(fault), .. },
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+            ) => {
+                out.extend(fault.challenge().map(|challenge| (WWW_AUTHENTICATE, challenge)));
+            }
+            (_, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) => {
+                out.insert(RETRY_AFTER, limits::RETRY_LATER.as_secs().into());
+            }
             // What else came on this connection is not to be trusted, or not to be waited for.
             (Failure::Ambiguous(..), _) | (_, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) => {
-                Some((CONNECTION, "close"))
+                out.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            (_, _) => None,
+            (_, _) => {}
         }
     }
 
@@ -80,9 +99,9 @@ impl Failure<'_> {
                 }
             }
             Failure::NoRoute => {}
-            Failure::Denied(meters, denied) => {
+            Failure::Denied { meters, client, denied } => {
                 meters.denied(denied.reason());
-                explain(meters, denied);
+                explain(meters.route(), *client, denied);
             }
             Failure::Unanswered(meters, failure) => {
                 if let Some(unsaid) = client_warning() {
@@ -120,26 +139,60 @@ fn unanswered(failure: &handler::Failure) -> (StatusCode, String) {
     (status, detail.to_owned())
 }
 
-fn explain(meters: &RouteMeters, denied: &Denied) {
+/// One line that helps whoever must find out why: who, where, why, and what to change.
+fn explain(route: &str, client: IpAddr, denied: &Denied) {
     let Some(unsaid) = client_warning() else { return };
     match denied {
         Denied::Origin { origin, authority } => {
             let remedy = "if the page is yours, add its origin to the route's `origins`";
-            tracing::warn!(route = meters.route(), origin, host = authority, unsaid, remedy, "foreign origin refused");
+            tracing::warn!(%client, route, origin, host = authority, unsaid, remedy, "foreign origin refused");
+        }
+        Denied::Address { denied } => {
+            let (reason, remedy) = if *denied {
+                ("the route's `deny` names it", "if it is a proxy of yours, name it in `trusted_proxies`")
+            } else {
+                (
+                    "the route's `allow` does not name it",
+                    "add it to `allow`, or, if it is a proxy of yours, to `trusted_proxies`",
+                )
+            };
+            tracing::warn!(%client, route, reason, unsaid, remedy, "address refused");
+        }
+        Denied::TooOften { limit, excess } => {
+            let (key, rate) = (excess.policy.key, excess.policy.rate);
+            tracing::warn!(%client, route, %limit, key, %rate, unsaid, remedy = SHARED, "client asks too often");
+        }
+        Denied::TooMany { limit, cap, most } => {
+            let remedy = match cap {
+                Cap::Client => SHARED,
+                Cap::Subject => "raise it, if one user may have more tabs and screens open",
+                Cap::Route => "raise it, if there is memory for more, or start another instance",
+            };
+            tracing::warn!(%client, route, %limit, key = cap.key(), most, unsaid, remedy, "too many sockets open");
         }
         Denied::Unclear { server, status } => {
             let remedy = "it must answer 2xx, 401 or 403";
-            tracing::warn!(route = meters.route(), %server, %status, unsaid, remedy, "`auth_request` is not understood");
+            tracing::warn!(%client, route, %server, %status, unsaid, remedy, "`auth_request` is not understood");
         }
         Denied::Unasked { reason } => {
-            tracing::warn!(route = meters.route(), reason, unsaid, "`auth_request` cannot be asked");
+            tracing::warn!(%client, route, reason, unsaid, "`auth_request` cannot be asked");
         }
         Denied::Token(fault) => {
             let (auth, why) = (fault.auth(), fault.why());
-            tracing::warn!(route = meters.route(), auth, why, unsaid, "token refused");
+            tracing::warn!(%client, route, auth, why, unsaid, "token refused");
+        }
+        Denied::NotSetUp { variable } => {
+            let remedy = "set it to the secret that tokens are signed with, and restart";
+            tracing::warn!(%client, route, %variable, unsaid, remedy, "no token can be good: the variable is not set");
         }
         Denied::Draining | Denied::OverCap | Denied::Misdirected | Denied::Refused { .. } => {
-            tracing::warn!(route = meters.route(), reason = denied.reason(), unsaid, "request refused");
+            tracing::warn!(%client, route, reason = denied.reason(), unsaid, "request refused");
         }
     }
 }
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// What to do about a client over its limit that is no nuisance.
+const SHARED: &str =
+    "if many stand behind this address, raise the limit, or, if it is a proxy of yours, name it in `trusted_proxies`";

@@ -3,12 +3,14 @@
 //! Never: knows what a handler does, or how a refusal reads.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::header::ACCEPT;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -17,7 +19,7 @@ use super::failure::Failure;
 use super::finish::Finish;
 use super::table::{Route, Table};
 use crate::admission::Admission;
-use crate::guard::{self, Denied, Grant, Visit};
+use crate::guard::{self, Denied, Visit};
 use crate::handler::{self, Call, Kind, Rosters, Tunnels, redirect};
 use crate::message::compress::{self, Wanted};
 use crate::message::{Body, framing, headers, respond};
@@ -71,9 +73,9 @@ impl Service {
         // A reference to what hyper holds anyway; what prefers which form is found out where it matters.
         let accept = parts.headers.get(ACCEPT).cloned();
         let accept = accept.as_ref();
-        let unrouted = &self.shared.unrouted;
+        let (unrouted, client) = (&self.shared.unrouted, asked.peer.client);
         if asked.peer.over_cap {
-            return fail(&Failure::Denied(unrouted, Denied::OverCap), unrouted, accept);
+            return refuse(client, unrouted, Denied::OverCap, accept);
         }
         let framed = asked.ambiguous.map_or(Ok(()), Err).and_then(|()| framing::request(&parts));
         let authority = match framed.and_then(|()| framing::authority(&parts)) {
@@ -85,7 +87,7 @@ impl Service {
         }
         let host = headers::without_port(&authority);
         if asked.sni.is_some_and(|sni| sni.misdirects(host)) {
-            return fail(&Failure::Denied(unrouted, Denied::Misdirected), unrouted, accept);
+            return refuse(client, unrouted, Denied::Misdirected, accept);
         }
         let found = self.shared.table.load().route(host, parts.uri.path()).map(|route| route.cloned());
         let route = match found {
@@ -94,38 +96,57 @@ impl Service {
         };
         let Some(route) = route else { return fail(&Failure::NoRoute, unrouted, accept) };
         let lasting = handler::is_lasting(&route.handler, &parts);
-        let draining = self.tasks.stages().is_draining();
-        let (asked_for, https) = (asked.forwarded.host().unwrap_or(&authority), asked.forwarded.is_https());
-        let visit = Visit { request: &parts, authority: asked_for, https, lasting, draining };
+        let visit = self.visit(asked, &authority, lasting, &parts);
         let finish = Finish::new(&route, &visit);
         if let Some(response) = finish.preflight(&visit) {
             return Answered { finish, ..Answered::own(response, &route.meters) };
         }
-        let answered = match self.admit(asked, &visit, &authority, &route).await {
-            Ok(grant) => {
-                grant.apply(&mut parts.headers);
-                self.handle(asked, &authority, Request::from_parts(parts, body), &route, accept).await
+        let answered = match self.admit(asked, &authority, lasting, &mut parts, &route).await {
+            Ok(admission) => {
+                let request = Request::from_parts(parts, body);
+                self.handle(asked, &authority, request, &route, &admission, accept).await
             }
-            Err(denied) => fail(&Failure::Denied(&route.meters, denied), &route.meters, accept),
+            Err(denied) => refuse(client, &route.meters, denied, accept),
         };
         Answered { finish, ..answered }
     }
 
-    /// What the guards of `route` say, the cheap ones first.
+    /// What the guards of `route` found out; their order is told where they are. Edits the request: its token is for us
+    /// alone, and who `auth_request` says it is is for whoever it is passed on to.
     async fn admit(
         &self,
         asked: &Asked<'_>,
-        visit: &Visit<'_>,
         authority: &str,
+        lasting: bool,
+        parts: &mut Parts,
         route: &Route,
-    ) -> Result<Grant, Denied> {
-        guard::admit(visit, &route.origins)?;
-        let Some(check) = &route.check else { return Ok(Grant::default()) };
-        // A client that closes its side has left: then nobody waits for this either.
-        asked.in_flight.streams();
-        let upstream = self.upstreams.get(check.upstream());
-        // Boxed: what it takes to ask is no part of what each connection keeps.
-        Box::pin(check.ask(upstream, visit.request, &asked.forwarded.hop(authority), asked.peer.client)).await
+    ) -> Result<Rc<Admission>, Denied> {
+        let admitted = route.guards.admit(&self.visit(asked, authority, lasting, parts)).await?;
+        admitted.cut_token(parts);
+        let admission = admitted.admission.map_or_else(|| Rc::clone(&self.everyone), Rc::new);
+        if let Some(check) = &route.check {
+            // A client that closes its side has left: then nobody waits for this either.
+            asked.in_flight.streams();
+            let (upstream, hop) = (self.upstreams.get(check.upstream()), asked.forwarded.hop(authority));
+            // Boxed: what it takes to ask is no part of what each connection keeps.
+            let grant = Box::pin(check.ask(upstream, parts, &hop, asked.peer.client)).await?;
+            grant.apply(&mut parts.headers);
+        }
+        if let (Some(how), Some(credential)) = (&route.forward_token, &admission.credential) {
+            guard::forward(&credential.token, how, parts);
+        }
+        Ok(admission)
+    }
+
+    fn visit<'a>(&self, asked: &'a Asked<'_>, authority: &'a str, lasting: bool, request: &'a Parts) -> Visit<'a> {
+        Visit {
+            request,
+            client: asked.peer.client,
+            authority: asked.forwarded.host().unwrap_or(authority),
+            https: asked.forwarded.is_https(),
+            lasting,
+            draining: self.tasks.stages().is_draining(),
+        }
     }
 
     async fn handle(
@@ -134,6 +155,7 @@ impl Service {
         authority: &str,
         request: Request<Incoming>,
         route: &Route,
+        admission: &Rc<Admission>,
         accept: Option<&HeaderValue>,
     ) -> Answered {
         let call = Call {
@@ -145,7 +167,7 @@ impl Service {
             tasks: &self.tasks,
             access: &self.shared.access,
             meters: &route.meters,
-            admission: &self.everyone,
+            admission,
         };
         let wanted = route.compress.then(|| Wanted::of(request.method(), request.headers()));
         match route.handler.handle(&call, request).await {
@@ -208,4 +230,8 @@ impl Answered {
 
 fn fail(failure: &Failure<'_>, meters: &Arc<RouteMeters>, accept: Option<&HeaderValue>) -> Answered {
     Answered::own(failure.answer(accept), meters)
+}
+
+fn refuse(client: IpAddr, meters: &Arc<RouteMeters>, denied: Denied, accept: Option<&HeaderValue>) -> Answered {
+    fail(&Failure::Denied { meters, client, denied }, meters, accept)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
-use crate::guard::{Check, OriginRule};
+use crate::guard::{Check, ForwardToken, Guards, Network, TokenRule, Wardens};
 use crate::handler::files::{CacheRule, Folder};
 use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect, Session, Ticket};
 use crate::message::framing::Rule;
@@ -31,10 +31,12 @@ pub struct Table {
 #[derive(Debug)]
 pub struct Route {
     pub handler: Handler,
-    pub origins: Vec<OriginRule>,
+    pub guards: Guards,
     pub cors: Option<Cors>,
     pub headers: HeaderRules,
     pub check: Option<Check>,
+    /// The client's token goes on with its request.
+    pub forward_token: Option<ForwardToken>,
     /// What is text is compressed on the way.
     pub compress: bool,
     pub meters: Arc<RouteMeters>,
@@ -50,7 +52,12 @@ struct Paths {
 impl Table {
     /// `alerts` gives the feeds that watch a feed, for its page.
     #[must_use]
-    pub fn new(routes: &[Options], metrics: &Metrics, alerts: impl Fn(&str) -> Vec<String>) -> Table {
+    pub fn new(
+        routes: &[Options],
+        wardens: &Wardens,
+        metrics: &Metrics,
+        alerts: impl Fn(&str) -> Vec<String>,
+    ) -> Table {
         let mut table = Table::default();
         for options in routes {
             let name = format!("{}{}", options.host, options.path);
@@ -64,13 +71,15 @@ impl Table {
                 | Action::Files(_)
                 | Action::Redirect(_) => metrics.route(&name),
             });
+            let guards = guards(options, wardens);
             let mut add = |path: PathPattern, handler: Handler| {
                 let route = Route {
                     handler,
-                    origins: options.origins.clone(),
+                    guards: guards.clone(),
                     cors: options.cors.clone(),
                     headers: options.headers.clone(),
                     check: options.auth_request.as_ref().map(check),
+                    forward_token: options.forward_token.clone(),
                     compress: options.compress,
                     meters: Arc::clone(&meters),
                 };
@@ -210,6 +219,23 @@ fn proxy(upstream: &str, options: &Options) -> Proxy {
     }
 }
 
+/// A page's parts have those of the page: their counts are one.
+fn guards(options: &Options, wardens: &Wardens) -> Guards {
+    let token = match (&options.action, &options.auth) {
+        // One ticket is not had for another.
+        (Action::Ticket { auth }, _) => wardens.token(auth, false),
+        (_, Some(auth)) => wardens.token(auth, true),
+        (_, None) => TokenRule::None,
+    };
+    Guards {
+        token,
+        network: Network::new(&options.allow, &options.deny),
+        origins: options.origins.as_slice().into(),
+        limit: options.limit.as_deref().and_then(|name| wardens.limit(name)).map(Arc::clone),
+        ..Guards::default()
+    }
+}
+
 fn check(asked: &AuthRequest) -> Check {
     Check::new(asked.upstream.name.clone(), &asked.path, asked.copy.clone())
 }
@@ -235,6 +261,7 @@ fn path_of<'a>(routes: &'a [Options], feed: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::Table;
+    use crate::guard::Wardens;
     use crate::handler::Handler;
     use crate::message::framing::Rule;
     use crate::route::{Action, HostPattern, Options, PathPattern, Respond};
@@ -261,7 +288,7 @@ mod tests {
             route(HostPattern::Suffix(".b.example.com".to_owned()), prefix("/api/"), "wilder"),
             route(HostPattern::Exact("a.example.com".to_owned()), exact("/api/y"), "named"),
         ];
-        Table::new(&routes, &Metrics::new(), |_| Vec::new())
+        Table::new(&routes, &Wardens::default(), &Metrics::new(), |_| Vec::new())
     }
 
     #[track_caller]

@@ -75,7 +75,7 @@ async fn what_is_no_command_is_told_so_and_the_socket_stays() {
         (r#"{"type":"subscribe","data":{"fields":"cpu"}}"#, "bad_value"),
         (r#"{"type":"subscribe","data":{"every":"1 parsec"}}"#, "bad_value"),
         (r#"{"type":"history"}"#, "bad_value"),
-        (r#"{"type":"auth","data":{"token":"secret-token"}}"#, "no_auth"),
+        (r#"{"type":"auth","data":{"token":"secret-token"}}"#, "auth_not_needed"),
     ] {
         viewer.send(said).await;
         check_error(&viewer.text().await, code);

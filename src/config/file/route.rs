@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use http::HeaderName;
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::session::SessionFile;
 use crate::config::choice::OneOf;
 use crate::config::either::TextOr;
 use crate::config::field::{Field, List, Named, Table};
@@ -13,7 +15,7 @@ use crate::config::texts::HeaderText;
 use crate::config::urls::{AuthUrl, Location};
 use crate::config::values::{DurationOrFalse, Flag, Parsed, Size, Whole};
 use crate::feed::Shape;
-use crate::guard::OriginRule;
+use crate::guard::{ForwardToken, OriginRule};
 use crate::route::{HostPattern, PathPattern};
 
 /// `[[route]]`
@@ -25,8 +27,8 @@ pub(in crate::config) struct RouteFile {
     pub host: Field<Parsed<HostPattern>>,
     /// An exact path, or a prefix as in "/api/*".
     pub path: Field<Parsed<PathPattern>>,
-    /// Serve this feed: WebSocket, SSE or plain GET. Exactly one of `feed`, `proxy`, `files`, `page`, `redirect` and
-    /// `respond`.
+    /// Serve this feed: WebSocket, SSE or plain GET. Exactly one of `feed`, `proxy`, `files`, `page`, `redirect`,
+    /// `respond` and `ticket`.
     pub feed: Field<Parsed<String>>,
     /// Forward to this upstream; upgrades are tunnelled.
     pub proxy: Field<Parsed<String>>,
@@ -38,6 +40,20 @@ pub(in crate::config) struct RouteFile {
     pub redirect: Field<Parsed<Location>>,
     /// Give a fixed answer.
     pub respond: Field<Table<RespondFile>>,
+    /// Answer POST, with a token that this [auth.NAME] finds good, with a one-time ticket for `?ticket=`.
+    pub ticket: Field<Parsed<String>>,
+    /// With `proxy`: WebSockets are understood, so that a client outlives its upstream socket.
+    pub session: Field<Table<SessionFile>>,
+    /// Ask for a token that this [auth.NAME] finds good. Default: everyone is let in.
+    pub auth: Field<Parsed<String>>,
+    /// How often and how much, by [limit.NAME]. Default: no bound.
+    pub limit: Field<Parsed<String>>,
+    /// Networks and addresses of clients that may ask. Default: all.
+    pub allow: Field<List<Parsed<IpNet>>>,
+    /// Networks and addresses of clients that may not, whatever `allow` says. Default: none.
+    pub deny: Field<List<Parsed<IpNet>>>,
+    /// With `proxy` and `auth`: pass the client's own token upstream, as "header" or "query:NAME". Default: never.
+    pub forward_token: Field<Parsed<ForwardToken>>,
     /// With `files`: the file, as in "index.html", that is served for paths without an extension that are not there.
     pub spa: Field<Parsed<String>>,
     /// With `files`: path or prefix = Cache-Control; the most specific wins. Default: none.
@@ -67,6 +83,8 @@ pub(in crate::config) struct RouteFile {
     pub greet: Field<Flag>,
     /// Overrides the feed's. A duration, or false.
     pub keepalive: Field<DurationOrFalse>,
+    /// Overrides the feed's.
+    pub notices: Field<Flag>,
 }
 
 /// `headers = { ... }`

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
-use super::feed::{Feed, flag, interval};
+use super::auth::{Auth, known_auth};
+use super::feed::Feed;
+use super::limit::Limit;
+use super::normal::{flag, interval};
 use super::upstream::{Upstream, known_upstream};
-use super::{cut, no_such_feed, whole};
-use crate::config::field::{Field, Named};
+use super::{cut, no_such_feed, session, whole};
+use crate::config::field::{Field, Named, Table};
 use crate::config::file::{RespondFile, RouteFile};
 use crate::config::problem::{Span, Wrong, quoted};
 use crate::config::problems::Problems;
@@ -25,6 +28,8 @@ use crate::route::{Action, Files, PathPattern, Redirect, Respond};
 pub(super) struct Known<'a> {
     pub(super) feeds: &'a [Feed],
     pub(super) upstreams: &'a [Upstream],
+    pub(super) auths: &'a [Auth],
+    pub(super) named_limits: &'a [Limit],
     pub(super) limits: &'a Limits,
 }
 
@@ -37,18 +42,22 @@ pub(super) enum Kind {
     Page,
     Redirect,
     Respond,
+    Ticket,
 }
 
 /// All but `redirect`, which is done before anything is asked.
-const SERVED: &[Kind] = &[Kind::Feed, Kind::Proxy, Kind::Files, Kind::Page, Kind::Respond];
+const SERVED: &[Kind] = &[Kind::Feed, Kind::Proxy, Kind::Files, Kind::Page, Kind::Respond, Kind::Ticket];
+/// Those that may ask for a token; a ticket's is its own.
+const GUARDED: &[Kind] = &[Kind::Feed, Kind::Proxy, Kind::Files, Kind::Page, Kind::Respond];
 /// Those whose answers may be read by pages of other origins.
-const READ: &[Kind] = &[Kind::Feed, Kind::Proxy, Kind::Files, Kind::Respond];
+const READ: &[Kind] = &[Kind::Feed, Kind::Proxy, Kind::Files, Kind::Respond, Kind::Ticket];
 const FORWARDED_OR_FOUND: &[Kind] = &[Kind::Proxy, Kind::Files];
 /// Those that can become a socket or an event stream.
 const LASTING: &[Kind] = &[Kind::Feed, Kind::Proxy];
 
 impl Kind {
-    const ALL: [Kind; 6] = [Kind::Feed, Kind::Proxy, Kind::Files, Kind::Page, Kind::Redirect, Kind::Respond];
+    const ALL: [Kind; 7] =
+        [Kind::Feed, Kind::Proxy, Kind::Files, Kind::Page, Kind::Redirect, Kind::Respond, Kind::Ticket];
 
     fn key(self) -> &'static str {
         match self {
@@ -58,6 +67,7 @@ impl Kind {
             Kind::Page => "page",
             Kind::Redirect => "redirect",
             Kind::Respond => "respond",
+            Kind::Ticket => "ticket",
         }
     }
 
@@ -69,6 +79,7 @@ impl Kind {
             Kind::Page => file.page.span(),
             Kind::Redirect => file.redirect.span(),
             Kind::Respond => file.respond.span(),
+            Kind::Ticket => file.ticket.span(),
         }
     }
 
@@ -112,10 +123,14 @@ pub(super) fn kind(header: &Span, file: &RouteFile, problems: &mut Problems) -> 
 
 /// Reports the keys that are of no use to a route that does `kind`.
 pub(super) fn check_fit(kind: Kind, file: &RouteFile, problems: &mut Problems) {
-    let keys: [(&str, Option<Span>, &[Kind]); 12] = [
+    let keys: [(&str, Option<Span>, &[Kind]); 16] = [
         ("shape", file.shape.span(), &[Kind::Feed]),
         ("greet", file.greet.span(), &[Kind::Feed]),
         ("keepalive", file.keepalive.span(), &[Kind::Feed]),
+        ("notices", file.notices.span(), &[Kind::Feed]),
+        ("session", file.session.span(), &[Kind::Proxy]),
+        ("forward_token", file.forward_token.span(), &[Kind::Proxy]),
+        ("auth", file.auth.span(), GUARDED),
         ("spa", file.spa.span(), &[Kind::Files]),
         ("cache", file.cache.span(), &[Kind::Files]),
         ("status", file.status.span(), &[Kind::Redirect]),
@@ -129,10 +144,12 @@ pub(super) fn check_fit(kind: Kind, file: &RouteFile, problems: &mut Problems) {
     for (name, span, kinds) in keys {
         if let Some(span) = span.filter(|_| !kinds.contains(&kind)) {
             let what = format!("`{name}` is for routes with {}", Kind::list(kinds, "or"));
-            let instead = if name == "status" && kind == Kind::Respond {
-                "write it into `respond`: { status = 200 }"
-            } else {
-                "remove it"
+            let instead = match (name, kind) {
+                ("status", Kind::Respond) => "write it into `respond`: { status = 200 }",
+                ("auth", Kind::Ticket) => "remove it: `ticket` names the auth itself",
+                ("shape" | "keepalive" | "notices", Kind::Proxy) => "write it into [route.session], or remove it",
+                ("forward_token", Kind::Feed) => "write it into the feed, with share = [\"subject\"]",
+                _ => "remove it",
             };
             problems.error(span, Wrong::new(what, instead));
         }
@@ -147,15 +164,25 @@ pub(super) fn check_fit(kind: Kind, file: &RouteFile, problems: &mut Problems) {
 pub(super) fn action(file: &mut RouteFile, known: &Known<'_>, problems: &mut Problems) -> Option<Action> {
     let actions = [
         feed(file, known.feeds, problems),
-        known_upstream(take(&mut file.proxy), known.upstreams, problems)
-            .map(|upstream| Action::Proxy { upstream: upstream.options.name.clone() }),
+        proxy(file, known.upstreams, problems),
         files(file, problems),
         known_feed(take(&mut file.page), known.feeds, problems)
             .map(|feed| Action::Page { feed: feed.name().to_owned() }),
         redirect(file, problems),
         take(&mut file.respond).read(problems).map(|(_, table)| Action::Respond(respond(table.0, problems))),
+        known_auth(take(&mut file.ticket), known.auths, problems)
+            .map(|auth| Action::Ticket { auth: auth.options.name.clone() }),
     ];
     actions.into_iter().flatten().next()
+}
+
+fn proxy(file: &mut RouteFile, upstreams: &[Upstream], problems: &mut Problems) -> Option<Action> {
+    let session = take(&mut file.session).read(problems).map(|(_, Table(file))| session::session(file, problems));
+    let upstream = known_upstream(take(&mut file.proxy), upstreams, problems)?.options.name.clone();
+    Some(match session {
+        Some(session) => Action::Session { upstream, session },
+        None => Action::Proxy { upstream },
+    })
 }
 
 fn feed(file: &mut RouteFile, feeds: &[Feed], problems: &mut Problems) -> Option<Action> {
@@ -163,12 +190,15 @@ fn feed(file: &mut RouteFile, feeds: &[Feed], problems: &mut Problems) -> Option
     let greet = take(&mut file.greet);
     let greet = (!greet.is_absent()).then(|| flag(greet, true, problems));
     let keepalive = interval(take(&mut file.keepalive), problems);
+    let notices = take(&mut file.notices);
+    let notices = (!notices.is_absent()).then(|| flag(notices, true, problems));
     let feed = known_feed(take(&mut file.feed), feeds, problems)?;
     let of_feed = &feed.config.feed.delivery;
     let delivery = Delivery {
         shape: shape.unwrap_or(of_feed.shape),
         greet: greet.unwrap_or(of_feed.greet),
         keepalive: keepalive.unwrap_or(of_feed.keepalive),
+        notices: notices.unwrap_or(of_feed.notices),
         ..of_feed.clone()
     };
     Some(Action::Feed { feed: feed.name().to_owned(), delivery })

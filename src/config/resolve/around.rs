@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::action::Kind;
 use super::cut;
-use super::feed::flag;
+use super::normal::flag;
 use super::upstream::plain;
 use crate::config::either::TextOr;
 use crate::config::field::{Field, List, Named, Table};
@@ -70,11 +70,8 @@ fn rules(
         let value = value.value(problems).map(|Parsed(HeaderText(value))| value);
         let wrong = match HeaderName::from_text(written.get_ref()) {
             Err(wrong) => Some(wrong),
-            Ok(name) if OURS.contains(&name) => Some(not_theirs(written.get_ref())),
-            Ok(name) if rules.iter().any(|(known, _)| *known == name) => {
-                let what = format!("{} stands here twice: upper and lower case are one", quoted(written.get_ref()));
-                Some(Wrong::new(what, "keep one"))
-            }
+            Ok(name) if is_ours(&name) => Some(not_theirs(written.get_ref())),
+            Ok(name) if rules.iter().any(|(known, _)| *known == name) => Some(stands_twice(written.get_ref())),
             Ok(header::HOST) if side == Side::Response => {
                 Some(Wrong::new("a response has no `Host`", "remove it, or write it into `request`"))
             }
@@ -94,7 +91,17 @@ fn rules(
     rules
 }
 
-fn not_theirs(name: &str) -> Wrong {
+/// Whether it is a header that we write ourselves.
+pub(super) fn is_ours(name: &HeaderName) -> bool {
+    OURS.contains(name)
+}
+
+pub(super) fn stands_twice(name: &str) -> Wrong {
+    let what = format!("{} stands here twice: upper and lower case are one", quoted(name));
+    Wrong::new(what, "keep one")
+}
+
+pub(super) fn not_theirs(name: &str) -> Wrong {
     let what = format!("{} is written by us, as each connection needs it", quoted(name));
     Wrong::new(what, "remove it")
 }
@@ -147,7 +154,7 @@ fn copied(file: Field<List<Parsed<HeaderName>>>, problems: &mut Problems) -> Vec
     let mut names = Vec::new();
     for item in items {
         let Some((span, Parsed(name))) = item.read(problems) else { continue };
-        if OURS.contains(&name) || name == header::HOST {
+        if is_ours(&name) || name == header::HOST {
             problems.error(span, not_theirs(name.as_str()));
         } else if !names.contains(&name) {
             names.push(name);

@@ -75,14 +75,10 @@ fn secret(name: &str, text: Field<Hidden>, file: Field<Parsed<String>>, problems
     }
     let (span, text) = match (text, file) {
         (Some((span, Hidden(text))), _) => (span, text),
-        (None, Some((span, Parsed(path)))) => match read_secret(&path) {
-            Ok(text) => (span, text),
-            Err(error) => {
-                let what = format!("the file {} can not be read: {error}", quoted(&path));
-                problems.error(span, Wrong::new(what, "name a file that this user can read"));
-                return None;
-            }
-        },
+        (None, Some((span, Parsed(path)))) => {
+            let text = secret_in(&path, &span, problems)?;
+            (span, text)
+        }
         (None, None) => return None,
     };
     // What a browser or curl can send as `Authorization: Bearer`.
@@ -93,6 +89,15 @@ fn secret(name: &str, text: Field<Hidden>, file: Field<Parsed<String>>, problems
         return None;
     }
     Some(Secret::new(text))
+}
+
+/// The secret that the file at `path` holds; one that can't be read is reported.
+pub(super) fn secret_in(path: &str, span: &Span, problems: &mut Problems) -> Option<String> {
+    let read = read_secret(path).map_err(|error| {
+        let what = format!("the file {} can not be read: {error}", quoted(path));
+        problems.error(span.clone(), Wrong::new(what, "name a file that this user can read"));
+    });
+    read.ok()
 }
 
 /// The text of a secret's file, less one newline at its end.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::action::{self, Kind, Known};
-use super::around;
-use super::feed::flag;
-use super::{POSITIVE, cut, duration, size, tables};
+use super::auth::known_auth;
+use super::limit::known_limit;
+use super::normal::flag;
+use super::{POSITIVE, admit, around, cut, duration, share, size, tables};
 use crate::config::field::{Field, List, Table};
 use crate::config::file::RouteFile;
 use crate::config::problem::{Span, Text, Wrong};
@@ -85,6 +86,10 @@ fn route(header: &Span, mut file: RouteFile, known: &Known<'_>, problems: &mut P
     if let Some(kind) = kind {
         action::check_fit(kind, &file, problems);
     }
+    let auth_is_absent = file.auth.is_absent();
+    let origins_place = file.origins.span();
+    let feed_place = file.feed.span();
+    let forward_token = admit::forward_token(&mut file, problems);
     let action = action::action(&mut file, known, problems);
     let host_is_right = matches!(file.host, Field::Absent | Field::Given(..));
     let host = file.host.value(problems).map_or(HostPattern::Any, |Parsed(host)| host);
@@ -97,19 +102,29 @@ fn route(header: &Span, mut file: RouteFile, known: &Known<'_>, problems: &mut P
     let body_size = size(file.body_size, 0..=usize::MAX, known.limits.body_size, problems);
     let body_timeout = duration(file.body_timeout, POSITIVE, known.limits.body_timeout, problems);
     let origins = around::origins(file.origins, problems);
+    let auth = known_auth(file.auth, known.auths, problems);
+    admit::check_origins(&origins, origins_place, auth, problems);
+    let (allow, deny) = admit::networks(file.allow, file.deny, problems);
+    let limit = known_limit(file.limit, known.named_limits, problems);
+    let path = path.filter(|_| host_is_right)?;
+    if let (Some(Action::Feed { feed, .. }), Some(place)) = (&action, feed_place)
+        && let Some(feed) = known.feeds.iter().find(|known| known.name() == feed)
+    {
+        share::check_route(feed, header, place, &path, !auth_is_absent, problems);
+    }
     Some(Options {
         host,
-        path: path.filter(|_| host_is_right)?,
+        path,
         action: action.unwrap_or_else(action::stand_in),
         origins,
         strip_prefix,
         headers,
         cors,
-        auth: None,
-        limit: None,
-        allow: Vec::new(),
-        deny: Vec::new(),
-        forward_token: None,
+        auth: auth.map(|auth| auth.options.name.clone()),
+        limit,
+        allow,
+        deny,
+        forward_token,
         auth_request,
         compress,
         body_size,

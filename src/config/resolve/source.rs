@@ -5,20 +5,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::feed::Feed;
-use super::{ANY, INTERVAL, duration, no_such_feed};
+use super::{ANY, INTERVAL, cut, dial, duration, no_such_feed};
 use crate::config::field::{Field, List, Table};
-use crate::config::file::{AlertsFile, RuleFile, SourceFile, StatsFile};
+use crate::config::file::{AlertsFile, FallbackFile, RuleFile, SourceFile, StatsFile};
 use crate::config::problem::{Span, Wrong, quoted};
 use crate::config::problems::Problems;
 use crate::config::values::{Number, Parsed};
 use crate::limits;
-use crate::source::{AlertRule, AlertsOptions, Options, StatsOptions};
+use crate::source::{AlertRule, AlertsOptions, Fallback, Options, PollOptions, StatsOptions};
 
 /// A feed's sources, and the feeds that its alerts watch, with where they are named.
 #[derive(Default)]
 pub(super) struct Sources {
     pub(super) options: Vec<Options>,
     pub(super) watches: Vec<(String, Span)>,
+    /// The keys of those that dial nothing, and where their values stand.
+    pub(super) undialled: Vec<(&'static str, Span)>,
 }
 
 pub(super) fn sources(
@@ -42,6 +44,10 @@ pub(super) fn sources(
         problems.error(span.clone(), Wrong::new("this list is empty", "write [{ stats = {} }]"));
     }
     let mut sources = Sources::default();
+    let mut several = several;
+    if let Field::Given(_, List(items)) = &mut several {
+        cut(items, limits::SOURCES, "sources", |item| item.span().unwrap_or_default(), problems);
+    }
     let mut files: Vec<(Span, Table<SourceFile>)> = one.read(problems).into_iter().collect();
     files.extend(several.values(problems));
     for (span, Table(file)) in files {
@@ -50,12 +56,36 @@ pub(super) fn sources(
     sources
 }
 
+/// `fallback`: a source that is no part of the feed's own.
+pub(super) fn fallback(
+    file: Field<Table<FallbackFile>>,
+    sources: &Sources,
+    problems: &mut Problems,
+) -> Option<Fallback> {
+    let (span, Table(file)) = file.read(problems)?;
+    let FallbackFile { stats, websocket, poll, sse, every, headers, after } = file;
+    let after = duration(after, ANY, limits::FALLBACK_AFTER, problems);
+    let never_down = ["stats", "alerts", "publish"];
+    if !sources.undialled.is_empty() && sources.undialled.iter().all(|(key, _)| never_down.contains(key)) {
+        let (key, _) = sources.undialled.first()?;
+        let what = format!("this would never serve: a source like `{key}` is never down");
+        problems.warning(span.clone(), Wrong::new(what, "remove `fallback`"));
+    }
+    let file =
+        SourceFile { stats, websocket, poll, sse, every, headers, alerts: Field::Absent, publish: Field::Absent };
+    let mut alone = Sources::default();
+    source(&span, file, true, &mut alone, problems);
+    alone.options.into_iter().next().map(|source| Fallback { source, after })
+}
+
 fn source(span: &Span, file: SourceFile, has_admin: bool, sources: &mut Sources, problems: &mut Problems) {
+    let dialled = dial::is_given(&file);
     let given = [file.stats.is_absent(), file.alerts.is_absent(), file.publish.is_absent()];
-    match given.iter().filter(|absent| !**absent).count() {
+    match given.iter().filter(|absent| !**absent).count() + dialled {
         1 => {}
         0 => {
-            let instead = "write one of { stats = {} }, { alerts = { ... } } and { publish = {} }";
+            let instead = "write one, as in { websocket = \"ws://app:8000/ws\" }, { poll = \"http://app:8000/stats\" }, \
+                { sse = \"http://app:8000/events\" } or { stats = {} }";
             problems.absent(span.clone(), Wrong::new("this source has no kind", instead));
         }
         _ => {
@@ -63,18 +93,34 @@ fn source(span: &Span, file: SourceFile, has_admin: bool, sources: &mut Sources,
             problems.error(span.clone(), Wrong::new("a source has one kind, and this has several", instead));
         }
     }
-    if let Some((_, Table(file))) = file.stats.read(problems) {
+    dial::check_fit(&file, dialled > 0, problems);
+    let headers = dial::headers(file.headers, problems);
+    let every = duration(file.every, INTERVAL, limits::POLL_EVERY, problems);
+    if let Some((span, Table(file))) = file.stats.read(problems) {
+        sources.undialled.push(("stats", span));
         sources.options.push(Options::Stats(stats(file, problems)));
+    }
+    if let Some(Parsed(url)) = file.websocket.value(problems) {
+        sources.options.push(Options::Websocket(dial::options(url.0, headers.clone())));
+    }
+    if let Some(Parsed(url)) = file.poll.value(problems) {
+        let dial = dial::options(url.0, headers.clone());
+        sources.options.push(Options::Poll(PollOptions { dial, every }));
+    }
+    if let Some(Parsed(url)) = file.sse.value(problems) {
+        sources.options.push(Options::Sse(dial::options(url.0, headers)));
     }
     if let Some((span, Table(file))) = file.alerts.read(problems) {
         let alerts = alerts(&span, file, sources, problems);
+        sources.undialled.push(("alerts", span));
         sources.options.push(Options::Alerts(alerts));
     }
     if let Some((span, _)) = file.publish.read(problems) {
         if !has_admin {
             let what = "nobody can publish: the admin listener is off";
-            problems.warning(span, Wrong::new(what, "give [admin] a `listen` address"));
+            problems.warning(span.clone(), Wrong::new(what, "give [admin] a `listen` address"));
         }
+        sources.undialled.push(("publish", span));
         sources.options.push(Options::Publish);
     }
 }

@@ -145,15 +145,3 @@ pub(super) fn known_upstream<'a>(
     }
     found
 }
-
-/// Reports upstreams that no route names, where everything else is right.
-pub(super) fn check_used(upstreams: &[Upstream], used: impl Fn(&str) -> bool, problems: &mut Problems) {
-    if problems.have_errors() {
-        return;
-    }
-    for Upstream { options, place } in upstreams.iter().filter(|upstream| !used(&upstream.options.name)) {
-        let what = format!("no route forwards to {}", quoted(&options.name));
-        let instead = format!("name it in one (proxy = \"{}\"), or remove it", options.name);
-        problems.warning(place.clone(), Wrong::new(what, instead));
-    }
-}
