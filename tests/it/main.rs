@@ -34,5 +34,6 @@ mod stalled;
 mod statistics;
 mod stress;
 mod tidy;
+mod tokens;
 mod trusted;
 mod tunnel;
