@@ -38,7 +38,7 @@ pub enum KeyOptions {
     /// PEM, of a public key or a certificate.
     PublicKeyFile(PathBuf),
     /// A JSON Web Key Set (RFC 7517), fetched and fetched again.
-    JwksUrl(Box<JwksUrl>),
+    JwksUrl(JwksUrl),
     /// The same from a file, read again when a `kid` is not known.
     JwksFile(PathBuf),
     /// None: the secret was written as `"${VARIABLE:-}"`, and the environment has no such variable. No token can be
@@ -50,7 +50,7 @@ pub enum KeyOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwksUrl {
     /// An upstream of its own, with one server.
-    pub upstream: upstream::Options,
+    pub upstream: Box<upstream::Options>,
     /// Path and query.
     pub path: String,
     /// As the config writes it.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
-use crate::guard::{Check, Guards, Network, TokenRule, Wardens};
+use crate::guard::{Check, ForwardToken, Guards, Network, TokenRule, Wardens};
 use crate::handler::files::{CacheRule, Folder};
 use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect, Session, Ticket};
 use crate::message::framing::Rule;
@@ -35,6 +35,8 @@ pub struct Route {
     pub cors: Option<Cors>,
     pub headers: HeaderRules,
     pub check: Option<Check>,
+    /// The client's token goes on with its request.
+    pub forward_token: Option<ForwardToken>,
     /// What is text is compressed on the way.
     pub compress: bool,
     pub meters: Arc<RouteMeters>,
@@ -77,6 +79,7 @@ impl Table {
                     cors: options.cors.clone(),
                     headers: options.headers.clone(),
                     check: options.auth_request.as_ref().map(check),
+                    forward_token: options.forward_token.clone(),
                     compress: options.compress,
                     meters: Arc::clone(&meters),
                 };

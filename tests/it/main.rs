@@ -37,5 +37,6 @@ mod stalled;
 mod statistics;
 mod stress;
 mod tidy;
+mod tokens;
 mod trusted;
 mod tunnel;
