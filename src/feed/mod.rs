@@ -32,5 +32,6 @@ pub(crate) mod testing;
 pub mod timestamp;
 pub mod turn;
 pub mod viewer;
+pub mod wish;
 
 pub use options::{Delivery, NormalizeOptions, Options, Shape, Skip, Slow, Snapshot};

@@ -16,15 +16,15 @@ pub use super::farewell::{Farewell, Tally};
 use super::log::{Cursor, Log, Next};
 use super::options::{Delivery, Slow, Snapshot};
 use super::outgoing::{Flow, Outgoing, Sink};
-use super::pass::{NotRenewed, Pass};
+use super::pass::{self, Pass};
 use super::pulse::{Due, Pulse};
 use super::roster::Roster;
 use super::select::Selection;
 use super::system::{self, system};
 use super::turn::{Progress, Turn};
+pub use super::wish::{Wish, first_cursor};
 use crate::admission::Admission;
 use crate::limits;
-use crate::secret::Secret;
 use crate::ws::frame::{self, OpCode};
 use crate::ws::{CloseCode, CloseFrame, Message, Violation, close};
 
@@ -49,16 +49,6 @@ pub struct Seat {
     /// Its last turn was too short: that it is behind is not its own doing.
     unfinished: bool,
     tally: Tally,
-}
-
-/// What a viewer asked for as it came.
-#[derive(Debug, Clone, Default)]
-pub struct Wish {
-    pub selection: Selection,
-    /// `?last=N`.
-    pub last: Option<usize>,
-    /// permessage-deflate was negotiated.
-    pub deflate: bool,
 }
 
 impl Seat {
@@ -302,7 +292,7 @@ impl Seat {
                 self.cursor = Cursor::newest(&log, last);
                 self.open = self.open.max(log.head());
             }
-            Command::Auth { token } => self.renew(&token, now),
+            Command::Auth { token } => self.out.answer(pass::renewed(self.pass.as_deref_mut(), &token, now)),
         }
     }
 
@@ -321,15 +311,6 @@ impl Seat {
             self.cursor = first_cursor(&self.roster, None);
         }
         self.pace(selection.every, now);
-    }
-
-    /// A newer token takes the place of the one before; one that does not leaves it, and the socket, as they are.
-    fn renew(&mut self, token: &Secret, now: Instant) {
-        let renewed = self.pass.as_mut().map(|pass| pass.renew(token.reveal(), now, Timestamp::now()));
-        match renewed.unwrap_or_else(|| Err(NotRenewed::not_needed())) {
-            Ok(expires) => self.say("auth", Some(&system::renewed(expires))),
-            Err(NotRenewed { code, message }) => self.refuse(code, &message),
-        }
     }
 
     /// A paced viewer reads the snapshot at once and the rest at its ticks.
@@ -355,17 +336,5 @@ impl Seat {
 
     fn say(&mut self, type_: &str, data: Option<&str>) {
         self.out.answer(frame::frame(OpCode::Text, false, &system(type_, data, &[], Timestamp::now())));
-    }
-}
-
-/// Before what a new viewer gets first.
-#[must_use]
-pub fn first_cursor(roster: &Roster, last: Option<usize>) -> Cursor {
-    let log = roster.log();
-    match (last, roster.feed().options().snapshot) {
-        (Some(last), _) => Cursor::newest(&log, last),
-        (None, Snapshot::Last) => Cursor::newest(&log, 1),
-        (None, Snapshot::History) => Cursor::newest(&log, usize::MAX),
-        (None, Snapshot::None) => Cursor::live(&log),
     }
 }
