@@ -47,6 +47,7 @@
 //! - `config -> {admin, feed, guard, handler, net, route, source, upstream}`: those whose `Options` it builds.
 //! - `app -> {feed, guard, net, route, source, upstream}`: the composition root makes one of each.
 //! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
+//! - `cli -> guard`: `check` looks at the keys that tokens are verified with.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
 //!   what the listeners use.
 //! - `cli -> guard`: `token` signs what guards find good.

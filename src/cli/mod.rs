@@ -18,6 +18,7 @@ pub mod client;
 pub mod completions;
 pub mod health;
 pub mod import;
+mod keys;
 pub mod run;
 pub mod schema;
 pub mod token;

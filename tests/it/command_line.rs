@@ -84,7 +84,7 @@ async fn the_default_config_answers_health_and_refuses_what_needs_a_token() {
     assert_eq!((closed.status, closed.header("content-type")), (503, Some("application/problem+json")));
     let (status, problem) = WsClient::refused(address, "/api/system/ws", &[]).await;
     assert_eq!((status, problem), (503, closed.json()));
-    assert!(closed.json()["detail"].as_str().is_some_and(|detail| detail.contains("token")));
+    assert!(closed.json()["detail"].as_str().is_some_and(|detail| detail.contains("JWT_SECRET")));
 }
 
 #[tokio::test]
