@@ -8,6 +8,7 @@
 mod support;
 
 mod admin;
+mod admission;
 mod auth_request;
 mod bad_input;
 mod browser;
@@ -17,6 +18,7 @@ mod containers;
 mod cors;
 mod doors;
 mod drain;
+mod expiry;
 mod feed;
 mod files;
 mod forward;
