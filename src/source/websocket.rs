@@ -38,7 +38,8 @@ struct Opened {
 
 /// Dials once and reads until the connection ends.
 pub(super) async fn follow(options: &DialOptions, upstream: &Upstream, line: &Line<'_>) -> Result<Infallible, Failure> {
-    let Opened { io, said, _load } = Box::pin(open(options, upstream, line)).await?;
+    let opened = timeout(limits::SOURCE_HANDSHAKE, Box::pin(open(options, upstream, line))).await;
+    let Opened { io, said, _load } = opened.map_err(|_| Failure::Silent(limits::SOURCE_HANDSHAKE))??;
     line.open();
     listen(io, &said, line).await
 }

@@ -30,6 +30,7 @@ mod pulse;
 mod selection;
 mod slow;
 mod smuggling;
+mod sources;
 mod stalled;
 mod statistics;
 mod stress;
