@@ -35,6 +35,7 @@ mod recording;
 mod selection;
 mod slow;
 mod smuggling;
+mod sources;
 mod stalled;
 mod statistics;
 mod stress;
