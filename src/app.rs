@@ -166,13 +166,14 @@ impl App {
     async fn control<F: Future<Output = ()>>(self, workers: &Workers, stop: impl Fn() -> F) {
         let tasks = Tasks::new(self.stages.clone());
         let admin_limits = Arc::new(self.config.limits.clone());
-        let filler = Filler::new(self.config.feeds, &self.hub, &self.metrics);
+        let upstreams = Rc::new(Upstreams::new(Arc::clone(&self.upstreams), tasks.clone()));
+        let filler = Filler::new(self.config.feeds, &self.hub, &self.metrics, &upstreams);
         for filled in self.sources {
             tasks.spawn_background(filler.whole(filled));
         }
         tasks.spawn_background(self.starts.run(tasks.clone(), move |feed| filler.branch(feed)));
         self.upstreams.run(&tasks);
-        self.wardens.run(&tasks, &Upstreams::new(Arc::clone(&self.upstreams), tasks.clone()));
+        self.wardens.run(&tasks, &upstreams);
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
                 token,
@@ -242,16 +243,21 @@ fn redirect_to(target: &HttpsTarget, port: impl Fn(usize) -> Option<u16>) -> Str
     if port == HTTPS { format!("https://{host}{{uri}}") } else { format!("https://{host}:{port}{{uri}}") }
 }
 
-/// Those that the config names, those that routes ask before they let a request pass, and those that have key sets.
+/// Those that the config names, those that routes ask before they let a request pass, those that sources dial, and those
+/// that have key sets.
 fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
     let asked = config.routes.iter().filter_map(|route| Some(&route.auth_request.as_ref()?.upstream));
+    let sources = config.feeds.iter().flat_map(|feed| {
+        let fallback = feed.fallback.iter().map(|fallback| &fallback.source);
+        feed.sources.iter().chain(fallback).filter_map(source::Options::dial)
+    });
     let keys = config.auths.iter().filter_map(|auth| match &auth.key {
         KeyOptions::JwksUrl(url) => Some(&url.upstream),
         KeyOptions::Secret(_) | KeyOptions::PublicKeyFile(_) | KeyOptions::JwksFile(_) | KeyOptions::Absent { .. } => {
             None
         }
     });
-    config.upstreams.iter().chain(asked).chain(keys)
+    config.upstreams.iter().chain(asked).chain(sources.map(|dial| &dial.upstream)).chain(keys)
 }
 
 /// The feeds whose alerts watch `feed`.

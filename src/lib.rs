@@ -7,7 +7,7 @@
 //! ```text
 //! socket -> net (accept, PROXY, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
 //!           forward / tunnel / feed_ws / feed_sse / feed_get / files / page / respond
-//! source (stats, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
+//! source (stats, websocket, poll, sse, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
 //! ```
 //!
 //! # Threads
@@ -57,7 +57,8 @@
 //! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
 //!   what becomes of it then.
 //! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
-//! - `source -> upstream`: what it dials.
+//! - `source -> {message, upstream, ws}`: what it dials, what it asks there, and how it is answered.
+//! - `cli -> message::event_stream`: `watch` reads the event streams that a source reads.
 //! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.
 //! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.
 //! - `handler -> {net::stream, net::tethered}`: an upgraded connection is taken back out of hyper as the type it went in

@@ -6,6 +6,7 @@
 mod admission;
 mod asked;
 mod command_line;
+mod dialling;
 mod proxying;
 mod sharing;
 mod standing;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use admission::*;
 pub use asked::*;
 pub use command_line::*;
+pub use dialling::*;
 pub use proxying::*;
 pub use sharing::*;
 pub use standing::*;

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use prometheus_client::metrics::gauge::Gauge;
 
 use super::BindError;
 use crate::config::{Config, FeedConfig};
@@ -19,7 +19,8 @@ use crate::feed::inlet::{Inlet, Rank};
 use crate::feed::plan::Plan;
 use crate::guard::ForwardToken;
 use crate::source::{self, Fallback, Source, fallback};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, SourceMeters};
+use crate::upstream::Upstreams;
 
 /// A feed that everyone shares, and the sources that fill it.
 pub(super) type Filled = (Arc<Feed>, Vec<Source>);
@@ -30,54 +31,65 @@ pub(super) struct Filler {
     feeds: HashMap<String, FeedConfig>,
     hub: Arc<FeedHub>,
     metrics: Arc<Metrics>,
+    /// Of this thread.
+    upstreams: Rc<Upstreams>,
 }
 
 /// What serves while every source is down.
 #[derive(Debug)]
 struct Standby {
     options: Fallback,
-    up: Gauge,
+    meters: SourceMeters,
     hub: Arc<FeedHub>,
 }
 
 impl Filler {
-    pub(super) fn new(feeds: Vec<FeedConfig>, hub: &Arc<FeedHub>, metrics: &Arc<Metrics>) -> Filler {
+    pub(super) fn new(
+        feeds: Vec<FeedConfig>,
+        hub: &Arc<FeedHub>,
+        metrics: &Arc<Metrics>,
+        upstreams: &Rc<Upstreams>,
+    ) -> Filler {
         let feeds = feeds.into_iter().map(|config| (config.feed.name.clone(), config)).collect();
-        Filler { feeds, hub: Arc::clone(hub), metrics: Arc::clone(metrics) }
+        Filler { feeds, hub: Arc::clone(hub), metrics: Arc::clone(metrics), upstreams: Rc::clone(upstreams) }
     }
 
     /// Fills a feed that everyone shares; never ends.
     pub(super) fn whole(&self, (feed, sources): Filled) -> impl Future<Output = ()> + use<> {
-        let up = |source: &str| self.metrics.source(feed.name(), source);
-        let sources = sources.into_iter().map(|source| (up(source.name()), source)).collect();
-        let standby = self.standby(&feed, || up(FALLBACK));
-        run_feed(feed, sources, standby)
+        let meters = |source: &str| self.metrics.source(feed.name(), source);
+        let names = self.feeds.get(feed.name()).map(|config| source::names(&config.sources)).unwrap_or_default();
+        let sources = names.iter().map(|name| meters(name)).zip(sources).collect();
+        let standby = self.standby(&feed, || meters(FALLBACK));
+        run_feed(feed, sources, standby, Rc::clone(&self.upstreams))
     }
 
     /// Fills this branch; never ends.
     pub(super) fn branch(&self, feed: Arc<Feed>) -> impl Future<Output = ()> + use<> {
         let (mut sources, mut parts) = (Vec::new(), Vec::new());
-        let mut up = |source: &str| {
-            parts.push(self.metrics.branch_source(feed.name(), source));
-            parts.last().map(|part| part.gauge().clone()).unwrap_or_default()
+        let mut meters = |source: &str| {
+            let (meters, part) = self.metrics.branch_source(feed.name(), source);
+            parts.push(part);
+            meters
         };
-        for options in self.feeds.get(feed.name()).into_iter().flat_map(|config| &config.sources) {
+        let options = self.feeds.get(feed.name()).map_or(&[][..], |config| &config.sources);
+        for (options, name) in options.iter().zip(source::names(options)) {
             match Source::try_new(options, &self.hub) {
-                Ok(source) => sources.push((up(source.name()), source)),
+                Ok(source) => sources.push((meters(&name), source)),
                 Err(error) => tracing::error!(feed = feed.name(), %error, "a source of a branch cannot start"),
             }
         }
-        let standby = self.standby(&feed, || up(FALLBACK));
+        let standby = self.standby(&feed, || meters(FALLBACK));
+        let upstreams = Rc::clone(&self.upstreams);
         async move {
             // They count for as long as the branch is filled.
             let _parts = parts;
-            run_feed(feed, sources, standby).await;
+            run_feed(feed, sources, standby, upstreams).await;
         }
     }
 
-    fn standby(&self, feed: &Feed, up: impl FnOnce() -> Gauge) -> Option<Standby> {
+    fn standby(&self, feed: &Feed, meters: impl FnOnce() -> SourceMeters) -> Option<Standby> {
         let options = self.feeds.get(feed.name())?.fallback.clone()?;
-        Some(Standby { options, up: up(), hub: Arc::clone(&self.hub) })
+        Some(Standby { options, meters: meters(), hub: Arc::clone(&self.hub) })
     }
 }
 
@@ -117,12 +129,20 @@ pub(super) fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<Filled>, Bin
 }
 
 /// Runs all that fills a feed: its sources, its pacer, and what serves while the sources are down; never ends.
-async fn run_feed(feed: Arc<Feed>, sources: Vec<(Gauge, Source)>, standby: Option<Standby>) {
-    let run = |(up, source): (Gauge, Source)| source.run(Inlet::new(&feed, Rank::Source), up);
+async fn run_feed(
+    feed: Arc<Feed>,
+    sources: Vec<(SourceMeters, Source)>,
+    standby: Option<Standby>,
+    upstreams: Rc<Upstreams>,
+) {
+    let run = |(meters, source): (SourceMeters, Source)| {
+        source.run(Inlet::new(&feed, Rank::Source), meters, Rc::clone(&upstreams))
+    };
     let sources = join_all(sources.into_iter().map(run));
     let standby = async {
-        if let Some(Standby { options: Fallback { source, after }, up, hub }) = standby {
-            fallback::run(Arc::clone(&feed), after, || Source::try_new(&source, &hub), up).await;
+        if let Some(Standby { options: Fallback { source, after }, meters, hub }) = standby {
+            let make = || Source::try_new(&source, &hub);
+            fallback::run(Arc::clone(&feed), after, make, meters, Rc::clone(&upstreams)).await;
         }
     };
     tokio::join!(sources, standby, feed.run_pacer());

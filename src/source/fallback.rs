@@ -3,10 +3,10 @@
 //! Owns: when it starts and ends. Never: decides what becomes of its messages; the feed does.
 
 use std::future::pending;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
@@ -14,27 +14,40 @@ use super::{Source, SourceError};
 use crate::feed::hub::Feed;
 use crate::feed::inlet::{Inlet, Rank};
 use crate::feed::standing::{Report, Standing};
+use crate::telemetry::SourceMeters;
+use crate::upstream::Upstreams;
 
 /// Runs a fallback of `feed` each time that no source has stood for `after`, until one does; never ends. `make` gives it
 /// anew, so that it begins with nothing from the time before.
-pub async fn run(feed: Arc<Feed>, after: Duration, make: impl Fn() -> Result<Source, SourceError>, up: Gauge) {
+pub async fn run(
+    feed: Arc<Feed>,
+    after: Duration,
+    make: impl Fn() -> Result<Source, SourceError>,
+    meters: SourceMeters,
+    upstreams: Rc<Upstreams>,
+) {
     let mut reports = feed.reports();
     loop {
         wanted(&mut reports, after).await;
         tracing::warn!(feed = feed.name(), "no source has stood for {after:?}; the fallback takes over");
         tokio::select! {
-            () = serve(&feed, &make, &up) => {}
+            () = serve(&feed, &make, &meters, &upstreams) => {}
             () = recovered(&mut reports) => {}
         }
-        up.set(0);
+        meters.up.set(0);
         tracing::info!(feed = feed.name(), "a source stands; the fallback steps back");
     }
 }
 
 /// Never ends, though the source may.
-async fn serve(feed: &Arc<Feed>, make: &impl Fn() -> Result<Source, SourceError>, up: &Gauge) {
+async fn serve(
+    feed: &Arc<Feed>,
+    make: &impl Fn() -> Result<Source, SourceError>,
+    meters: &SourceMeters,
+    upstreams: &Rc<Upstreams>,
+) {
     match make() {
-        Ok(source) => source.run(Inlet::new(feed, Rank::Fallback), up.clone()).await,
+        Ok(source) => source.run(Inlet::new(feed, Rank::Fallback), meters.clone(), Rc::clone(upstreams)).await,
         Err(error) => tracing::error!(feed = feed.name(), %error, "the fallback cannot start"),
     }
     pending().await
@@ -71,6 +84,7 @@ async fn recovered(reports: &mut watch::Receiver<Report>) {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::rc::Rc;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -84,8 +98,10 @@ mod tests {
     use crate::feed::log::{Cursor, Next};
     use crate::feed::normalize::Incoming;
     use crate::limits;
+    use crate::shutdown::{Stages, Tasks};
     use crate::source::{Options as SourceOptions, Source, StatsOptions};
-    use crate::telemetry::FeedMeters;
+    use crate::telemetry::{FeedMeters, Metrics};
+    use crate::upstream::{self, Upstreams};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -100,7 +116,11 @@ mod tests {
             let options = SourceOptions::Stats(StatsOptions { every: 2 * SECOND, path: "/".into() });
             Source::try_new(&options, &FeedHub::default())
         };
-        let up = prometheus_client::metrics::gauge::Gauge::default();
+        let metrics = Metrics::new();
+        let (meters, tasks) = (metrics.source("f", "fallback"), Tasks::new(Stages::default()));
+        let up = meters.up.clone();
+        let shared = upstream::Shared::new([], &metrics).unwrap();
+        let upstreams = Rc::new(Upstreams::new(shared, tasks));
         let say = |text| inlet.publish(Incoming::Text(text), Timestamp::UNIX_EPOCH);
         let mut reports = feed.reports();
         let story = async {
@@ -134,7 +154,7 @@ mod tests {
             assert_eq!((feed.standing(), up.get()), (Standing::Live, 0));
         };
         tokio::select! {
-            () = run(Arc::clone(&feed), 10 * SECOND, make, up.clone()) => unreachable!("it never ends"),
+            () = run(Arc::clone(&feed), 10 * SECOND, make, meters, upstreams) => unreachable!("it never ends"),
             () = story => {}
         }
     }

@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::key_sets::{KeySetMeters, KeySets};
+use super::source::{FailureLabels, SourceMeters};
 use super::sums::{Part, Sum};
 
 /// Every metric of the process.
@@ -33,6 +34,9 @@ pub struct Metrics {
     feed_up: Family<SourceLabels, Gauge>,
     /// Of the branches of split feeds.
     branches_up: Mutex<HashMap<SourceLabels, Sum>>,
+    feed_reconnects: Family<FeedLabels, Counter>,
+    feed_failures: Family<FailureLabels, Counter>,
+    feed_too_large: Family<FeedLabels, Counter>,
     feed_conflated: Family<FeedLabels, Counter>,
     upstream_up: Family<ServerLabels, Gauge>,
     key_sets: KeySets,
@@ -130,6 +134,9 @@ impl Metrics {
             feed_viewers: Family::default(),
             feed_up: Family::default(),
             branches_up: Mutex::default(),
+            feed_reconnects: Family::default(),
+            feed_failures: Family::default(),
+            feed_too_large: Family::default(),
             feed_conflated: Family::default(),
             upstream_up: Family::default(),
             key_sets: KeySets::default(),
@@ -160,6 +167,12 @@ impl Metrics {
         registry.register("message_bytes", "Bytes of those messages, framed", self.message_bytes.clone());
         registry.register("feed_viewers", "Viewers of a feed", self.feed_viewers.clone());
         registry.register("feed_up", "Whether a source of a feed delivers", self.feed_up.clone());
+        let again = "Times a source's connection was made again after it was lost";
+        registry.register("feed_reconnects", again, self.feed_reconnects.clone());
+        let lost = "Times a source's connection was lost, or could not be made";
+        registry.register("feed_failures", lost, self.feed_failures.clone());
+        let too_large = "Messages of a source that were larger than max_message, and dropped";
+        registry.register("feed_too_large", too_large, self.feed_too_large.clone());
         registry.register("feed_conflated", "Times a viewer fell behind the history", self.feed_conflated.clone());
         registry.register("upstream_up", "Whether a server of an upstream is given requests", self.upstream_up.clone());
         self.key_sets.register(&mut registry);
@@ -210,18 +223,28 @@ impl Metrics {
         }
     }
 
-    /// Whether the source `source` of `feed` delivers: 1 or 0.
+    /// The handles of the source `source` of `feed`.
     #[must_use]
-    pub fn source(&self, feed: &str, source: &str) -> Gauge {
-        self.feed_up.get_or_create_owned(&SourceLabels { feed: feed.to_owned(), source: source.to_owned() })
+    pub fn source(&self, feed: &str, source: &str) -> SourceMeters {
+        let named = FeedLabels { feed: feed.to_owned() };
+        let labels = SourceLabels { feed: feed.to_owned(), source: source.to_owned() };
+        SourceMeters {
+            up: self.feed_up.get_or_create_owned(&labels),
+            reconnects: self.feed_reconnects.get_or_create_owned(&named),
+            too_large: self.feed_too_large.get_or_create_owned(&named),
+            failures: self.feed_failures.clone(),
+            feed: named.feed,
+        }
     }
 
-    /// The same of one branch of `feed`: what is shown is how many deliver.
+    /// The same of one branch of `feed`: what is shown is how many deliver, of those that are kept.
     #[must_use]
-    pub fn branch_source(&self, feed: &str, source: &str) -> Part {
+    pub fn branch_source(&self, feed: &str, source: &str) -> (SourceMeters, Part) {
         let labels = SourceLabels { feed: feed.to_owned(), source: source.to_owned() };
+        let meters = self.source(feed, source);
         let mut sums = self.branches_up.lock().unwrap_or_else(PoisonError::into_inner);
-        sums.entry(labels).or_insert_with_key(|labels| Sum::shown_by(self.feed_up.get_or_create_owned(labels))).part()
+        let part = sums.entry(labels).or_insert_with(|| Sum::shown_by(meters.up.clone())).part();
+        (SourceMeters { up: part.gauge().clone(), ..meters }, part)
     }
 
     /// Whether `server` of `upstream` is given requests: 1 or 0.

@@ -8,6 +8,7 @@ pub mod key_sets;
 pub mod log;
 pub mod metrics;
 pub mod socket;
+pub mod source;
 mod sums;
 
 pub use access::AccessLog;
@@ -15,4 +16,5 @@ pub use key_sets::KeySetMeters;
 pub use log::{LogFormat, LogOptions};
 pub use metrics::{FeedMeters, Metrics, RouteMeters};
 pub use socket::{CUT_OFF, SocketRecord};
+pub use source::SourceMeters;
 pub use sums::Part;

@@ -26,7 +26,6 @@ pub mod message;
 pub mod model;
 pub mod rate;
 pub mod socket;
-pub mod sse;
 pub mod table;
 pub mod target;
 pub mod view;
