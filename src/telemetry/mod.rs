@@ -8,11 +8,13 @@ pub mod key_sets;
 pub mod log;
 pub mod metrics;
 pub mod socket;
+pub mod source;
 mod sums;
 
 pub use access::AccessLog;
 pub use key_sets::KeySetMeters;
 pub use log::{LogFormat, LogOptions};
-pub use metrics::{FeedMeters, Metrics, RouteMeters, SourceMeters};
+pub use metrics::{FeedMeters, Metrics, RouteMeters};
 pub use socket::{CUT_OFF, SocketRecord};
+pub use source::SourceMeters;
 pub use sums::Part;
