@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::key_sets::{KeySetMeters, KeySets};
+use super::source::{FailureLabels, SourceMeters};
 use super::sums::{Part, Sum};
 
 /// Every metric of the process.
@@ -31,11 +32,11 @@ pub struct Metrics {
     message_bytes: Family<FeedDirectionLabels, Counter>,
     feed_viewers: Family<FeedLabels, Gauge>,
     feed_up: Family<SourceLabels, Gauge>,
+    /// Of the branches of split feeds.
+    branches_up: Mutex<HashMap<SourceLabels, Sum>>,
     feed_reconnects: Family<FeedLabels, Counter>,
     feed_failures: Family<FailureLabels, Counter>,
     feed_too_large: Family<FeedLabels, Counter>,
-    /// Of the branches of split feeds.
-    branches_up: Mutex<HashMap<SourceLabels, Sum>>,
     feed_conflated: Family<FeedLabels, Counter>,
     upstream_up: Family<ServerLabels, Gauge>,
     key_sets: KeySets,
@@ -62,17 +63,6 @@ pub struct FeedMeters {
     pub conflated: Counter,
     messages_out: Counter,
     bytes_out: Counter,
-}
-
-/// One source's handles.
-#[derive(Debug, Clone)]
-pub struct SourceMeters {
-    feed: String,
-    /// Whether it delivers: 1 or 0.
-    pub up: Gauge,
-    pub reconnects: Counter,
-    pub too_large: Counter,
-    failures: Family<FailureLabels, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -122,12 +112,6 @@ struct SourceLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct FailureLabels {
-    feed: String,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ServerLabels {
     upstream: String,
     server: String,
@@ -149,10 +133,10 @@ impl Metrics {
             message_bytes: Family::default(),
             feed_viewers: Family::default(),
             feed_up: Family::default(),
+            branches_up: Mutex::default(),
             feed_reconnects: Family::default(),
             feed_failures: Family::default(),
             feed_too_large: Family::default(),
-            branches_up: Mutex::default(),
             feed_conflated: Family::default(),
             upstream_up: Family::default(),
             key_sets: KeySets::default(),
@@ -253,14 +237,14 @@ impl Metrics {
         }
     }
 
-    /// The same of one branch of `feed`: what is shown as up is how many deliver, each while its part is kept.
+    /// The same of one branch of `feed`: what is shown is how many deliver, of those that are kept.
     #[must_use]
     pub fn branch_source(&self, feed: &str, source: &str) -> (SourceMeters, Part) {
         let labels = SourceLabels { feed: feed.to_owned(), source: source.to_owned() };
+        let meters = self.source(feed, source);
         let mut sums = self.branches_up.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = |labels: &SourceLabels| Sum::shown_by(self.feed_up.get_or_create_owned(labels));
-        let part = sums.entry(labels).or_insert_with_key(sum).part();
-        (SourceMeters { up: part.gauge().clone(), ..self.source(feed, source) }, part)
+        let part = sums.entry(labels).or_insert_with(|| Sum::shown_by(meters.up.clone())).part();
+        (SourceMeters { up: part.gauge().clone(), ..meters }, part)
     }
 
     /// Whether `server` of `upstream` is given requests: 1 or 0.
@@ -331,13 +315,6 @@ impl RouteMeters {
 
     pub fn denied(&self, reason: &'static str) {
         self.denied.get_or_create(&DeniedLabels { route: self.route.clone(), reason }).inc();
-    }
-}
-
-impl SourceMeters {
-    /// Counts a connection that was lost, or not to be had.
-    pub fn failed(&self, reason: &'static str) {
-        self.failures.get_or_create(&FailureLabels { feed: self.feed.clone(), reason }).inc();
     }
 }
 
