@@ -5,12 +5,14 @@
 
 mod command_line;
 mod proxying;
+mod sessions;
 
 use std::ops::Range;
 use std::time::Duration;
 
 pub use command_line::*;
 pub use proxying::*;
+pub use sessions::*;
 
 // --- the process ---
 

@@ -4,7 +4,7 @@
 //! the two directions, joined: each ends by itself, and its end is passed on. Never: reads what the other side has no room
 //! for, ends a tunnel for its silence, or keeps a buffer for one that is silent.
 
-mod end;
+pub(super) mod end;
 mod flow;
 mod registry;
 mod stream;
@@ -25,8 +25,7 @@ use tokio::time::{Sleep, sleep};
 
 use self::end::End;
 use self::flow::{Flow, Progress};
-use self::registry::Seat;
-pub use self::registry::Tunnels;
+pub use self::registry::{Seat, Tunnels};
 use super::forward::{self, Failure, Proxy};
 use super::{Call, Kind, is_extended_connect};
 use crate::limits;
@@ -67,7 +66,7 @@ struct Tunnel {
 
 /// What the client's side holds.
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     Connection { _permit: ConnectionPermit },
     Stream { _in_flight: InFlight },
 }
@@ -143,7 +142,7 @@ pub async fn open(
 }
 
 /// The server's own answer, where it does not switch. A WebSocket over HTTP/2 would be open with any that succeeds.
-fn declined(upstream: &Upstream, sent: Sent, http2: bool) -> Result<(Response<Body>, Kind), Failure> {
+pub(super) fn declined(upstream: &Upstream, sent: Sent, http2: bool) -> Result<(Response<Body>, Kind), Failure> {
     let status = sent.response.status();
     if http2 && status.is_success() {
         return Err(Failure::NoHandshake { server: sent.server, status });
@@ -212,13 +211,13 @@ impl Opening {
 }
 
 /// The client's socket, and what it has said already.
-fn raw_client(upgraded: Upgraded) -> Option<(End, Bytes, Place)> {
+pub(super) fn raw_client(upgraded: Upgraded) -> Option<(End, Bytes, Place)> {
     let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     let (io, unread, permit) = parts.io.into_inner().into_parts();
     Some((End::from_client(io), join(&parts.read_buf, &unread), Place::Connection { _permit: permit }))
 }
 
-fn raw_server(upgraded: Upgraded) -> Option<(End, Bytes)> {
+pub(super) fn raw_server(upgraded: Upgraded) -> Option<(End, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<upstream::Io>>().ok()?;
     Some((End::from_server(parts.io.into_inner()), join(&parts.read_buf, &[])))
 }

@@ -7,8 +7,10 @@ pub mod exposition;
 pub mod log;
 pub mod metrics;
 pub mod socket;
+pub mod traffic;
 
 pub use access::AccessLog;
 pub use log::{LogFormat, LogOptions};
 pub use metrics::{FeedMeters, Metrics, RouteMeters};
 pub use socket::{CUT_OFF, SocketRecord};
+pub use traffic::SessionMeters;
