@@ -28,6 +28,7 @@ mod listeners;
 mod proxy_protocol;
 mod pulse;
 mod selection;
+mod sessions;
 mod slow;
 mod smuggling;
 mod stalled;

@@ -16,7 +16,8 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::dial::{Dialler, Wire};
 use super::ending::{Ending, Verdict};
-use super::state::{Link, Moment, State};
+use super::parts::{Link, Moment};
+use super::state::State;
 use super::unread::Unread;
 use crate::handler::tunnel::{Place, Seat, end::End};
 use crate::limits;

@@ -5,7 +5,8 @@
 use tokio::time::Instant;
 
 use super::ending::{Ending, HOLD_RAN_OUT, Verdict};
-use super::state::{Dial, Link, Moment, Side, State};
+use super::parts::{Dial, Link, Moment, Side};
+use super::state::State;
 use crate::feed::pulse::Due;
 use crate::feed::system::system;
 use crate::ws::frame::{self, OpCode};
@@ -105,7 +106,7 @@ impl State {
             match due {
                 Due::Ping => self.up.control(frame::masked(OpCode::Ping, b"", mask::fresh())),
                 // It was not read, since its client takes nothing.
-                Due::Dead(_) if !self.down.is_empty() => self.upstream_pulse.heard(at.now),
+                Due::Dead(_) if self.stall.since.is_some() => self.upstream_pulse.heard(at.now),
                 Due::Dead(_) => {
                     let verdict = self.upstream_ends(&Ending::Silent, at)?;
                     return Some((Ending::Silent, verdict));

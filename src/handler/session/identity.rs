@@ -47,7 +47,8 @@ impl Identity {
     /// The answer to an `auth` message, where there is something to renew; nothing to all others, which are not for us.
     pub(super) fn hear(&mut self, text: &str, now: Timestamp) -> Option<Vec<u8>> {
         let renewal = self.admission.renewal.as_ref()?;
-        if memchr::memmem::find(text.as_bytes(), b"auth").is_none()
+        if !text.trim_start().starts_with('{')
+            || memchr::memmem::find(text.as_bytes(), b"auth").is_none()
             || serde_json::from_str::<Typed<'_>>(text).ok()?.type_ != "auth"
         {
             return None;

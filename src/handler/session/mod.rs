@@ -13,6 +13,7 @@ mod identity;
 mod open;
 pub mod options;
 mod outbox;
+mod parts;
 mod state;
 mod terms;
 mod turn;

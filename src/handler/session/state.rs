@@ -3,36 +3,26 @@
 //! Owns: the two ends' standing, the deadlines, and what waits to be written. Never: does IO, reads a clock or makes a
 //! random number; it is told what was heard and what time it is.
 
+mod upstream;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use jiff::Timestamp;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::ending::{Ending, Verdict};
 use super::identity::Identity;
 use super::options::Held;
 use super::outbox::Outbox;
+use super::parts::{HeldPermit, Link, Moment, Side, Stall};
 use super::terms::Terms;
 use super::upward::Upward;
 use crate::feed::farewell::{Farewell, Tally};
-use crate::feed::normalize::Incoming;
 use crate::feed::pulse::Pulse;
 use crate::feed::system::{error, system};
-use crate::limits;
 use crate::rate::Bucket;
 use crate::ws::frame::{self, OpCode};
-use crate::ws::{CloseCode, CloseFrame, Heard, Message, Violation, close, mask};
-
-/// Now, on both clocks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) now: Instant,
-    pub(super) wall: Timestamp,
-}
+use crate::ws::{CloseCode, CloseFrame, Message, Violation, close, mask};
 
 /// One session.
 #[derive(Debug)]
@@ -63,52 +53,6 @@ pub(super) struct State {
     /// Picks a random part of a delay.
     part: fn(Duration) -> Duration,
 }
-
-/// The client's socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    Open,
-    /// It was told goodbye; its answer is waited for.
-    Closing,
-    /// It has said goodbye; what waits is still written.
-    Heard,
-    Gone,
-}
-
-/// The upstream socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Link {
-    Up,
-    /// Opened again, and not heard yet; with the client's last moment, should it be lost again.
-    New {
-        until: Instant,
-    },
-    Down {
-        until: Instant,
-        dial: Dial,
-    },
-    /// It was told goodbye; its answer is waited for.
-    Closing,
-    Gone,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dial {
-    At(Instant),
-    UnderWay,
-}
-
-/// How long the client has taken nothing.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stall {
-    /// `send_timeout`; `None` where the socket sees to it.
-    pub(super) allowed: Option<Duration>,
-    pub(super) since: Option<Instant>,
-}
-
-/// A session whose upstream socket is down, counted until dropped.
-#[derive(Debug)]
-struct HeldPermit(Gauge);
 
 /// What a session begins with.
 #[derive(Debug)]
@@ -180,16 +124,6 @@ impl State {
         }
     }
 
-    /// Whether there is room for what the upstream may say.
-    #[must_use]
-    pub(super) fn hears_upstream(&self) -> bool {
-        match self.link {
-            Link::Up | Link::New { .. } => !self.down.is_full() && !self.up.owes_pongs(),
-            Link::Closing => true,
-            Link::Down { .. } | Link::Gone => false,
-        }
-    }
-
     /// The client said this.
     pub(super) fn hear_client(&mut self, message: Message, at: Moment) {
         match message {
@@ -243,112 +177,6 @@ impl State {
         self.stall.since = None;
         self.say_goodbye(CloseCode::GOING_AWAY, "", at);
         self.part_with(CloseCode::ABNORMAL.get(), reason.into(), at);
-    }
-
-    /// The upstream said this; how its socket ended, if that was its last.
-    pub(super) fn hear_upstream(&mut self, heard: Heard<'_>, at: Moment) -> Option<Ending> {
-        match heard {
-            Heard::Text(text) => self.pass_down(Incoming::Text(&text), at),
-            Heard::Binary(bytes) => self.pass_down(Incoming::Binary(Bytes::from(bytes.into_owned())), at),
-            Heard::TooLarge(_) => {
-                self.terms.meters.too_large.inc();
-                self.proves(at);
-            }
-            Heard::Ping(payload) if self.link != Link::Closing => {
-                self.up.control(frame::masked(OpCode::Pong, &payload, mask::fresh()));
-            }
-            Heard::Ping(_) | Heard::Pong(_) => {}
-            Heard::Close(said) => return Some(Ending::Closed(said)),
-        }
-        None
-    }
-
-    fn pass_down(&mut self, message: Incoming<'_>, at: Moment) {
-        if self.client != Side::Open {
-            return;
-        }
-        if let Some(frame) = self.terms.frame(message, at.wall, self.deflate) {
-            self.down.push(&frame);
-            self.tally.messages += 1;
-            self.tally.bytes += frame.len() as u64;
-            self.terms.meters.sent(frame.len());
-            self.client_pulse.spoke(at.now);
-        }
-        self.proves(at);
-    }
-
-    /// A new upstream socket has shown that it stands.
-    pub(super) fn proves(&mut self, at: Moment) {
-        if matches!(self.link, Link::New { .. }) {
-            self.link = Link::Up;
-            if self.held.take().is_some() {
-                self.notice("live", at);
-            }
-        }
-    }
-
-    /// The upstream socket has ended. What was decided on that, where it was not asked for.
-    pub(super) fn upstream_ends(&mut self, ending: &Ending, at: Moment) -> Option<Verdict> {
-        self.cut = !self.up.is_between_frames();
-        let until = match self.link {
-            Link::Up => at.now + self.terms.hold,
-            Link::New { until } => until,
-            Link::Down { .. } => return None,
-            Link::Closing | Link::Gone => {
-                self.link = Link::Gone;
-                self.up.clear();
-                return None;
-            }
-        };
-        let verdict = ending.verdict(!self.terms.hold.is_zero());
-        match &verdict {
-            Verdict::Hold => {
-                if at.now.saturating_duration_since(self.opened) >= limits::SESSION_PROVEN {
-                    self.backoff = Backoff::new();
-                }
-                self.up.lost();
-                self.link = Link::Down { until, dial: Dial::At(at.now + self.backoff.next(self.part)) };
-                if self.held.is_none() {
-                    self.held = Some(HeldPermit::new(&self.terms.meters.held));
-                    self.notice("stale", at);
-                }
-            }
-            Verdict::Close(code, reason) => {
-                self.link = Link::Gone;
-                self.up.clear();
-                self.say_farewell(*code, reason, at);
-            }
-        }
-        Some(verdict)
-    }
-
-    /// Whether the upstream is to be dialled now, which is then under way.
-    pub(super) fn takes_dial(&mut self, now: Instant) -> bool {
-        let Link::Down { until, dial: Dial::At(due) } = self.link else { return false };
-        if due <= now {
-            self.link = Link::Down { until, dial: Dial::UnderWay };
-        }
-        due <= now
-    }
-
-    /// Another upstream socket was opened; whether it is still wanted.
-    pub(super) fn dialled(&mut self, at: Moment) -> bool {
-        let Link::Down { until, .. } = self.link else { return false };
-        self.terms.meters.reconnects.inc();
-        self.link = Link::New { until };
-        (self.opened, self.upstream_pulse) = (at.now, Pulse::new(at.now));
-        true
-    }
-
-    pub(super) fn dial_failed(&mut self, at: Moment) {
-        if let Link::Down { until, .. } = self.link {
-            self.link = Link::Down { until, dial: Dial::At(at.now + self.backoff.next(self.part)) };
-        }
-    }
-
-    /// How long the socket that stands has to be believed in.
-    pub(super) fn proven_at(&self) -> Option<Instant> {
-        matches!(self.link, Link::New { .. }).then(|| self.opened + limits::SESSION_PROVEN)
     }
 
     /// Ends both sides.
@@ -409,19 +237,6 @@ impl State {
 
 /// What a client is told whose message is not taken.
 const UPSTREAM_DOWN: &str = "the application is away for a moment; say it again when it is back";
-
-impl HeldPermit {
-    fn new(gauge: &Gauge) -> HeldPermit {
-        gauge.inc();
-        HeldPermit(gauge.clone())
-    }
-}
-
-impl Drop for HeldPermit {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::attendance::Attendance;
 use super::ending::Ending;
-use super::state::{Link, Moment, Side};
+use super::parts::{Link, Moment, Side};
 use crate::telemetry::log::client_warning;
 use crate::ws::Heard;
 
@@ -221,6 +221,6 @@ impl Attendance {
 fn took(wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
     match wrote {
         Poll::Ready(Ok(0)) => Poll::Ready(Err(ErrorKind::WriteZero.into())),
-        other => other,
+        Poll::Ready(_) | Poll::Pending => wrote,
     }
 }

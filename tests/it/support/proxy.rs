@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::thread::JoinHandle;
 
 use steadfeed::app::App;
-use steadfeed::config::{self, Surroundings};
+use steadfeed::config::{self, Config, Surroundings};
 use steadfeed::shutdown::Stages;
 
 use super::{KeepAlive, Reply, get, post_json, until};
@@ -42,12 +42,23 @@ impl Proxy {
         Proxy::start_whole(&format!("{BASE}{toml}"))
     }
 
+    /// The same, of a config that is changed once it is read.
+    pub fn start_edited(toml: &str, edit: impl FnOnce(&mut Config)) -> Proxy {
+        Proxy::start_as(&format!("{BASE}{toml}"), edit)
+    }
+
     /// Starts from exactly this config.
     pub fn start_whole(toml: &str) -> Proxy {
+        Proxy::start_as(toml, |_| {})
+    }
+
+    fn start_as(toml: &str, edit: impl FnOnce(&mut Config)) -> Proxy {
         let surroundings = Surroundings { variable: &|_| None, cpus: NonZeroUsize::MIN, descriptors: 20_000 };
         let loaded = config::check("test.toml".to_owned(), toml.to_owned(), &surroundings)
             .unwrap_or_else(|refused| panic!("{refused}"));
-        let app = App::bind(loaded.config).unwrap_or_else(|error| panic!("{error}"));
+        let mut config = loaded.config;
+        edit(&mut config);
+        let app = App::bind(config).unwrap_or_else(|error| panic!("{error}"));
         let addresses = app.addresses().iter().map(|at| at.address).collect();
         let (admin, stages) = (app.admin_address(), app.stages());
         let thread = std::thread::spawn(move || app.run(std::future::pending).expect("threads can be had"));
