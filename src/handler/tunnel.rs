@@ -4,7 +4,7 @@
 //! the two directions, joined: each ends by itself, and its end is passed on. Never: reads what the other side has no room
 //! for, ends a tunnel for its silence, or keeps a buffer for one that is silent.
 
-mod end;
+pub(super) mod end;
 mod flow;
 mod registry;
 mod stream;
@@ -26,8 +26,7 @@ use tokio::time::{Sleep, sleep};
 
 use self::end::End;
 use self::flow::{Flow, Progress};
-use self::registry::Seat;
-pub use self::registry::Tunnels;
+pub use self::registry::{Seat, Tunnels};
 use self::term::Term;
 use super::forward::{self, Failure, Proxy};
 use super::{Call, Kind, is_extended_connect};
@@ -71,7 +70,7 @@ struct Tunnel {
 
 /// What the client's side holds.
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     Connection { _permit: ConnectionPermit },
     Stream { _in_flight: InFlight },
 }
@@ -153,7 +152,7 @@ pub async fn open(
 }
 
 /// The server's own answer, where it does not switch. A WebSocket over HTTP/2 would be open with any that succeeds.
-fn declined(upstream: &Upstream, sent: Sent, http2: bool) -> Result<(Response<Body>, Kind), Failure> {
+pub(super) fn declined(upstream: &Upstream, sent: Sent, http2: bool) -> Result<(Response<Body>, Kind), Failure> {
     let status = sent.response.status();
     if http2 && status.is_success() {
         return Err(Failure::NoHandshake { server: sent.server, status });
@@ -223,7 +222,7 @@ impl Opening {
 }
 
 /// The client's socket, and what it has said already.
-fn raw_client(upgraded: Upgraded) -> Option<(End, Bytes, Place)> {
+pub(super) fn raw_client(upgraded: Upgraded) -> Option<(End, Bytes, Place)> {
     let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     let (io, unread, permit) = parts.io.into_inner().into_parts();
     Some((End::from_client(io), join(&parts.read_buf, &unread), Place::Connection { _permit: permit }))

@@ -33,6 +33,7 @@ mod proxy_protocol;
 mod pulse;
 mod recording;
 mod selection;
+mod sessions;
 mod sharing;
 mod slow;
 mod smuggling;

@@ -13,6 +13,7 @@ pub mod proxy;
 pub mod raw;
 pub mod raw_h2;
 pub mod raw_ws;
+pub mod server_ws;
 pub mod sources;
 pub mod sse;
 pub mod tls;
@@ -27,6 +28,7 @@ pub use instance::Instance;
 pub use keep::KeepAlive;
 pub use proxy::Proxy;
 pub use raw::RawHttp;
+pub use server_ws::ServerWs;
 pub use sse::{Event, SseClient};
 pub use ws::WsClient;
 

@@ -42,6 +42,11 @@ impl Proxy {
         Proxy::start_whole(&format!("{BASE}{toml}"))
     }
 
+    /// The same, of a config that is changed once it is read.
+    pub fn start_edited(toml: &str, edit: impl FnOnce(&mut Config)) -> Proxy {
+        Proxy::start_with(&format!("{BASE}{toml}"), edit)
+    }
+
     /// Starts from exactly this config.
     pub fn start_whole(toml: &str) -> Proxy {
         Proxy::start_with(toml, |_| {})
