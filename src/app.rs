@@ -2,6 +2,8 @@
 //!
 //! Owns: the order of start and end. Never: serves a request.
 
+mod fill;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +14,8 @@ use tokio::time::timeout;
 
 use crate::admin::Admin;
 use crate::config::{Config, FeedConfig};
-use crate::feed::hub::{Feed, FeedHub};
-use crate::feed::inlet::{Inlet, Rank};
+use crate::feed::branches::Starts;
+use crate::feed::hub::FeedHub;
 use crate::feed::pointer::PointerError;
 use crate::guard::{AuthError, KeyOptions, Wardens};
 use crate::limits;
@@ -27,10 +29,11 @@ use crate::route::Table;
 use crate::route::service::Shared;
 use crate::secret::Secret;
 use crate::shutdown::{Stages, Tasks};
-use crate::source::{self, Source, SourceError};
+use crate::source::{self, SourceError};
 use crate::telemetry::{AccessLog, Metrics};
 use crate::upstream::{self, SetupError, Upstreams};
 use crate::worker::{self, Bound, Work, Workers};
+use fill::{Filled, Filler};
 
 /// Everything bound, nothing served yet.
 #[derive(Debug)]
@@ -40,7 +43,8 @@ pub struct App {
     admin: Option<(Listener, Option<Secret>)>,
     tls: Vec<Tls>,
     hub: Arc<FeedHub>,
-    sources: Vec<(Arc<Feed>, Source)>,
+    sources: Vec<Filled>,
+    starts: Starts,
     metrics: Arc<Metrics>,
     shared: Arc<Shared>,
     wardens: Arc<Wardens>,
@@ -86,8 +90,9 @@ impl App {
     /// The first that cannot be had.
     pub fn bind(config: Config) -> Result<App, BindError> {
         let metrics = Arc::new(Metrics::new());
-        let hub = Arc::new(hub(&config, &metrics)?);
-        let sources = sources(&config, &hub)?;
+        let (hub, starts) = fill::hub(&config, &metrics)?;
+        let hub = Arc::new(hub);
+        let sources = fill::sources(&config, &hub)?;
         let limits = Arc::new(config.limits.clone());
         let (listeners, tls) = bind_listeners(&config, &limits)?;
         let admin = match &config.admin {
@@ -104,7 +109,7 @@ impl App {
         let shared = Arc::new(Shared::new(table, access, &metrics));
         let upstreams = upstream::Shared::new(upstreams(&config), &metrics)?;
         let stages = Stages::default();
-        Ok(App { config, listeners, admin, tls, hub, sources, metrics, shared, wardens, upstreams, stages })
+        Ok(App { config, listeners, admin, tls, hub, sources, starts, metrics, shared, wardens, upstreams, stages })
     }
 
     /// What is served, in the config's order.
@@ -161,16 +166,14 @@ impl App {
     async fn control<F: Future<Output = ()>>(self, workers: &Workers, stop: impl Fn() -> F) {
         let tasks = Tasks::new(self.stages.clone());
         let admin_limits = Arc::new(self.config.limits.clone());
-        for (feed, source) in self.sources {
-            let up = self.metrics.source(feed.name(), source.name());
-            tasks.spawn_background(source.run(Inlet::new(&feed, Rank::Source), up));
+        let upstreams = Rc::new(Upstreams::new(Arc::clone(&self.upstreams), tasks.clone()));
+        let filler = Filler::new(self.config.feeds, &self.hub, &self.metrics, &upstreams);
+        for filled in self.sources {
+            tasks.spawn_background(filler.whole(filled));
         }
-        for feed in self.hub.iter() {
-            let feed = Arc::clone(feed);
-            tasks.spawn_background(async move { feed.run_pacer().await });
-        }
+        tasks.spawn_background(self.starts.run(tasks.clone(), move |feed| filler.branch(feed)));
         self.upstreams.run(&tasks);
-        self.wardens.run(&tasks, &Upstreams::new(Arc::clone(&self.upstreams), tasks.clone()));
+        self.wardens.run(&tasks, &upstreams);
         if let Some((listener, token)) = self.admin {
             let admin = Admin {
                 token,
@@ -195,28 +198,6 @@ impl App {
         }
         self.stages.end();
     }
-}
-
-fn hub(config: &Config, metrics: &Metrics) -> Result<FeedHub, BindError> {
-    let feed = |FeedConfig { feed, sources, .. }: &FeedConfig| {
-        let publishes = sources.iter().any(|source| matches!(source, source::Options::Publish));
-        Feed::try_new(feed.clone(), publishes, metrics.feed(&feed.name))
-            .map(Arc::new)
-            .map_err(|error| BindError::Pointer { feed: feed.name.clone(), error })
-    };
-    Ok(FeedHub::new(config.feeds.iter().map(feed).collect::<Result<Vec<_>, _>>()?))
-}
-
-fn sources(config: &Config, hub: &FeedHub) -> Result<Vec<(Arc<Feed>, Source)>, BindError> {
-    let mut made = Vec::new();
-    for FeedConfig { feed, sources, .. } in &config.feeds {
-        for options in sources {
-            let source =
-                Source::try_new(options, hub).map_err(|error| BindError::Source { feed: feed.name.clone(), error })?;
-            made.extend(hub.get(&feed.name).map(|feed| (Arc::clone(feed), source)));
-        }
-    }
-    Ok(made)
 }
 
 /// The port that `https` means without one.
@@ -262,7 +243,8 @@ fn redirect_to(target: &HttpsTarget, port: impl Fn(usize) -> Option<u16>) -> Str
     if port == HTTPS { format!("https://{host}{{uri}}") } else { format!("https://{host}:{port}{{uri}}") }
 }
 
-/// Those that the config names, those that routes ask before they let a request pass, and those that have key sets.
+/// Those that the config names, those that routes ask before they let a request pass, those that have key sets, and those
+/// that sources dial.
 fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
     let asked = config.routes.iter().filter_map(|route| Some(&route.auth_request.as_ref()?.upstream));
     let keys = config.auths.iter().filter_map(|auth| match &auth.key {
@@ -271,7 +253,11 @@ fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
             None
         }
     });
-    config.upstreams.iter().chain(asked).chain(keys)
+    let sources = config.feeds.iter().flat_map(|feed| {
+        let fallback = feed.fallback.iter().map(|fallback| &fallback.source);
+        feed.sources.iter().chain(fallback).filter_map(source::Options::dial)
+    });
+    config.upstreams.iter().chain(asked).chain(keys).chain(sources.map(|dial| &dial.upstream))
 }
 
 /// The feeds whose alerts watch `feed`.

@@ -7,7 +7,7 @@
 //! ```text
 //! socket -> net (accept, PROXY, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
 //!           forward / tunnel / feed_ws / feed_sse / feed_get / files / page / respond
-//! source (stats, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
+//! source (stats, websocket, poll, sse, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
 //! ```
 //!
 //! # Threads
@@ -23,7 +23,8 @@
 //! worker follows it through a bounded hand-off and keeps a copy of that log in its [`feed::roster::Roster`]; a
 //! viewer is a cursor into the copy and the frame it is in the middle of. The snapshot, `?last=N`,
 //! `Last-Event-ID`, a slow viewer's conflation and the pulling doors (SSE, HTTP/2) are then one thing:
-//! *read after the cursor*.
+//! *read after the cursor*. How the feed [stands](feed::standing) is told in the same sequence, on keepalives, and is never
+//! a value; what a fallback said goes from every copy with the first message of a source.
 //!
 //! # Invariants
 //!
@@ -47,10 +48,10 @@
 //! - `config -> {admin, feed, guard, handler, net, route, source, upstream}`: those whose `Options` it builds.
 //! - `app -> {feed, guard, net, route, source, upstream}`: the composition root makes one of each.
 //! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
-//! - `cli -> guard`: `check` looks at the keys that tokens are verified with.
+//! - `cli -> feed`: `explain` brings recorded messages under a feed's rules.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
 //!   what the listeners use.
-//! - `cli -> guard`: `token` signs what guards find good.
+//! - `cli -> guard`: `token` signs what guards find good, `check` looks at the keys that they verify with.
 //! - `route -> {feed::Delivery, page, upstream}`: a route may override how its feed is delivered, lays out a
 //!   page's files, and names whom it asks.
 //! - `{route, admin} -> net::connection`, `admin -> net::Limits`: what a connection asks of whoever answers its requests,
@@ -58,7 +59,8 @@
 //! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
 //!   what becomes of it then.
 //! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
-//! - `source -> upstream`: what it dials.
+//! - `source -> {message, upstream, ws}`: what it dials, what it asks there, and how it is answered.
+//! - `cli -> message::event_stream`: `watch` reads the event streams that a source reads.
 //! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.
 //! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.
 //! - `handler -> {net::stream, net::tethered}`: an upgraded connection is taken back out of hyper as the type it went in

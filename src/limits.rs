@@ -6,7 +6,11 @@
 mod admission;
 mod asked;
 mod command_line;
+mod dialling;
 mod proxying;
+mod recording;
+mod sharing;
+mod standing;
 mod tokens;
 
 use std::ops::Range;
@@ -15,7 +19,11 @@ use std::time::Duration;
 pub use admission::*;
 pub use asked::*;
 pub use command_line::*;
+pub use dialling::*;
 pub use proxying::*;
+pub use recording::*;
+pub use sharing::*;
+pub use standing::*;
 pub use tokens::*;
 
 // --- the process ---

@@ -17,7 +17,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::hub::FeedHub;
-use crate::feed::roster::{Roster, Scratch};
+use crate::feed::roster::Scratch;
+use crate::feed::rosters::Rosters;
 use crate::limits;
 use crate::net::Connections;
 use crate::net::connection::{self, Edge};
@@ -141,7 +142,13 @@ impl Placement {
 fn start(index: usize, work: Work, sealed: CancellationToken) -> io::Result<(Slot, JoinHandle<()>)> {
     let (inbox, errands) = mpsc::channel(limits::PLACEMENTS);
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
-        Ok(runtime) => runtime.block_on(run(work, errands, sealed)),
+        Ok(runtime) => runtime.block_on(async {
+            // A task like any other: each waking of what a runtime blocks on costs a system call.
+            let tasks = Tasks::new(work.stages.clone());
+            if let Err(error) = tasks.spawn_background(run(work, errands, sealed)).await {
+                tracing::error!(%error, "a worker ended in a panic");
+            }
+        }),
         Err(error) => tracing::error!(%error, "a worker's runtime cannot start"),
     })?;
     Ok((Slot { inbox, load: Load::default() }, thread))
@@ -162,14 +169,9 @@ pub fn runtime() -> io::Result<tokio::runtime::LocalRuntime> {
 async fn run(work: Work, mut errands: mpsc::Receiver<Errand>, sealed: CancellationToken) {
     let tasks = Tasks::new(work.stages.clone());
     let scratch: Scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
-    let rosters: Vec<_> = work.hub.iter().map(|feed| Roster::new(feed, Rc::clone(&scratch))).collect();
-    for roster in &rosters {
-        tasks.spawn_background(Rc::clone(roster).run());
-        tasks.spawn_background(Rc::clone(roster).keep_time());
-    }
-    let by_name = rosters.iter().map(|roster| (roster.feed().name().to_owned(), Rc::clone(roster))).collect();
+    let rosters = Rc::new(Rosters::new(&work.hub, scratch, &tasks));
     let upstreams = Upstreams::new(Arc::clone(&work.upstreams), tasks.clone());
-    let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::new(by_name), upstreams, tasks.clone()));
+    let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::clone(&rosters), upstreams, tasks.clone()));
     let take_up = |Placed { accepted, place, edge }| {
         let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
         tasks.spawn_small(async move { connection::serve(accepted, place, edge, own_tasks, service).await });
@@ -181,9 +183,7 @@ async fn run(work: Work, mut errands: mpsc::Receiver<Errand>, sealed: Cancellati
             () = work.stages.ending() => return,
             () = work.stages.draining(), if !draining => {
                 draining = true;
-                for roster in &rosters {
-                    tasks.spawn_background(Rc::clone(roster).drain(work.drain.spread));
-                }
+                rosters.drain(work.drain.spread);
                 tasks.spawn_background(service.drain(work.drain.spread));
             }
             errand = errands.recv() => match errand {
@@ -242,7 +242,7 @@ mod tests {
     fn work() -> Work {
         Work {
             shared: Arc::new(Shared::new(Table::default(), AccessLog::off(), &Metrics::new())),
-            hub: Arc::new(FeedHub::new(Vec::new())),
+            hub: Arc::new(FeedHub::new([]).0),
             upstreams: upstream::Shared::new([], &Metrics::new()).unwrap(),
             stages: Stages::default(),
             drain: DrainOptions { spread: Duration::ZERO, timeout: Duration::ZERO },

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use crate::feed::hub::{FeedHub, Published};
+use crate::feed::hub::{FeedHub, Published, Stem};
 use crate::feed::normalize;
 use crate::limits;
 use crate::message::{Body, headers, respond};
@@ -66,8 +66,13 @@ impl Admin {
 
     /// `POST /api/feeds/NAME` with one message.
     async fn publish(&self, name: &str, request: Request<Incoming>) -> Response<Body> {
-        let Some(feed) = self.hub.get(name) else {
-            return respond::problem(StatusCode::NOT_FOUND, "no feed of this name is configured");
+        let feed = match self.hub.find(name) {
+            Some(Stem::Whole(feed)) => feed,
+            Some(Stem::Split(_)) => {
+                let detail = "this feed is split by `share`: there is no one place in it to publish to";
+                return respond::problem(StatusCode::CONFLICT, detail);
+            }
+            None => return respond::problem(StatusCode::NOT_FOUND, "no feed of this name is configured"),
         };
         if !feed.takes_publications() {
             let detail = "this feed has no `publish` source; add { publish = {} } to its sources";
@@ -92,6 +97,7 @@ impl Admin {
             Published::At(seq) => serde_json::json!({ "id": feed.id(seq) }),
             Published::Held => serde_json::json!({ "held": "min_interval" }),
             Published::Skipped(rule) => serde_json::json!({ "skipped": rule.describe() }),
+            Published::Late => serde_json::json!({ "skipped": "a source stands" }),
         };
         respond::json(StatusCode::OK, said.to_string())
     }

@@ -165,9 +165,9 @@ mod tests {
     use tokio::time::Instant;
 
     use super::Attendance;
-    use crate::feed::seat::Seat;
+    use crate::feed::seat::{Seat, Wish};
     use crate::feed::socket::Socket;
-    use crate::feed::testing::{TURNS, in_turns, long, quiet, record, wish};
+    use crate::feed::testing::{TURNS, in_turns, long, notices, quiet, record, restart, sourced, told_next, wish};
     use crate::feed::viewer::Viewer;
     use crate::limits;
     use crate::ws::Decoder;
@@ -207,5 +207,23 @@ mod tests {
             counted = watching => counted,
         };
         assert!(snapshot + 1 >= TURNS && flood >= TURNS, "{snapshot} and {flood} turns");
+    }
+
+    #[tokio::test]
+    async fn how_the_feed_stands_is_told_where_the_route_says_so() {
+        for wanted in [true, false] {
+            let (inlet, roster) = sourced(false);
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let socket = Socket::Plain(listener.accept().await.unwrap().0);
+            let seat = Seat::new(Rc::clone(&roster), notices(wanted), &Wish::default(), Instant::now());
+            let subscription = roster.subscribe(Viewer::new(seat, socket));
+            let decoder = Decoder::new(limits::MESSAGE_SIZE, true);
+            tokio::select! {
+                () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+                () = Attendance::new(subscription, decoder, Box::default(), record(), ()) => panic!("the viewer left"),
+                () = restart(&inlet, wanted, async || told_next(&mut client).await) => {}
+            }
+        }
     }
 }

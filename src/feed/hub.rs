@@ -1,54 +1,75 @@
 //! The hub: every feed of the process, each with its one sequence, and the hand-off to each worker.
 //!
-//! Owns: giving sequence numbers, the feed's own log, the bounded hand-offs. Never: waits for a worker: one that does
-//! not keep up copies the log instead (conflation is the log's own reading rule).
+//! Owns: giving sequence numbers, the feed's own log, which feeds are whole and which are split. Never: waits for a
+//! worker, or has two branches of a split feed share anything that holds a message.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::branch::{Branch, Key};
+use super::branches::{Branches, Ceiling, Starts};
+use super::budget::{Budget, Portion};
 use super::envelope::Envelope;
-use super::log::{Bounds, Log};
+pub use super::handoff::{Follower, Handoff};
+use super::inlet::Rank;
+use super::inlets::Inlets;
+use super::log::{Bounds, Entry, Log};
 use super::message::Message;
-use super::normalize::{Dropped, Incoming, Normalizer, Outcome};
+use super::normalize::{Dropped, Incoming, Outcome};
+use super::notice::Notice;
 use super::options::Options;
 use super::pacer::Pacer;
+use super::plan::Plan;
 use super::pointer::PointerError;
 use super::select::FieldSets;
+use super::standing::{Report, Speaker, Standing};
 use crate::limits;
 use crate::telemetry::FeedMeters;
 
 /// All feeds, by name.
 #[derive(Debug, Default)]
 pub struct FeedHub {
-    feeds: HashMap<String, Arc<Feed>>,
+    feeds: HashMap<String, Stem>,
 }
 
-/// One feed.
+/// A configured feed.
+#[derive(Debug)]
+pub enum Stem {
+    /// One for all its viewers.
+    Whole(Arc<Feed>),
+    /// One for those of its viewers who have in common what `share` names.
+    Split(Arc<Branches>),
+}
+
+/// One feed, or one branch of it.
 #[derive(Debug)]
 pub struct Feed {
-    options: Options,
-    normalizer: Normalizer,
-    /// Tells this process's sequence from an earlier one's.
+    plan: Arc<Plan>,
+    /// Tells this process's sequence from an earlier one's, and a branch's from another's.
     boot: String,
     state: Mutex<State>,
     /// Something may wait for its `min_interval`.
     paced: Notify,
     field_sets: FieldSets,
-    meters: FeedMeters,
-    /// One of its sources is `publish`.
-    publishes: bool,
+    /// What `state.inlets` has come to, for who waits for a change.
+    pub(super) report: watch::Sender<Report>,
+    /// Whose it is, where not everyone's.
+    branch: Option<Branch>,
 }
 
 #[derive(Debug)]
-struct State {
-    log: Log,
-    pacer: Pacer,
-    handoffs: Vec<Arc<Handoff>>,
+pub(super) struct State {
+    pub(super) log: Log,
+    pub(super) pacer: Pacer,
+    pub(super) inlets: Inlets,
+    pub(super) handoffs: Vec<Arc<Handoff>>,
+    /// A branch's part of what all branches may hold.
+    portion: Option<Arc<Portion>>,
 }
 
 /// What became of a message given to [`Feed::publish`].
@@ -59,75 +80,99 @@ pub enum Published {
     /// It waits for `min_interval`, unless a newer one takes its place.
     Held,
     Skipped(Dropped),
-}
-
-/// Messages on their way to one follower, bounded in number and bytes.
-#[derive(Debug, Default)]
-pub struct Handoff {
-    pending: Mutex<Pending>,
-    arrived: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Pending {
-    queue: VecDeque<Arc<Message>>,
-    bytes: usize,
-    overrun: bool,
-}
-
-/// A copy of a feed's log that follows it: a worker's, or a source's that watches another feed.
-#[derive(Debug)]
-pub struct Follower {
-    feed: Arc<Feed>,
-    handoff: Arc<Handoff>,
-    log: Log,
+    /// It is the fallback's, and a source stands.
+    Late,
 }
 
 impl FeedHub {
+    /// The feeds as planned, and what asks to have branches of them filled.
     #[must_use]
-    pub fn new(feeds: impl IntoIterator<Item = Arc<Feed>>) -> FeedHub {
-        FeedHub { feeds: feeds.into_iter().map(|feed| (feed.options.name.clone(), feed)).collect() }
+    pub fn new(plans: impl IntoIterator<Item = Plan>) -> (FeedHub, Starts) {
+        FeedHub::within(Ceiling::default(), plans)
+    }
+
+    /// As [`new`](FeedHub::new), with other bounds on all branches together.
+    #[must_use]
+    pub fn within(ceiling: Ceiling, plans: impl IntoIterator<Item = Plan>) -> (FeedHub, Starts) {
+        let (budget, (ask, starts)) = (Arc::new(Budget::new(ceiling)), Starts::channel(ceiling));
+        let stem = |plan: Plan| {
+            let plan = Arc::new(plan);
+            let name = plan.options().name.clone();
+            if plan.options().share.splits() {
+                (name, Stem::Split(Branches::new(plan, Arc::clone(&budget), ask.clone())))
+            } else {
+                (name, Stem::Whole(Arc::new(Feed::whole(plan))))
+            }
+        };
+        (FeedHub { feeds: plans.into_iter().map(stem).collect() }, starts)
+    }
+
+    /// The feed called `name`, where it is one for all.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Feed>> {
+        match self.feeds.get(name)? {
+            Stem::Whole(feed) => Some(feed),
+            Stem::Split(_) => None,
+        }
     }
 
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Arc<Feed>> {
+    pub fn find(&self, name: &str) -> Option<&Stem> {
         self.feeds.get(name)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Feed>> {
-        self.feeds.values()
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Stem)> {
+        self.feeds.iter().map(|(name, stem)| (name.as_str(), stem))
     }
 }
 
 impl Feed {
+    /// A feed that everyone shares.
+    ///
     /// # Errors
     /// If the options' `key` or the `at` of a `skip` is no JSON Pointer.
     pub fn try_new(options: Options, publishes: bool, meters: FeedMeters) -> Result<Feed, PointerError> {
+        Ok(Feed::whole(Arc::new(Plan::try_new(options, publishes, None, meters)?)))
+    }
+
+    fn whole(plan: Arc<Plan>) -> Feed {
+        Feed::new(plan, None)
+    }
+
+    /// The branch of those who have `key` in common.
+    pub(super) fn branch_of(plan: Arc<Plan>, key: Arc<Key>, portion: Portion) -> Feed {
+        let branch = Branch::new(key, plan.forward().cloned(), portion);
+        Feed::new(plan, Some(branch))
+    }
+
+    fn new(plan: Arc<Plan>, branch: Option<Branch>) -> Feed {
+        let options = plan.options();
         let state = State {
             log: Log::new(Bounds::new(options.history, options.keys)),
             pacer: Pacer::new(options.min_interval, options.keys),
+            inlets: Inlets::new(plan.publishes(), Instant::now()),
             handoffs: Vec::new(),
+            portion: branch.as_ref().map(|branch| Arc::clone(branch.portion())),
         };
-        Ok(Feed {
-            normalizer: Normalizer::new(&options.normalize)?,
+        Feed {
             boot: format!("{:08x}", RandomState::new().hash_one(&options.name) as u32),
+            report: watch::Sender::new(state.inlets.report()),
             state: Mutex::new(state),
             paced: Notify::new(),
             field_sets: FieldSets::default(),
-            publishes,
-            options,
-            meters,
-        })
+            plan,
+            branch,
+        }
     }
 
     #[must_use]
     pub fn options(&self) -> &Options {
-        &self.options
+        self.plan.options()
     }
 
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.options.name
+        &self.plan.options().name
     }
 
     #[must_use]
@@ -138,7 +183,7 @@ impl Feed {
     /// Whether the admin listener may publish to it.
     #[must_use]
     pub fn takes_publications(&self) -> bool {
-        self.publishes
+        self.plan.publishes()
     }
 
     #[must_use]
@@ -148,22 +193,27 @@ impl Feed {
 
     #[must_use]
     pub fn meters(&self) -> &FeedMeters {
-        &self.meters
+        self.plan.meters()
     }
 
-    /// Normalises `message` and gives it to every follower.
+    /// Whose it is; `None` where everyone shares it.
+    #[must_use]
+    pub fn branch(&self) -> Option<&Branch> {
+        self.branch.as_ref()
+    }
+
+    /// Normalises `message`, which someone publishes, and gives it to every follower.
     pub fn publish(&self, message: Incoming<'_>, received: Timestamp) -> Published {
-        self.meters.messages_in.inc();
-        let envelope = match self.normalizer.normalize(message, received) {
-            Outcome::Keep(envelope) => envelope,
-            Outcome::Skip(dropped) => return Published::Skipped(dropped),
-        };
-        let mut state = self.lock();
-        let ready = state.pacer.offer(envelope, Instant::now());
-        let last = ready.into_iter().map(|envelope| state.append(envelope)).last();
-        drop(state);
+        self.hear(Speaker::Publisher, message, received)
+    }
+
+    pub(super) fn normalize(&self, message: Incoming<'_>, received: Timestamp) -> Outcome {
+        self.plan.normalizer().normalize(message, received)
+    }
+
+    /// What it holds back is due at another time than before.
+    pub(super) fn wake_pacer(&self) {
         self.paced.notify_one();
-        last.map_or(Published::Held, Published::At)
     }
 
     /// Releases what `min_interval` holds back, each when it is due; never ends.
@@ -173,10 +223,10 @@ impl Feed {
             tokio::select! {
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     let mut state = self.lock();
-                    for envelope in state.pacer.release(Instant::now()) {
-                        state.append(envelope);
+                    for (envelope, rank) in state.pacer.release(Instant::now()) {
+                        state.append(envelope, rank);
                     }
-                }
+                            }
                 () = self.paced.notified() => {}
             }
         }
@@ -188,7 +238,7 @@ impl Feed {
         let handoff = Arc::new(Handoff::default());
         let mut state = self.lock();
         state.handoffs.push(Arc::clone(&handoff));
-        Follower { feed: Arc::clone(self), handoff, log: state.log.clone() }
+        Follower::new(self, handoff, state.log.clone())
     }
 
     /// The id of a message (`<boot>-<sequence>`), as SSE sends it.
@@ -205,131 +255,40 @@ impl Feed {
         (seq <= self.lock().log.head()).then_some(seq)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// Keeps a copy of the log within what this branch may hold at the moment.
+    pub(super) fn bound(&self, log: &mut Log) {
+        if let Some(branch) = &self.branch {
+            log.bound_bytes(branch.portion().room());
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half-way through a change; a poisoned feed would silence it for ever.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn append(&mut self, envelope: Envelope) -> u64 {
+    pub(super) fn append(&mut self, envelope: Envelope, rank: Rank) -> u64 {
         let seq = self.log.head() + 1;
-        let message = Arc::new(Message::new(seq, envelope));
-        self.log.append(Arc::clone(&message));
+        self.add(&Entry::Message(Arc::new(Message::new(seq, rank, envelope))));
         self.log.retire(limits::ENCODED_BYTES);
-        for handoff in &self.handoffs {
-            handoff.push(&message);
+        if let Some(portion) = &self.portion {
+            self.log.bound_bytes(portion.room());
+            portion.weigh(self.log.bytes());
         }
         seq
     }
-}
 
-impl Handoff {
-    fn push(&self, message: &Arc<Message>) {
-        let mut pending = self.lock();
-        let bytes = message.envelope().len();
-        if pending.queue.len() >= limits::HANDOFF_MESSAGES || pending.bytes + bytes > limits::HANDOFF_BYTES {
-            *pending = Pending { overrun: true, ..Pending::default() };
+    /// Tells viewers of a change.
+    pub(super) fn note(&mut self, standing: Standing, at: Timestamp) {
+        self.add(&Entry::Notice(Arc::new(Notice::new(self.log.head() + 1, standing, at))));
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        self.log.add(entry.clone());
+        for handoff in &self.handoffs {
+            handoff.push(entry);
         }
-        if !pending.overrun {
-            pending.bytes += bytes;
-            pending.queue.push_back(Arc::clone(message));
-        }
-        drop(pending);
-        self.arrived.notify_one();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Follower {
-    #[must_use]
-    pub fn feed(&self) -> &Arc<Feed> {
-        &self.feed
-    }
-
-    #[must_use]
-    pub fn log(&self) -> &Log {
-        &self.log
-    }
-
-    /// Completes when there may be something to [`pull`](Follower::pull).
-    #[must_use]
-    pub fn handoff(&self) -> Arc<Handoff> {
-        Arc::clone(&self.handoff)
-    }
-
-    /// Takes over a few of the messages handed off, never so many that a reader at the head would fall behind, or need
-    /// more than one turn.
-    /// Gives how far the head moved.
-    pub fn pull(&mut self) -> u64 {
-        let before = self.log.head();
-        let mut pending = self.handoff.lock();
-        if pending.overrun {
-            *pending = Pending::default();
-            drop(pending);
-            let ahead = self.feed.lock().log.clone();
-            self.log.jump_to(ahead);
-            return self.log.head() - before;
-        }
-        let mut room = self.log.chunk().min(limits::WALK_MESSAGES);
-        while room > 0 {
-            let Some(message) = pending.queue.pop_front() else { break };
-            pending.bytes -= message.envelope().len();
-            // What came with a copy of the log is handed off a second time: it must not pass for the end of the queue.
-            room -= usize::from(message.seq() > self.log.head());
-            self.log.append(message);
-        }
-        self.log.head() - before
-    }
-}
-
-impl Handoff {
-    pub async fn arrived(&self) {
-        self.arrived.notified().await;
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.feed.lock().handoffs.retain(|handoff| !Arc::ptr_eq(handoff, &self.handoff));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use jiff::Timestamp;
-
-    use super::Feed;
-    use crate::feed::normalize::Incoming;
-    use crate::feed::options::Options;
-    use crate::limits;
-    use crate::telemetry::Metrics;
-
-    fn publish(feed: &Feed, count: usize) {
-        for _ in 0..count {
-            feed.publish(Incoming::Text("1"), Timestamp::UNIX_EPOCH);
-        }
-    }
-
-    #[test]
-    fn what_is_handed_off_a_second_time_does_not_hide_what_comes_after_it() {
-        let options = Options { history: 1, ..Options::named("f") };
-        let feed = Arc::new(Feed::try_new(options, true, Metrics::new().feed("f")).unwrap());
-        let mut follower = feed.follow();
-        publish(&feed, limits::HANDOFF_MESSAGES + 1);
-        assert!(follower.handoff.lock().overrun);
-        // As if these had come between seeing the overrun and copying the log.
-        *follower.handoff.lock() = super::Pending::default();
-        publish(&feed, 3);
-        follower.log = feed.lock().log.clone();
-        publish(&feed, 1);
-        let head = feed.lock().log.head();
-        assert_eq!((follower.pull(), follower.log().head()), (1, head));
-        assert_eq!(follower.pull(), 0);
     }
 }

@@ -1,15 +1,22 @@
-//! A feed's log: the history of each (type, key), in the feed's one sequence, and reading it after a cursor.
+//! A feed's log: the history of each (type, key), in the feed's one sequence.
 //!
 //! Owns: what is kept and what is pushed out: `history` messages of each (type, key), `keys` such pairs, and
-//! [`limits::LOG_BYTES`] in all. Never: knows who reads.
+//! [`limits::LOG_BYTES`] in all; that the fallback's go with the first message of a source. Notices of the feed's standing
+//! are entries of the same sequence, and no values. Never: knows who reads.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use cursor::{Cursor, Next};
+
+use super::inlet::Rank;
 use super::message::Message;
+use super::notice::Notice;
 use crate::limits;
+
+mod cursor;
 
 /// Messages by sequence number, bounded. A clone shares the messages.
 #[derive(Debug, Clone)]
@@ -28,7 +35,19 @@ pub struct Log {
     fresh: usize,
     /// Where this copy was made anew, rather than gone on with: the heads before and after.
     jump: Range<u64>,
+    /// How many of `messages` are the fallback's.
+    borrowed: usize,
+    /// The newest changes of the feed's standing, oldest first.
+    notices: VecDeque<Arc<Notice>>,
+    noticed: u64,
     bounds: Bounds,
+}
+
+/// What has a place in the one sequence.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    Message(Arc<Message>),
+    Notice(Arc<Notice>),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,27 +58,6 @@ pub struct Bounds {
     pub keys: NonZeroUsize,
     /// Bytes of all messages.
     pub bytes: usize,
-}
-
-/// A place in a log: everything up to it has been read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    at: u64,
-    /// Up to this sequence number only the newest `depth` messages of each (type, key) are read.
-    until: u64,
-    depth: usize,
-}
-
-/// The next thing after a cursor.
-#[derive(Debug)]
-pub enum Next<'a> {
-    Message(&'a Arc<Message>),
-    /// A message that the cursor leaves out, by its sequence number: it is to be passed.
-    Older(u64),
-    /// The cursor is at the head.
-    Nothing,
-    /// Messages the reader had not seen were pushed out.
-    Behind,
 }
 
 impl Bounds {
@@ -83,6 +81,9 @@ impl Log {
             retired: 0,
             fresh: 0,
             jump: 0..0,
+            borrowed: 0,
+            notices: VecDeque::new(),
+            noticed: 0,
             bounds,
         }
     }
@@ -104,13 +105,44 @@ impl Log {
         self.bounds.history.min(self.bounds.keys).get()
     }
 
-    /// Adds `message`, pushing out what exceeds the bounds. One that is not newer than the head is already here.
-    pub fn append(&mut self, message: Arc<Message>) {
-        let seq = message.seq();
+    /// Bytes of all messages kept.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keeps no more than this many bytes from here on; the newest message stays.
+    pub fn bound_bytes(&mut self, bytes: usize) {
+        self.bounds.bytes = bytes;
+        self.trim();
+    }
+
+    /// Adds `entry`, pushing out what exceeds the bounds. One that is not newer than the head is already here.
+    pub fn add(&mut self, entry: Entry) {
+        let seq = entry.seq();
         if seq <= self.head {
             return;
         }
         self.head = seq;
+        match entry {
+            Entry::Message(message) => self.append(message),
+            Entry::Notice(notice) => {
+                self.noticed = seq;
+                self.notices.push_back(notice);
+                if self.notices.len() > limits::NOTICES {
+                    self.notices.pop_front();
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, message: Arc<Message>) {
+        let seq = message.seq();
+        match message.rank() {
+            Rank::Fallback => self.borrowed += 1,
+            Rank::Source if self.borrowed > 0 => self.give_back(),
+            Rank::Source => {}
+        }
         self.bytes += message.envelope().len();
         self.fresh += message.envelope().len();
         let name = series_name(&message);
@@ -145,57 +177,15 @@ impl Log {
         *self = Log { jump: from..ahead.head, ..ahead };
     }
 
-    /// Whether `cursor` stood at the head of this copy when that jumped: what it misses it was never offered.
+    /// The sequence number of the newest notice, 0 before the first.
     #[must_use]
-    pub fn excuses(&self, cursor: &Cursor) -> bool {
-        self.jump.contains(&cursor.at.max(cursor.until))
-    }
-
-    /// What comes after `cursor`, which it does not move: that is [`Cursor::pass`]. One step, however long the log.
-    #[must_use]
-    pub fn next(&self, cursor: &Cursor) -> Next<'_> {
-        if cursor.at >= self.head {
-            return Next::Nothing;
-        }
-        if self.is_past(cursor) {
-            return Next::Behind;
-        }
-        if cursor.depth == 1 && cursor.at < cursor.until {
-            return self.next_newest(cursor);
-        }
-        let whole = cursor.depth >= self.bounds.history.get();
-        let within =
-            |seq: u64, message: &Message| whole || seq > cursor.until || self.rank(seq, message) <= cursor.depth;
-        match self.messages.range(cursor.at + 1..).next() {
-            Some((seq, message)) if within(*seq, message) => Next::Message(message),
-            Some((seq, _)) => Next::Older(*seq),
-            None => Next::Nothing,
-        }
-    }
-
-    /// Whether messages after `cursor` were pushed out before they were read.
-    #[must_use]
-    pub fn is_past(&self, cursor: &Cursor) -> bool {
-        cursor.at.max(cursor.until) < self.floor
+    pub fn noticed(&self) -> u64 {
+        self.noticed
     }
 
     /// The newest message of each (type, key), in sequence order.
     pub fn last_values(&self) -> impl Iterator<Item = &Arc<Message>> {
         self.newest.keys().filter_map(|seq| self.messages.get(seq))
-    }
-
-    /// As [`next`](Log::next) at depth 1, without a walk over the history.
-    fn next_newest(&self, cursor: &Cursor) -> Next<'_> {
-        let newest = self.newest.range(cursor.at + 1..=cursor.until).next().map(|(seq, _)| *seq);
-        let later = || self.messages.range(cursor.until + 1..).next().map(|(seq, _)| *seq);
-        let seq = newest.or_else(later);
-        seq.and_then(|seq| self.messages.get(&seq)).map_or(Next::Nothing, Next::Message)
-    }
-
-    /// 1 for the newest of its (type, key), 2 for the one before it, and so on.
-    fn rank(&self, seq: u64, message: &Message) -> usize {
-        let Some(series) = self.series.get(&series_name(message)) else { return usize::MAX };
-        series.len() - series.partition_point(|kept| *kept < seq)
     }
 
     fn trim(&mut self) {
@@ -214,6 +204,30 @@ impl Log {
         }
     }
 
+    /// A source has spoken: what the fallback said is gone, from the history and as last values. No reader fell behind by
+    /// that: the messages were not its source's.
+    fn give_back(&mut self) {
+        let (mut bytes, mut fresh) = (0, 0);
+        self.messages.retain(|seq, message| {
+            let size = if message.rank() == Rank::Fallback { message.envelope().len() } else { 0 };
+            bytes += size;
+            fresh += if *seq > self.retired { size } else { 0 };
+            message.rank() == Rank::Source
+        });
+        self.bytes -= bytes;
+        self.fresh -= fresh;
+        self.borrowed = 0;
+        let messages = &self.messages;
+        self.series.retain(|_, kept| {
+            kept.retain(|seq| messages.contains_key(seq));
+            !kept.is_empty()
+        });
+        self.newest.clear();
+        for (name, kept) in &self.series {
+            self.newest.extend(kept.back().map(|seq| (*seq, name.clone())));
+        }
+    }
+
     fn forget(&mut self, name: &str, seq: u64) {
         let Some(series) = self.series.get_mut(name) else { return };
         series.retain(|kept| *kept != seq);
@@ -229,44 +243,28 @@ impl Log {
             if seq > self.retired {
                 self.fresh -= message.envelope().len();
             }
+            self.borrowed -= usize::from(message.rank() == Rank::Fallback);
             self.floor = self.floor.max(seq);
         }
     }
 }
 
-impl Cursor {
-    /// At the head: only what comes later is read.
+impl Entry {
     #[must_use]
-    pub fn live(log: &Log) -> Cursor {
-        Cursor { at: log.head, until: 0, depth: 0 }
+    pub fn seq(&self) -> u64 {
+        match self {
+            Entry::Message(message) => message.seq(),
+            Entry::Notice(notice) => notice.seq(),
+        }
     }
 
-    /// Before the newest `depth` messages of each (type, key); what comes later is read whole.
+    /// About how many bytes it holds on to.
     #[must_use]
-    pub fn newest(log: &Log, depth: usize) -> Cursor {
-        if depth == 0 { Cursor::live(log) } else { Cursor { at: 0, until: log.head, depth } }
-    }
-
-    /// After `seq`, as far as it is kept. A log that has not come to `seq` yet is read from there on once it has.
-    #[must_use]
-    pub fn after(log: &Log, seq: u64) -> Cursor {
-        Cursor { at: seq, until: log.head, depth: usize::MAX }
-    }
-
-    /// From here on reads only the newest of each (type, key) of what is unread now.
-    pub fn conflate(&mut self, log: &Log) {
-        self.until = log.head;
-        self.depth = 1;
-    }
-
-    /// `seq` has been read.
-    pub fn pass(&mut self, seq: u64) {
-        self.at = seq;
-    }
-
-    #[must_use]
-    pub fn at(&self) -> u64 {
-        self.at
+    pub fn size(&self) -> usize {
+        match self {
+            Entry::Message(message) => message.envelope().len(),
+            Entry::Notice(notice) => notice.size(),
+        }
     }
 }
 
@@ -286,36 +284,49 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use super::{Bounds, Cursor, Log, Next};
+    use super::{Bounds, Cursor, Entry, Log, Next};
     use crate::feed::NormalizeOptions;
+    use crate::feed::inlet::Rank;
     use crate::feed::message::Message;
     use crate::feed::normalize::{Incoming, Normalizer, Outcome};
+    use crate::feed::notice::Notice;
+    use crate::feed::standing::Standing;
+    use crate::limits;
 
-    fn message(seq: u64, type_: &str) -> Arc<Message> {
+    fn message(seq: u64, type_: char, rank: Rank) -> Arc<Message> {
         let text = format!(r#"{{"type":"{type_}","data":{seq}}}"#);
         let normalizer = Normalizer::new(&NormalizeOptions::default()).unwrap();
         let Outcome::Keep(envelope) = normalizer.normalize(Incoming::Text(&text), Timestamp::UNIX_EPOCH) else {
             panic!("{text} is kept");
         };
-        Arc::new(Message::new(seq, envelope))
+        Arc::new(Message::new(seq, rank, envelope))
     }
 
-    /// A log of messages of these one-letter types, numbered from 1.
-    fn log(history: usize, types: &str) -> Log {
+    /// A log of messages of these one-letter types, numbered from 1; of the fallback those in capitals. `-` is a notice
+    /// that the feed is stale, `~` that the fallback serves, `+` that it is live.
+    fn log(history: usize, entries: &str) -> Log {
         let mut log = Log::new(Bounds::new(history, NonZeroUsize::new(10).unwrap()));
-        add(&mut log, types);
+        add(&mut log, entries);
         log
     }
 
-    fn add(log: &mut Log, types: &str) {
-        for type_ in types.chars() {
-            log.append(message(log.head() + 1, &type_.to_string()));
+    fn add(log: &mut Log, entries: &str) {
+        for entry in entries.chars() {
+            let seq = log.head() + 1;
+            let notice = |standing| Entry::Notice(Arc::new(Notice::new(seq, standing, Timestamp::UNIX_EPOCH)));
+            log.add(match entry {
+                '-' => notice(Standing::Stale),
+                '~' => notice(Standing::Fallback),
+                '+' => notice(Standing::Live),
+                'A'..='Z' => Entry::Message(message(seq, entry.to_ascii_lowercase(), Rank::Fallback)),
+                _ => Entry::Message(message(seq, entry, Rank::Source)),
+            });
         }
     }
 
-    /// What is read after the cursor, and whether it was behind at first.
+    /// What is read after the cursor, notices below 0, and whether it was behind at first.
     #[track_caller]
-    fn check(log: &Log, mut cursor: Cursor, behind: bool, expected: &[u64]) {
+    fn check(log: &Log, mut cursor: Cursor, behind: bool, expected: &[i64]) {
         let mut seen = Vec::new();
         let mut was_behind = false;
         loop {
@@ -328,7 +339,11 @@ mod tests {
                 Next::Older(seq) => cursor.pass(seq),
                 Next::Message(message) => {
                     cursor.pass(message.seq());
-                    seen.push(message.seq());
+                    seen.push(message.seq().cast_signed());
+                }
+                Next::Notice(notice) => {
+                    cursor.tell(notice.seq());
+                    seen.push(-notice.seq().cast_signed());
                 }
             }
         }
@@ -377,5 +392,96 @@ mod tests {
         check(&log, cursor, false, &[7, 8]);
         add(&mut log, "aa");
         check(&log, cursor, true, &[8, 10]);
+    }
+
+    #[test]
+    fn what_the_fallback_said_is_gone_at_the_first_message_of_a_source() {
+        let mut log = log(3, "ab-ACA~C");
+        check(&log, Cursor::newest(&log, 1), false, &[2, 6, 8, -7]);
+        let (behind, live) = (Cursor::after(&log, 2), Cursor::live(&log));
+        let size = |seq: u64| log.messages[&seq].envelope().len();
+        let left = size(1) + size(2);
+        add(&mut log, "+");
+        assert_eq!(log.messages.len(), 6, "that a source stands is no message of it");
+        add(&mut log, "d");
+        check(&log, Cursor::newest(&log, 1), false, &[1, 2, 10]);
+        check(&log, Cursor::newest(&log, usize::MAX), false, &[1, 2, 10]);
+        check(&log, live, false, &[-7, -9, 10]);
+        check(&log, behind, false, &[-7, -9, 10]);
+        let size = left + log.messages[&10].envelope().len();
+        assert_eq!((log.bytes, log.fresh, log.borrowed), (size, size, 0));
+        // What was least recently updated is still known.
+        assert_eq!(
+            log.newest.iter().map(|(seq, name)| (*seq, &**name)).collect::<Vec<_>>(),
+            [(1, "a"), (2, "b"), (10, "d")]
+        );
+    }
+
+    #[test]
+    fn a_copy_that_follows_is_rid_of_the_fallback_too() {
+        let mut hub = log(2, "aBB");
+        hub.retire(0);
+        let mut copy = hub.clone();
+        add(&mut hub, "CCCC-c");
+        add(&mut copy, "CCCC-c");
+        for log in [hub, copy] {
+            check(&log, Cursor::newest(&log, usize::MAX), false, &[1, 9, -8]);
+            assert_eq!(log.series.values().map(|kept| kept.len()).sum::<usize>(), 2);
+            assert_eq!(log.borrowed, 0);
+        }
+    }
+
+    #[test]
+    fn notices_come_in_the_one_sequence_and_are_no_values() {
+        let mut log = log(3, "ab");
+        let cursor = Cursor::live(&log);
+        add(&mut log, "-~Aa+b");
+        check(&log, cursor, false, &[-3, -4, 6, -7, 8]);
+        check(&log, Cursor::newest(&log, 1), false, &[6, 8]);
+        assert_eq!(log.last_values().map(|message| message.seq()).collect::<Vec<_>>(), [6, 8]);
+    }
+
+    #[test]
+    fn who_comes_while_no_source_stands_is_told_so_once_after_the_snapshot() {
+        let mut log = log(3, "a-a");
+        for cursor in [Cursor::newest(&log, 1), Cursor::after(&log, 1)] {
+            check(&log, cursor, false, &[3, -2]);
+        }
+        check(&log, Cursor::live(&log), false, &[-2]);
+        add(&mut log, "+");
+        check(&log, Cursor::live(&log), false, &[]);
+        add(&mut log, "-a~");
+        check(&log, Cursor::newest(&log, 1), false, &[6, -7]);
+    }
+
+    #[test]
+    fn one_that_looks_back_is_not_told_again() {
+        let log = log(3, "aa-");
+        let mut cursor = Cursor::live(&log);
+        cursor.tell(3);
+        cursor.move_to(Cursor::newest(&log, 2));
+        check(&log, cursor, false, &[1, 2]);
+    }
+
+    #[test]
+    fn one_that_fell_behind_is_told_the_newest_standing_alone() {
+        let mut log = log(1, "a");
+        let cursor = Cursor::live(&log);
+        add(&mut log, "-+-aaa+");
+        check(&log, cursor, true, &[7, -8]);
+        // One that keeps up, though late, misses none.
+        let cursor = Cursor::live(&log);
+        add(&mut log, "-a+");
+        check(&log, cursor, false, &[-9, 10, -11]);
+    }
+
+    #[test]
+    fn of_the_notices_the_newest_are_kept() {
+        let mut log = log(1, "a");
+        let cursor = Cursor::live(&log);
+        add(&mut log, &"-+".repeat(limits::NOTICES));
+        let last = log.head().cast_signed();
+        let first = last - limits::NOTICES as i64 + 1;
+        check(&log, cursor, false, &(first..=last).map(|seq| -seq).collect::<Vec<_>>());
     }
 }

@@ -11,6 +11,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use super::envelope::Envelope;
+use super::inlet::Rank;
 use super::options::Shape;
 use super::select::FieldSet;
 use crate::limits;
@@ -21,6 +22,7 @@ use crate::ws::{Deflater, OpCode};
 #[derive(Debug)]
 pub struct Message {
     seq: u64,
+    rank: Rank,
     envelope: Envelope,
     shapes: [ArcSwapOption<Encoding>; 3],
     /// Held while an encoding is made to be kept.
@@ -41,8 +43,14 @@ pub struct Encoding {
 
 impl Message {
     #[must_use]
-    pub fn new(seq: u64, envelope: Envelope) -> Message {
-        Message { seq, envelope, shapes: Default::default(), retired: Mutex::new(false) }
+    pub fn new(seq: u64, rank: Rank, envelope: Envelope) -> Message {
+        Message { seq, rank, envelope, shapes: Default::default(), retired: Mutex::new(false) }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        self.rank
     }
 
     #[must_use]

@@ -106,6 +106,14 @@ pub struct Share {
     pub subject: bool,
 }
 
+impl Share {
+    /// Whether some viewers share no upstream socket with others.
+    #[must_use]
+    pub fn splits(self) -> bool {
+        self.path || self.query || self.subject
+    }
+}
+
 impl Options {
     /// A feed called `name` with every default.
     #[must_use]

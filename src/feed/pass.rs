@@ -4,17 +4,21 @@
 //! the pass is dropped. Never: is made for a socket that has nothing of it; that is most of them, and each byte counts.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::hub::Feed;
 use super::system::{self, system};
+use super::tokens::Visit;
 use crate::admission::{Admission, Credential};
 use crate::limits;
 use crate::rate::Bucket;
 use crate::secret::Secret;
+use crate::ws::Message;
 use crate::ws::frame::{self, OpCode};
 
 /// What one open socket was admitted with.
@@ -26,6 +30,8 @@ pub struct Pass {
     bearer: Option<Bearer>,
     /// Where messages have a rate.
     messages: Option<Bucket>,
+    /// Its feed's upstream is asked with its token.
+    visit: Option<Visit>,
 }
 
 #[derive(Debug)]
@@ -54,7 +60,15 @@ impl Pass {
         }
         let bearer = credential.clone().map(|credential| Bearer { look: look(&credential, now, wall), credential });
         let messages = inbound.messages.map(Bucket::new);
-        Some(Box::new(Pass { admission: Rc::clone(admission), bearer, messages }))
+        Some(Box::new(Pass { admission: Rc::clone(admission), bearer, messages, visit: None }))
+    }
+
+    /// The same of a viewer of `feed`, which then knows its token where that goes upstream.
+    #[must_use]
+    pub fn to(feed: &Arc<Feed>, admission: &Rc<Admission>, now: Instant, wall: Timestamp) -> Option<Box<Pass>> {
+        let mut pass = Pass::of(admission, now, wall)?;
+        pass.visit = pass.credential().and_then(|credential| Visit::pay(feed, credential));
+        Some(pass)
     }
 
     /// Whose token it is, by the newest.
@@ -96,8 +110,19 @@ impl Pass {
             return Err(failed("the token is another's than the one that this socket was opened with".to_owned()));
         }
         let expires = newer.expires;
+        if let Some(visit) = &self.visit {
+            visit.renew(&newer);
+        }
         *bearer = Bearer { look: look(&newer, now, wall), credential: newer };
         Ok(expires)
+    }
+}
+
+/// Whether the client may say this now. Pings and their like are no messages; who has no pass may say what it likes.
+pub fn lets(pass: Option<&mut Pass>, message: &Message, now: Instant) -> bool {
+    match message {
+        Message::Text(_) | Message::Binary(_) => pass.is_none_or(|pass| pass.take_message(now)),
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) => true,
     }
 }
 

@@ -238,8 +238,11 @@ mod tests {
 
     use super::attend;
     use crate::feed::normalize::Incoming;
+    use crate::feed::roster::Roster;
     use crate::feed::seat::{Seat, Wish};
-    use crate::feed::testing::{LONG, TURNS, in_turns, long, overrun, quiet, record, roster, wish};
+    use crate::feed::testing::{
+        LONG, TURNS, in_turns, long, notices, overrun, quiet, record, restart, roster, say, sourced, told_next, wish,
+    };
     use crate::feed::{Options, Slow};
     use crate::limits;
     use crate::ws::Decoder;
@@ -324,5 +327,57 @@ mod tests {
             _ = attend(&mut ours, Rc::clone(&roster), seat, decoder, record()) => panic!("the viewer left"),
             () = reading => {}
         }
+    }
+
+    /// A viewer of `roster` for as long as `story` takes, which hears it.
+    async fn view(roster: &Rc<Roster>, seat: Seat, story: impl AsyncFnOnce(DuplexStream)) {
+        let (mut ours, theirs) = duplex(64 * 1024);
+        let decoder = Decoder::new(limits::MESSAGE_SIZE, false);
+        tokio::select! {
+            () = Rc::clone(roster).run() => unreachable!("it never ends"),
+            () = attend(&mut ours, Rc::clone(roster), seat, decoder, record()) => panic!("the viewer left"),
+            () = story(theirs) => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn how_the_feed_stands_is_told_where_the_route_says_so() {
+        for wanted in [true, false] {
+            let (inlet, roster) = sourced(false);
+            let seat = Seat::new(Rc::clone(&roster), notices(wanted), &Wish::default(), Instant::now());
+            view(&roster, seat, async |mut viewer| {
+                restart(&inlet, wanted, async || told_next(&mut viewer).await).await
+            })
+            .await;
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_comes_later_is_told_after_the_snapshot() {
+        let (inlet, roster) = sourced(true);
+        let seat = Seat::new(Rc::clone(&roster), quiet(), &Wish::default(), Instant::now());
+        view(&roster, seat, async |mut viewer| {
+            assert_eq!([told_next(&mut viewer).await, told_next(&mut viewer).await], ["1", "stale"]);
+            say(&inlet, 2);
+            assert_eq!([told_next(&mut viewer).await, told_next(&mut viewer).await], ["2", "live"]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn how_the_feed_stands_waits_for_no_tick_and_passes_every_selection() {
+        let (inlet, roster) = sourced(false);
+        let wish = wish("every=1h&types=message,other&fields=none");
+        let seat = Seat::new(Rc::clone(&roster), quiet(), &wish, Instant::now());
+        view(&roster, seat, async |mut viewer| {
+            assert_eq!(told_next(&mut viewer).await, "1");
+            inlet.fell();
+            assert_eq!(told_next(&mut viewer).await, "stale");
+            say(&inlet, 2);
+            assert_eq!(told_next(&mut viewer).await, "live");
+            inlet.fell();
+            assert_eq!(told_next(&mut viewer).await, "stale");
+        })
+        .await;
     }
 }

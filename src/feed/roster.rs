@@ -24,6 +24,7 @@ use super::hub::{Feed, Follower};
 use super::log::Log;
 use super::seat::Tally;
 use super::system::system;
+use super::tokens::Visit;
 use super::turn::Turn;
 use super::viewer::Viewer;
 use crate::limits;
@@ -41,25 +42,38 @@ pub struct Roster {
     wheel: RefCell<DelayQueue<usize>>,
     /// Wakes those who pull: SSE and HTTP/2.
     changed: Notify,
+    /// Wakes those of them who read at intervals: how the feed stands is told at once.
+    noticed: Notify,
     /// The newest keepalive, and when it was made.
     keepalive: RefCell<Option<(Instant, Bytes)>>,
     scratch: Scratch,
     draining: CancellationToken,
     /// The drain's window.
     spread: Cell<Duration>,
+    /// Who is here, or about to be.
+    stays: Cell<usize>,
+    /// When the last of those left; while nobody has come, when this was made.
+    emptied: Cell<Instant>,
+    left: Notify,
+    /// The token of who came last and did not stay.
+    passing: RefCell<Option<Visit>>,
 }
 
 /// A worker's one read buffer; whoever reads borrows it for that moment.
 pub type Scratch = Rc<RefCell<Box<[u8]>>>;
 
+/// Someone is here, or about to be: a branch's roster does not end meanwhile.
+#[derive(Debug)]
+pub struct Stay(Rc<Roster>);
+
 /// A pulling viewer, counted until dropped.
 #[derive(Debug)]
-pub struct PullPermit(Arc<Feed>);
+pub struct PullPermit(Stay);
 
 /// A viewer's place in its roster, given back on drop.
 #[derive(Debug)]
 pub struct Subscription {
-    roster: Rc<Roster>,
+    stay: Stay,
     viewer: Rc<Viewer>,
     slot: usize,
 }
@@ -74,10 +88,15 @@ impl Roster {
             viewers: RefCell::new(Slab::new()),
             wheel: RefCell::new(DelayQueue::new()),
             changed: Notify::new(),
+            noticed: Notify::new(),
             keepalive: RefCell::new(None),
             scratch,
             draining: CancellationToken::new(),
             spread: Cell::new(Duration::ZERO),
+            stays: Cell::new(0),
+            emptied: Cell::new(Instant::now()),
+            left: Notify::new(),
+            passing: RefCell::new(None),
         })
     }
 
@@ -103,11 +122,36 @@ impl Roster {
         &self.changed
     }
 
+    /// Told when how the feed stands has changed, to those who pull and read messages at intervals only.
+    #[must_use]
+    pub fn noticed(&self) -> &Notify {
+        &self.noticed
+    }
+
     /// Counts a viewer that pulls.
     #[must_use]
-    pub fn pull_permit(&self) -> PullPermit {
+    pub fn pull_permit(self: &Rc<Self>) -> PullPermit {
         self.feed.meters().viewers.inc();
-        PullPermit(Arc::clone(&self.feed))
+        PullPermit(Stay::new(self))
+    }
+
+    /// Keeps the token of a viewer that does not stay until the next one's, or for as long as this roster is there.
+    pub fn keep_passing(&self, visit: Visit) {
+        *self.passing.borrow_mut() = Some(visit);
+    }
+
+    /// Completes when nobody has been here for `linger`.
+    pub async fn abandoned(&self, linger: Duration) {
+        loop {
+            let due = self.emptied.get() + linger;
+            if self.stays.get() > 0 {
+                self.left.notified().await;
+            } else if due <= Instant::now() {
+                return;
+            } else {
+                tokio::time::sleep_until(due).await;
+            }
+        }
     }
 
     /// Completes for one that pulls when it is to leave.
@@ -137,7 +181,7 @@ impl Roster {
         let viewer = Rc::new(viewer);
         let slot = self.viewers.borrow_mut().insert(Rc::clone(&viewer));
         self.feed.meters().viewers.inc();
-        let subscription = Subscription { roster: Rc::clone(self), viewer, slot };
+        let subscription = Subscription { stay: Stay::new(self), viewer, slot };
         subscription.rearm();
         subscription
     }
@@ -147,13 +191,24 @@ impl Roster {
         let handoff = self.follower.borrow().handoff();
         loop {
             handoff.arrived().await;
-            while self.follower.borrow_mut().pull() > 0 {
+            while self.pull() {
                 self.changed.notify_waiters();
                 self.walk().await;
                 // Those who pull read this much before more can push it out.
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Takes over some of what was handed off; gives whether there was any.
+    fn pull(&self) -> bool {
+        let mut follower = self.follower.borrow_mut();
+        let before = follower.log().noticed();
+        let moved = follower.pull() > 0;
+        if follower.log().noticed() > before {
+            self.noticed.notify_waiters();
+        }
+        moved
     }
 
     /// Keeps time for all viewers; never ends.
@@ -304,26 +359,51 @@ impl Subscription {
 
     /// Looks at the viewer's deadlines again, after something may have brought one forward.
     pub fn rearm(&self) {
-        self.roster.rearm(self.slot, &self.viewer);
+        self.stay.0.rearm(self.slot, &self.viewer);
     }
 
     pub fn with_scratch<T>(&self, size: usize, then: impl FnOnce(&mut [u8]) -> T) -> T {
-        self.roster.with_scratch(size, then)
+        self.stay.0.with_scratch(size, then)
+    }
+}
+
+impl Stay {
+    #[must_use]
+    pub fn new(roster: &Rc<Roster>) -> Stay {
+        roster.stays.set(roster.stays.get() + 1);
+        Stay(Rc::clone(roster))
+    }
+
+    #[must_use]
+    pub fn roster(&self) -> &Rc<Roster> {
+        &self.0
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        let roster = &self.0;
+        roster.stays.set(roster.stays.get() - 1);
+        if roster.stays.get() == 0 {
+            roster.emptied.set(Instant::now());
+            roster.left.notify_one();
+        }
     }
 }
 
 impl Drop for PullPermit {
     fn drop(&mut self) {
-        self.0.meters().viewers.dec();
+        self.0.0.feed.meters().viewers.dec();
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.roster.viewers.borrow_mut().remove(self.slot);
+        let roster = &self.stay.0;
+        roster.viewers.borrow_mut().remove(self.slot);
         if let Some((key, _)) = self.viewer.timer.take() {
-            self.roster.wheel.borrow_mut().remove(&key);
+            roster.wheel.borrow_mut().remove(&key);
         }
-        self.roster.feed.meters().viewers.dec();
+        roster.feed.meters().viewers.dec();
     }
 }

@@ -14,19 +14,18 @@ use super::audience::Audience;
 use super::command::{self, Command};
 pub use super::farewell::{Farewell, Tally};
 use super::log::{Cursor, Log, Next};
+use super::notice::Notice;
 use super::options::{Delivery, Slow, Snapshot};
 use super::outgoing::{Flow, Outgoing, Sink};
 use super::pass::{self, Pass};
 use super::pulse::{Due, Pulse};
 use super::roster::Roster;
 use super::select::Selection;
-use super::system::{self, system};
 use super::turn::{Progress, Turn};
 pub use super::wish::{Wish, first_cursor};
 use crate::admission::Admission;
 use crate::limits;
-use crate::ws::frame::{self, OpCode};
-use crate::ws::{CloseCode, CloseFrame, Message, Violation, close};
+use crate::ws::{CloseCode, CloseFrame, Message, Violation, close, frame};
 
 /// One WebSocket viewer.
 #[derive(Debug)]
@@ -72,7 +71,7 @@ impl Seat {
             audience,
         };
         if seat.delivery.greet {
-            seat.say("connected", None);
+            seat.out.say("connected", None);
         }
         seat.pace(wish.selection.every, now);
         seat
@@ -81,7 +80,7 @@ impl Seat {
     /// The same seat, held to what its viewer was admitted with; without this, to nothing.
     #[must_use]
     pub fn admitted(mut self, admission: &Rc<Admission>, now: Instant) -> Seat {
-        self.pass = Pass::of(admission, now, Timestamp::now());
+        self.pass = Pass::to(self.roster.feed(), admission, now, Timestamp::now());
         self
     }
 
@@ -134,7 +133,16 @@ impl Seat {
                 // It is to miss what comes between two of its ticks.
                 Next::Behind if self.pulse.is_paced() => self.cursor.conflate(log),
                 Next::Behind => self.fall_behind(log, now),
-                Next::Message(message) if message.seq() > self.open => return Ok(Progress::Done),
+                Next::Message(message) if message.seq() > self.open => match log.untold(&self.cursor) {
+                    Some(notice) if self.tell(notice, now, sink)? == Flow::Blocked => return Ok(Progress::Blocked),
+                    Some(_) => {}
+                    None => return Ok(Progress::Done),
+                },
+                Next::Notice(notice) => {
+                    if self.tell(notice, now, sink)? == Flow::Blocked {
+                        return Ok(Progress::Blocked);
+                    }
+                }
                 Next::Message(_) | Next::Older(_) if !turn.pass() => return Ok(Progress::More),
                 Next::Older(seq) => self.cursor.pass(seq),
                 Next::Message(message) => {
@@ -158,23 +166,31 @@ impl Seat {
         Ok(flow)
     }
 
+    /// Tells how the feed stands, where the route says so.
+    fn tell(&mut self, notice: &Notice, now: Instant, sink: &mut impl Sink) -> io::Result<Flow> {
+        self.cursor.tell(notice.seq());
+        if !self.delivery.notices {
+            return Ok(Flow::Done);
+        }
+        self.pulse.spoke(now);
+        self.out.send(notice.seq(), notice.frame(), sink)
+    }
+
     /// Answers a message of the viewer; the answer waits in the seat until it is written.
     pub fn hear(&mut self, message: Message, now: Instant) {
         self.pulse.heard(now);
         if self.ending.is_some() && !matches!(message, Message::Close(_)) {
             return;
         }
-        if matches!(message, Message::Text(_) | Message::Binary(_))
-            && self.pass.as_mut().is_some_and(|pass| !pass.take_message(now))
-        {
+        if !pass::lets(self.pass.as_deref_mut(), &message, now) {
             return self.close(CloseCode::POLICY, close::MESSAGE_RATE, now);
         }
         match message {
             Message::Text(text) => match command::parse(&text) {
                 Ok(command) => self.obey(command, now),
-                Err(error) => self.refuse(error.code, &error.message),
+                Err(error) => self.out.refuse(error.code, &error.message),
             },
-            Message::Binary(_) => self.refuse("not_text", "a viewer's messages are JSON text, not binary"),
+            Message::Binary(_) => self.out.refuse("not_text", "a viewer's messages are JSON text, not binary"),
             Message::Ping(payload) => self.out.answer(frame::pong(&payload)),
             Message::Pong(_) => {}
             Message::Close(frame) => self.hear_close(frame, now),
@@ -286,10 +302,10 @@ impl Seat {
     fn obey(&mut self, command: Command, now: Instant) {
         match command {
             Command::Subscribe(request) => self.subscribe(request, now),
-            Command::Ping => self.say("pong", None),
+            Command::Ping => self.out.say("pong", None),
             Command::History { last } => {
                 let log = self.roster.log();
-                self.cursor = Cursor::newest(&log, last);
+                self.cursor.move_to(Cursor::newest(&log, last));
                 self.open = self.open.max(log.head());
             }
             Command::Auth { token } => self.out.answer(pass::renewed(self.pass.as_deref_mut(), &token, now)),
@@ -302,13 +318,13 @@ impl Seat {
         let given_up = own.filter(|_| Rc::strong_count(&self.audience) == 1);
         let selection = match wanted.interned_for(given_up, self.roster.feed().field_sets()) {
             Ok(selection) => selection,
-            Err(error) => return self.refuse("too_many", &error.to_string()),
+            Err(error) => return self.out.refuse("too_many", &error.to_string()),
         };
         let shape = self.audience.shape();
-        self.say("subscribed", Some(&selection.to_json()));
+        self.out.say("subscribed", Some(&selection.to_json()));
         self.audience = self.roster.audiences().join(shape, self.audience.deflate(), &selection);
         if self.roster.feed().options().snapshot != Snapshot::None {
-            self.cursor = first_cursor(&self.roster, None);
+            self.cursor.move_to(first_cursor(&self.roster, None));
         }
         self.pace(selection.every, now);
     }
@@ -328,13 +344,5 @@ impl Seat {
                 self.cursor.conflate(log);
             }
         }
-    }
-
-    fn refuse(&mut self, code: &str, message: &str) {
-        self.out.answer(frame::frame(OpCode::Text, false, &system::error(code, message, Timestamp::now())));
-    }
-
-    fn say(&mut self, type_: &str, data: Option<&str>) {
-        self.out.answer(frame::frame(OpCode::Text, false, &system(type_, data, &[], Timestamp::now())));
     }
 }

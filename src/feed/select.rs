@@ -197,7 +197,7 @@ pub(super) fn last(text: &str) -> Result<usize, SelectError> {
 
 /// Undoes `application/x-www-form-urlencoded`: `+` is a space, a `%` without two hex digits is itself. `None` if it
 /// is not UTF-8 then.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(Cow::Borrowed(text));
     }

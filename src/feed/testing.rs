@@ -1,4 +1,4 @@
-//! What tests of readers share: a log far longer than one turn, and counting turns.
+//! What tests of readers share: a log far longer than one turn, counting turns, and a source that restarts.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -7,14 +7,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::hub::Feed;
+use super::branch::Forward;
+use super::hub::{Feed, Published};
+use super::inlet::{Inlet, Rank};
 use super::normalize::Incoming;
+use super::plan::Plan;
 use super::roster::Roster;
 use super::seat::Wish;
 use super::select::from_query;
 use super::{Delivery, Options};
+use crate::admission::Credential;
 use crate::limits;
+use crate::secret::Secret;
 use crate::telemetry::{AccessLog, FeedMeters, Metrics, SocketRecord};
 
 /// Messages of the type `a` in a [`long`] log; one of the type `b` follows.
@@ -25,9 +31,14 @@ pub(crate) const TURNS: usize = LONG / limits::WALK_MESSAGES;
 /// A feed with these options, and its roster on a worker.
 pub(crate) fn roster(options: Options) -> (Arc<Feed>, Rc<Roster>) {
     let feed = Arc::new(Feed::try_new(options, true, FeedMeters::unseen()).expect("no pointers"));
-    let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
-    let roster = Roster::new(&feed, scratch);
+    let roster = worker(&feed);
     (feed, roster)
+}
+
+/// The feed's roster on one more worker, which has all that there is.
+pub(crate) fn worker(feed: &Arc<Feed>) -> Rc<Roster> {
+    let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
+    Roster::new(feed, scratch)
 }
 
 /// A worker that has caught up with a long feed.
@@ -37,8 +48,7 @@ pub(crate) fn long() -> (Arc<Feed>, Rc<Roster>) {
         feed.publish(Incoming::Text(r#"{"type":"a","data":1}"#), Timestamp::UNIX_EPOCH);
     }
     feed.publish(Incoming::Text(r#"{"type":"b","data":1}"#), Timestamp::UNIX_EPOCH);
-    let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
-    let roster = Roster::new(&feed, scratch);
+    let roster = worker(&feed);
     (feed, roster)
 }
 
@@ -49,6 +59,24 @@ pub(crate) fn overrun(feed: &Feed) {
     }
 }
 
+/// Runs `work` on a worker's kind of runtime, whose time goes on only where all wait.
+pub(crate) fn on_worker<F: Future>(work: F) -> F::Output {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().start_paused(true).build_local(Default::default()).expect("a runtime");
+    runtime.block_on(work)
+}
+
+/// A token of this user that expires this many seconds after the Unix epoch.
+pub(crate) fn credential(auth: &str, subject: &str, token: &str, expires: i64) -> Credential {
+    let expires = Timestamp::from_second(expires).expect("a time");
+    Credential { auth: auth.into(), subject: subject.into(), token: Arc::new(Secret::new(token.to_owned())), expires }
+}
+
+/// As a config that sets this and nothing else has it.
+pub(crate) fn plan(options: Options, forward: Option<Forward>) -> Plan {
+    Plan::try_new(options, false, forward, FeedMeters::unseen()).expect("no pointers")
+}
+
 /// What a viewer that named this in its URL wishes.
 pub(crate) fn wish(query: &str) -> Wish {
     let query = from_query(query).expect("a query");
@@ -56,7 +84,80 @@ pub(crate) fn wish(query: &str) -> Wish {
 }
 
 pub(crate) fn quiet() -> Arc<Delivery> {
-    Arc::new(Delivery { greet: false, keepalive: None, ping: None, ..Delivery::default() })
+    notices(true)
+}
+
+/// [`quiet`], perhaps even of how the feed stands.
+pub(crate) fn notices(notices: bool) -> Arc<Delivery> {
+    Arc::new(Delivery { greet: false, keepalive: None, ping: None, notices, ..Delivery::default() })
+}
+
+/// A feed whose one source has said `1`, perhaps has fallen since, and a worker that has all of it.
+pub(crate) fn sourced(fell: bool) -> (Inlet, Rc<Roster>) {
+    let feed = Feed::try_new(Options::named("f"), false, FeedMeters::unseen()).expect("no pointers");
+    let inlet = Inlet::new(&Arc::new(feed), Rank::Source);
+    say(&inlet, 1);
+    if fell {
+        inlet.fell();
+    }
+    let roster = worker(inlet.feed());
+    (inlet, roster)
+}
+
+pub(crate) fn say(inlet: &Inlet, number: u32) -> Published {
+    inlet.publish(Incoming::Text(&number.to_string()), Timestamp::UNIX_EPOCH)
+}
+
+/// The standing that a message of ours tells, or the value that one of the feed carries.
+pub(crate) fn told(text: &[u8]) -> String {
+    let message: serde_json::Value = serde_json::from_slice(text).expect("JSON");
+    match message["upstream"].as_str() {
+        Some(standing) => {
+            assert_eq!((&message["type"], message.get("data")), (&"keepalive".into(), Some(&serde_json::Value::Null)));
+            standing.to_owned()
+        }
+        None => message["data"].to_string(),
+    }
+}
+
+/// What the next short WebSocket frame tells.
+pub(crate) async fn told_next(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = [0; 2];
+    stream.read_exact(&mut head).await.expect("a frame");
+    assert!(head[0] == 0x81 && head[1] < 126, "{head:?}");
+    let mut payload = vec![0; usize::from(head[1])];
+    stream.read_exact(&mut payload).await.expect("a payload");
+    told(&payload)
+}
+
+/// Everything that can become of a [`sourced`] feed that has not fallen; `next` gives what a viewer is told next, that
+/// came before and is told of all (`notices`), or of the values alone.
+pub(crate) async fn restart(inlet: &Inlet, notices: bool, mut next: impl AsyncFnMut() -> String) {
+    let fallback = Inlet::new(inlet.feed(), Rank::Fallback);
+    let mut expect = async |expected: &[&str]| {
+        for one in expected.iter().filter(|one| notices || one.parse::<u32>().is_ok()) {
+            assert_eq!(next().await, *one);
+        }
+    };
+    expect(&["1"]).await;
+    inlet.fell();
+    inlet.fell();
+    expect(&["stale"]).await;
+    say(&fallback, 11);
+    expect(&["11", "fallback"]).await;
+    say(&fallback, 12);
+    inlet.fell();
+    expect(&["12"]).await;
+    say(inlet, 2);
+    expect(&["2", "live"]).await;
+    assert_eq!(say(&fallback, 13), Published::Late);
+    inlet.stands();
+    say(inlet, 3);
+    expect(&["3"]).await;
+    inlet.fell();
+    inlet.stands();
+    say(inlet, 4);
+    expect(&["stale", "live", "4"]).await;
 }
 
 /// A record that nobody reads.

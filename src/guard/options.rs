@@ -37,7 +37,7 @@ pub enum KeyOptions {
     /// PEM, of a public key or a certificate.
     PublicKeyFile(PathBuf),
     /// A JSON Web Key Set (RFC 7517), fetched and fetched again.
-    JwksUrl(JwksUrl),
+    JwksUrl(Box<JwksUrl>),
     /// The same from a file, read again when a `kid` is not known.
     JwksFile(PathBuf),
     /// None: the secret was written as `"${VARIABLE:-}"`, and the environment has no such variable. No token can be

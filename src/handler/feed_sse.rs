@@ -21,6 +21,7 @@ use crate::admission::Admission;
 use crate::feed::audience::Audience;
 use crate::feed::log::{Cursor, Next};
 use crate::feed::message::sse_block;
+use crate::feed::notice::Notice;
 use crate::feed::pass::Pass;
 use crate::feed::roster::{PullPermit, Roster};
 use crate::feed::seat::first_cursor;
@@ -80,7 +81,7 @@ pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts, admission: &Rc<
         turn: Turn::at(now),
         unfinished: false,
         leave: None,
-        pass: Pass::of(admission, now, Timestamp::now()),
+        pass: Pass::to(roster.feed(), admission, now, Timestamp::now()),
     };
     let pieces = stream::unfold(events, |mut events| async { Some((events.next().await?, events)) });
     let mut response = respond::empty(StatusCode::OK);
@@ -136,6 +137,7 @@ impl Events {
             tokio::select! {
                 biased;
                 () = roster.changed().notified(), if tick.is_none() => {}
+                () = roster.noticed().notified(), if tick.is_some() => {}
                 () = sleep_until(tick.unwrap_or(now)), if tick.is_some() => self.take_tick(),
                 () = sleep_until(keepalive.unwrap_or(now)), if keepalive.is_some() => {
                     self.spoken = Instant::now();
@@ -152,11 +154,9 @@ impl Events {
     fn read(&mut self) -> Read {
         let roster = Rc::clone(&self.roster);
         let (feed, log) = (roster.feed(), roster.log());
-        let mut first: Option<Bytes> = None;
-        let mut joined = BytesMut::new();
-        let mut bytes = 0;
+        let mut piece = Piece::default();
         let unfinished = std::mem::take(&mut self.unfinished);
-        while bytes < limits::SSE_PIECE {
+        while piece.bytes < limits::SSE_PIECE {
             match log.next(&self.cursor) {
                 Next::Nothing => break,
                 // It is to miss what comes between two of its ticks.
@@ -168,7 +168,11 @@ impl Events {
                     feed.meters().conflated.inc();
                     self.cursor.conflate(&log);
                 }
-                Next::Message(message) if message.seq() > self.open => break,
+                Next::Message(message) if message.seq() > self.open => {
+                    let Some(notice) = log.untold(&self.cursor) else { break };
+                    self.tell(notice, &mut piece);
+                }
+                Next::Notice(notice) => self.tell(notice, &mut piece),
                 Next::Message(_) | Next::Older(_) if !self.turn.pass() => {
                     self.unfinished = true;
                     break;
@@ -183,23 +187,19 @@ impl Events {
                     let block = self.audience.with_encoding(message, |encoding| {
                         encoding.block(&feed.id(message.seq()), message.envelope().type_()).clone()
                     });
-                    bytes += block.len();
                     feed.meters().sent(1, block.len() as u64);
-                    match first.take() {
-                        None if joined.is_empty() => first = Some(block),
-                        None => joined.extend_from_slice(&block),
-                        Some(before) => {
-                            joined.extend_from_slice(&before);
-                            joined.extend_from_slice(&block);
-                        }
-                    }
+                    piece.push(block);
                 }
             }
         }
-        match first {
-            Some(block) => Read::Piece(block),
-            None if joined.is_empty() => Read::Nothing,
-            None => Read::Piece(joined.freeze()),
+        piece.finish()
+    }
+
+    /// Says how the feed stands, where the route does.
+    fn tell(&mut self, notice: &Notice, piece: &mut Piece) {
+        self.cursor.tell(notice.seq());
+        if self.delivery.notices {
+            piece.push(notice.block().clone());
         }
     }
 
@@ -233,6 +233,36 @@ enum Read {
     TooSlow,
 }
 
+/// Events that are sent at once. One alone is not copied.
+#[derive(Default)]
+struct Piece {
+    first: Option<Bytes>,
+    joined: BytesMut,
+    bytes: usize,
+}
+
+impl Piece {
+    fn push(&mut self, block: Bytes) {
+        self.bytes += block.len();
+        match self.first.take() {
+            None if self.joined.is_empty() => self.first = Some(block),
+            None => self.joined.extend_from_slice(&block),
+            Some(before) => {
+                self.joined.extend_from_slice(&before);
+                self.joined.extend_from_slice(&block);
+            }
+        }
+    }
+
+    fn finish(self) -> Read {
+        match self.first {
+            Some(block) => Read::Piece(block),
+            None if self.joined.is_empty() => Read::Nothing,
+            None => Read::Piece(self.joined.freeze()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -242,14 +272,18 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::open;
-    use crate::feed::testing::{LONG, TURNS, in_turns, long, overrun, quiet, roster};
+    use crate::feed::roster::Roster;
+    use crate::feed::testing::{
+        LONG, TURNS, in_turns, long, notices, overrun, quiet, restart, roster, say, sourced, told,
+    };
     use crate::feed::{Options, Slow};
     use crate::handler::FeedDoor;
+    use crate::message::Body;
 
     #[tokio::test]
     async fn where_the_slow_are_closed_one_that_kept_up_reads_on_after_its_worker_did_not() {
         let (feed, roster) = roster(Options { history: 1, slow: Slow::Close, ..Options::named("f") });
-        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let door = FeedDoor::at("/f", "f", quiet());
         let (parts, ()) = Request::get("/f").body(()).unwrap().into_parts();
         let mut body = open(&door, &roster, &parts, &Rc::default()).into_body();
         body.frame().await.unwrap().unwrap();
@@ -265,7 +299,7 @@ mod tests {
     #[tokio::test]
     async fn a_long_history_is_walked_in_turns_with_others() {
         let (_feed, roster) = long();
-        let door = FeedDoor { feed: "f".to_owned(), delivery: quiet() };
+        let door = FeedDoor::at("/f", "f", quiet());
         let (parts, ()) = Request::get(format!("/f?types=b&last={LONG}")).body(()).unwrap().into_parts();
         let mut body = open(&door, &roster, &parts, &Rc::default()).into_body();
         let greeting = body.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -273,5 +307,80 @@ mod tests {
         let turns = Cell::new(0);
         let event = in_turns(&turns, body.frame()).await.unwrap().unwrap().into_data().unwrap();
         assert!(event.starts_with(b"id: ") && turns.get() + 1 >= TURNS, "{} turns", turns.get());
+    }
+
+    /// An event stream at `path`.
+    fn view(roster: &Rc<Roster>, notices_wanted: bool, path: &str) -> Events {
+        let door = FeedDoor::at("/f", "f", notices(notices_wanted));
+        let (parts, ()) = Request::get(path).body(()).unwrap().into_parts();
+        Events { body: open(&door, roster, &parts, &Rc::default()).into_body(), unread: String::new() }
+    }
+
+    struct Events {
+        body: Body,
+        unread: String,
+    }
+
+    impl Events {
+        /// What the next event tells. Those of the feed have an id, ours have none.
+        async fn told(&mut self) -> String {
+            loop {
+                while let Some((event, rest)) = self.unread.split_once("\n\n") {
+                    let event = event.to_owned();
+                    self.unread = rest.to_owned();
+                    if let Some((head, data)) = event.split_once("\ndata: ") {
+                        let told = told(data.as_bytes());
+                        assert_eq!(head == "event: keepalive", told.parse::<u32>().is_err(), "{event}");
+                        return told;
+                    }
+                }
+                let piece = self.body.frame().await.unwrap().unwrap().into_data().unwrap();
+                self.unread.push_str(std::str::from_utf8(&piece).unwrap());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn how_the_feed_stands_is_told_where_the_route_says_so() {
+        for wanted in [true, false] {
+            let (inlet, roster) = sourced(false);
+            let mut viewer = view(&roster, wanted, "/f");
+            tokio::select! {
+                () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+                () = restart(&inlet, wanted, async || viewer.told().await) => {}
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_comes_later_is_told_after_the_snapshot() {
+        let (inlet, roster) = sourced(true);
+        let mut viewer = view(&roster, true, "/f");
+        let story = async {
+            assert_eq!([viewer.told().await, viewer.told().await], ["1", "stale"]);
+            say(&inlet, 2);
+            assert_eq!([viewer.told().await, viewer.told().await], ["2", "live"]);
+        };
+        tokio::select! {
+            () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+            () = story => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn how_the_feed_stands_waits_for_no_tick() {
+        let (inlet, roster) = sourced(false);
+        let mut viewer = view(&roster, true, "/f?every=1h&types=message,other");
+        let story = async {
+            assert_eq!(viewer.told().await, "1");
+            inlet.fell();
+            assert_eq!(viewer.told().await, "stale");
+            say(&inlet, 2);
+            assert_eq!(viewer.told().await, "live");
+        };
+        tokio::select! {
+            () = Rc::clone(&roster).run() => unreachable!("it never ends"),
+            () = story => {}
+        }
     }
 }

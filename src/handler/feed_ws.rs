@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{Call, FeedDoor};
 use crate::feed::attendance::Attendance;
 use crate::feed::pull;
-use crate::feed::roster::Roster;
+use crate::feed::roster::{Roster, Stay};
 use crate::feed::seat::{Farewell, Seat, Tally, Wish};
 use crate::feed::select;
 use crate::feed::socket::Socket;
@@ -31,21 +31,16 @@ use crate::telemetry::SocketRecord;
 use crate::ws::{Decoder, handshake};
 
 /// Opens the socket, or says why not; the flag is whether it opened.
-pub fn open(
-    door: &FeedDoor,
-    roster: &Rc<Roster>,
-    call: &Call<'_>,
-    mut request: Request<Incoming>,
-) -> (Response<Body>, bool) {
+pub fn open(door: &FeedDoor, stay: Stay, call: &Call<'_>, mut request: Request<Incoming>) -> (Response<Body>, bool) {
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
     let admission = Rc::clone(call.admission);
-    let (answer, wish) = match shake_hands(roster, &parts, admission.echo_bearer) {
+    let (answer, wish) = match shake_hands(stay.roster(), &parts, admission.echo_bearer) {
         Ok(agreed) => agreed,
         Err(refusal) => return (*refusal, false),
     };
     let record = SocketRecord::open(call.access, call.meters, call.asked.peer.client, parts.uri.path());
-    let (roster, delivery) = (Rc::clone(roster), door.delivery.clone());
+    let delivery = door.delivery.clone();
     let http2 = call.asked.tether.map(|tether| (call.asked.in_flight.clone(), tether.clone()));
     let tasks = call.tasks.clone();
     let work = async move {
@@ -57,13 +52,15 @@ pub fn open(
         };
         let decoder = Decoder::new(admission.inbound.message_size, wish.deflate);
         let now = Instant::now();
-        let seat = Seat::new(Rc::clone(&roster), delivery, &wish, now).admitted(&admission, now);
+        // The viewer has its place until it is seated, and over HTTP/2 until its stream is let go.
+        let roster = stay.roster();
+        let seat = Seat::new(Rc::clone(roster), delivery, &wish, now).admitted(&admission, now);
         drop(admission);
         match http2 {
-            None => attend_raw(upgraded, &roster, seat, decoder, record, &tasks),
+            None => attend_raw(upgraded, roster, seat, decoder, record, &tasks),
             Some((in_flight, tether)) => {
                 let io = Tethered::new(TokioIo::new(upgraded), tether);
-                attend_stream(io, roster, seat, decoder, record, in_flight).await;
+                attend_stream(io, Rc::clone(roster), seat, decoder, record, in_flight).await;
             }
         }
     };

@@ -2,7 +2,6 @@
 //!
 //! Owns: one handler a file, and the one match over them. Never: checks who may ask; that was done.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +14,7 @@ use http::{Extensions, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use crate::admission::Admission;
-use crate::feed::roster::Roster;
+use crate::feed::rosters;
 use crate::limits;
 use crate::message::{Body, compress, headers};
 use crate::net::connection::Asked;
@@ -24,6 +23,7 @@ use crate::telemetry::{AccessLog, RouteMeters};
 use crate::upstream::Upstreams;
 use crate::ws;
 
+pub mod feed_door;
 pub mod feed_get;
 pub mod feed_sse;
 pub mod feed_ws;
@@ -36,6 +36,7 @@ pub mod session;
 pub mod ticket;
 pub mod tunnel;
 
+pub use feed_door::FeedDoor;
 pub use files::Files;
 pub use fixed::Fixed;
 pub use forward::{Failure, Proxy};
@@ -46,7 +47,7 @@ pub use ticket::Ticket;
 pub use tunnel::Tunnels;
 
 /// This worker's rosters, by feed.
-pub type Rosters = Rc<HashMap<String, Rc<Roster>>>;
+pub type Rosters = Rc<rosters::Rosters>;
 
 /// What bounds the compression of answers (`compress`).
 pub const COMPRESSION: compress::Bounds = compress::Bounds {
@@ -87,13 +88,6 @@ pub enum Answering<'a> {
     Done(Option<Outcome>),
     /// Boxed: what it takes to forward is no part of what each connection keeps.
     Later(Pin<Box<dyn Future<Output = Outcome> + 'a>>),
-}
-
-/// A feed as a route serves it.
-#[derive(Debug, Clone)]
-pub struct FeedDoor {
-    pub feed: String,
-    pub delivery: Arc<crate::feed::Delivery>,
 }
 
 /// What a handler is given beside the request.
@@ -155,26 +149,6 @@ impl fmt::Debug for Answering<'_> {
             Answering::Done(_) => "Done",
             Answering::Later(_) => "Later",
         })
-    }
-}
-
-impl FeedDoor {
-    async fn handle(&self, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
-        let Some(roster) = call.rosters.get(&self.feed) else {
-            // The config refuses a route to a feed that does not exist.
-            tracing::error!(feed = self.feed, "a route leads to a feed that this worker does not have");
-            return (crate::message::respond::empty(http::StatusCode::INTERNAL_SERVER_ERROR), false);
-        };
-        if is_websocket(&request) {
-            return feed_ws::open(self, roster, call, request);
-        }
-        let (parts, _body) = request.into_parts();
-        let response = match parts.method {
-            Method::GET if wants_events(&parts) => feed_sse::open(self, roster, &parts, call.admission),
-            Method::GET | Method::HEAD => feed_get::answer(self, roster, &parts).await,
-            _ => crate::message::respond::method_not_allowed("GET, HEAD"),
-        };
-        (response, false)
     }
 }
 

@@ -39,7 +39,7 @@ use crate::net::clock::InFlight;
 use crate::net::stream::Stream;
 use crate::shutdown::Tasks;
 use crate::telemetry::SocketRecord;
-use crate::upstream::{self, LoadPermit, Sent, Upstream};
+use crate::upstream::{LoadPermit, Sent, Switched, Upstream};
 use crate::ws::{close, handshake};
 
 /// A tunnel that a request asks for.
@@ -79,7 +79,7 @@ enum Place {
 /// Both sides, once they are no longer HTTP.
 struct Opening {
     client: OnUpgrade,
-    server: OnUpgrade,
+    server: Switched,
     load: LoadPermit,
     record: SocketRecord,
     /// Of a stream of HTTP/2.
@@ -128,15 +128,15 @@ pub async fn open(
     if sent.response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return declined(upstream, sent, http2);
     }
-    let on_server = hyper::upgrade::on(&mut sent.response);
     let mut answer = switched(&sent, &protocol, proof)?;
+    let Some(server) = sent.switched.take() else { return declined(upstream, sent, http2) };
     if call.admission.echo_bearer {
         // What the server chose is left to it; the token's pair it never saw.
         answer.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL).or_insert(handshake::BEARER);
     }
     let opening = Opening {
         client: on_client,
-        server: on_server,
+        server,
         load: sent.permit,
         record: SocketRecord::tunnel(call.access, call.meters, client, &path),
         in_flight: http2.then(|| call.asked.in_flight.clone()),
@@ -190,7 +190,7 @@ impl Opening {
     /// long as it lives.
     async fn run(self, tasks: Tasks) {
         let Opening { client, server, load, record, in_flight, tunnels, admission } = self;
-        let (client, server) = match (client.await, server.await) {
+        let (client, (server, heard)) = match tokio::join!(client, server.taken()) {
             (Ok(client), Ok(server)) => (client, server),
             (Err(error), _) => return record.tunnel_closed(&format!("the client's upgrade failed: {error}"), 0, 0),
             (Ok(_), Err(error)) => {
@@ -203,12 +203,12 @@ impl Opening {
                 Some((End::stream(TokioIo::new(client)), Bytes::new(), Place::Stream { _in_flight: in_flight }))
             }
         };
-        let (Some((client, said, place)), Some((server, heard))) = (client, raw_server(server)) else {
+        let Some((client, said, place)) = client else {
             return record.tunnel_closed("the connection is not one of ours", 0, 0);
         };
         tasks.spawn_small(Tunnel {
             client,
-            server,
+            server: End::from_server(server),
             up: Flow::new(said),
             down: Flow::new(heard),
             seat: Tunnels::seat(&tunnels),
@@ -227,11 +227,6 @@ fn raw_client(upgraded: Upgraded) -> Option<(End, Bytes, Place)> {
     let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     let (io, unread, permit) = parts.io.into_inner().into_parts();
     Some((End::from_client(io), join(&parts.read_buf, &unread), Place::Connection { _permit: permit }))
-}
-
-fn raw_server(upgraded: Upgraded) -> Option<(End, Bytes)> {
-    let parts = upgraded.downcast::<TokioIo<upstream::Io>>().ok()?;
-    Some((End::from_server(parts.io.into_inner()), join(&parts.read_buf, &[])))
 }
 
 /// What hyper read ahead, then what was never given to it. A copy: hyper's buffer would be kept whole for it.

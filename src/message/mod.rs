@@ -7,6 +7,7 @@ pub mod body;
 pub mod coder;
 pub mod coding;
 pub mod compress;
+pub mod event_stream;
 pub mod framing;
 pub mod headers;
 pub mod heads;

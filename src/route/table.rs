@@ -84,7 +84,12 @@ impl Table {
             };
             match &options.action {
                 Action::Feed { feed, delivery } => {
-                    let door = FeedDoor { feed: feed.clone(), delivery: Arc::new(delivery.clone()) };
+                    let (path, is_prefix) = match &options.path {
+                        PathPattern::Exact(path) => (path, false),
+                        PathPattern::Prefix(path) => (path, true),
+                    };
+                    let delivery = Arc::new(delivery.clone());
+                    let door = FeedDoor { feed: feed.clone(), delivery, path: path.as_str().into(), is_prefix };
                     add(options.path.clone(), Handler::Feed(door));
                 }
                 Action::Respond(fixed) => {

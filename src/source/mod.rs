@@ -1,16 +1,32 @@
 //! Sources: where a feed's messages come from.
 //!
-//! Owns: running each source and counting whether it delivers. Never: knows who watches.
+//! Owns: running each source and counting whether it delivers. What dials is kept by `dialing` and read by `websocket`, `poll`
+//! and `sse`. Never: knows who watches.
 
 pub mod alerts;
+pub mod backoff;
+mod dialing;
+mod failure;
+pub mod fallback;
+mod line;
 pub mod options;
+mod poll;
+mod request;
+mod socket;
+mod sse;
 pub mod stats;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod websocket;
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 pub use options::{AlertRule, AlertsOptions, DialOptions, Fallback, Options, PollOptions, StatsOptions};
@@ -23,6 +39,8 @@ use crate::feed::message::Encoding;
 use crate::feed::normalize::Incoming;
 use crate::limits;
 use crate::shutdown;
+use crate::telemetry::SourceMeters;
+use crate::upstream::Upstreams;
 use alerts::Rules;
 use stats::{Roots, Sampler};
 
@@ -49,6 +67,9 @@ pub enum Dial {
     Poll(PollOptions),
     Sse(DialOptions),
 }
+
+/// For whom a source dials: no client in particular.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Why a source cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -81,32 +102,33 @@ impl Source {
         })
     }
 
-    /// As the metrics name it.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Source::Stats { .. } => "stats",
-            Source::Alerts { .. } => "alerts",
-            Source::Dial(Dial::Websocket(_)) => "websocket",
-            Source::Dial(Dial::Poll(_)) => "poll",
-            Source::Dial(Dial::Sse(_)) => "sse",
-            Source::Publish => "publish",
-        }
-    }
-
     /// Fills the feed; never ends unless there is nothing to run.
-    pub async fn run(self, inlet: Inlet, up: Gauge) {
+    /// `upstreams` are this thread's, with those of the sources among them.
+    pub async fn run(self, inlet: Inlet, meters: SourceMeters, upstreams: Rc<Upstreams>) {
         match self {
-            Source::Stats { sampler, options } => run_stats(sampler, &options, &inlet, &up).await,
-            Source::Alerts { rules, of } => run_alerts(rules, &of, &inlet, &up).await,
-            Source::Dial(dial) => drop((dial, inlet)),
-            Source::Publish => drop(up.set(1)),
+            Source::Stats { sampler, options } => run_stats(sampler, &options, &inlet, &meters).await,
+            Source::Alerts { rules, of } => run_alerts(rules, &of, &inlet, &meters).await,
+            Source::Dial(dial) => dialing::run(&dial, &inlet, &meters, &upstreams).await,
+            Source::Publish => drop(meters.up.set(1)),
         }
     }
 }
 
+/// What the metrics call each of one feed's `sources`: its kind, and where there are several of a kind their place among
+/// those, as in `websocket_2`.
+#[must_use]
+pub fn names(sources: &[Options]) -> Vec<String> {
+    let count = |among: &[Options], kind| among.iter().filter(|other| other.kind() == kind).count();
+    let name = |(place, options): (usize, &Options)| {
+        let kind = options.kind();
+        let before = count(sources.get(..place).unwrap_or_default(), kind);
+        if count(sources, kind) > 1 { format!("{kind}_{}", before + 1) } else { kind.to_owned() }
+    };
+    sources.iter().enumerate().map(name).collect()
+}
+
 /// The first message comes once there is something to compare with; then one each interval, read off this thread.
-async fn run_stats(mut sampler: Box<Sampler>, options: &StatsOptions, inlet: &Inlet, up: &Gauge) {
+async fn run_stats(mut sampler: Box<Sampler>, options: &StatsOptions, inlet: &Inlet, meters: &SourceMeters) {
     let mut ticks = interval_at(Instant::now() + limits::STATS_SETTLE, options.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -120,10 +142,10 @@ async fn run_stats(mut sampler: Box<Sampler>, options: &StatsOptions, inlet: &In
             Ok((back, text)) => {
                 sampler = back;
                 inlet.publish(Incoming::Text(&text), Timestamp::now());
-                up.set(1);
+                meters.up.set(1);
             }
             Err(error) => {
-                up.set(0);
+                meters.up.set(0);
                 inlet.fell();
                 tracing::error!(feed = inlet.feed().name(), %error, "reading the host's statistics failed; the feed stays as it is");
                 return;
@@ -133,11 +155,12 @@ async fn run_stats(mut sampler: Box<Sampler>, options: &StatsOptions, inlet: &In
 }
 
 /// Judges each message of the other feed as it comes.
-async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, inlet: &Inlet, up: &Gauge) {
+async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, inlet: &Inlet, meters: &SourceMeters) {
     let mut follower = of.follow();
     let handoff = follower.handoff();
     let mut cursor = Cursor::newest(follower.log(), 1);
-    up.set(1);
+    meters.up.set(1);
+    inlet.stands();
     loop {
         loop {
             match follower.log().next(&cursor) {
@@ -151,6 +174,7 @@ async fn run_alerts(mut rules: Rules, of: &Arc<Feed>, inlet: &Inlet, up: &Gauge)
                     }
                 }
                 Next::Older(seq) => cursor.pass(seq),
+                Next::Notice(notice) => cursor.tell(notice.seq()),
                 Next::Behind => cursor.conflate(follower.log()),
                 Next::Nothing => break,
             }

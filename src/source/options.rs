@@ -77,3 +77,28 @@ pub struct AlertRule {
     /// Free text, as in `warning`.
     pub level: String,
 }
+
+impl Options {
+    /// As the config calls it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Options::Stats(_) => "stats",
+            Options::Alerts(_) => "alerts",
+            Options::Websocket(_) => "websocket",
+            Options::Poll(_) => "poll",
+            Options::Sse(_) => "sse",
+            Options::Publish => "publish",
+        }
+    }
+
+    /// Where it dials, if it does.
+    #[must_use]
+    pub fn dial(&self) -> Option<&DialOptions> {
+        match self {
+            Options::Websocket(dial) | Options::Sse(dial) => Some(dial),
+            Options::Poll(poll) => Some(&poll.dial),
+            Options::Stats(_) | Options::Alerts(_) | Options::Publish => None,
+        }
+    }
+}

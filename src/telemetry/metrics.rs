@@ -2,6 +2,7 @@
 //!
 //! Owns: every metric's name and help text. Never: looks a family up on a request: whoever counts holds its handles.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -14,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::key_sets::{KeySetMeters, KeySets};
+use super::sums::{Part, Sum};
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -29,6 +31,11 @@ pub struct Metrics {
     message_bytes: Family<FeedDirectionLabels, Counter>,
     feed_viewers: Family<FeedLabels, Gauge>,
     feed_up: Family<SourceLabels, Gauge>,
+    feed_reconnects: Family<FeedLabels, Counter>,
+    feed_failures: Family<FailureLabels, Counter>,
+    feed_too_large: Family<FeedLabels, Counter>,
+    /// Of the branches of split feeds.
+    branches_up: Mutex<HashMap<SourceLabels, Sum>>,
     feed_conflated: Family<FeedLabels, Counter>,
     upstream_up: Family<ServerLabels, Gauge>,
     key_sets: KeySets,
@@ -55,6 +62,17 @@ pub struct FeedMeters {
     pub conflated: Counter,
     messages_out: Counter,
     bytes_out: Counter,
+}
+
+/// One source's handles.
+#[derive(Debug, Clone)]
+pub struct SourceMeters {
+    feed: String,
+    /// Whether it delivers: 1 or 0.
+    pub up: Gauge,
+    pub reconnects: Counter,
+    pub too_large: Counter,
+    failures: Family<FailureLabels, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -104,6 +122,12 @@ struct SourceLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FailureLabels {
+    feed: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ServerLabels {
     upstream: String,
     server: String,
@@ -125,6 +149,10 @@ impl Metrics {
             message_bytes: Family::default(),
             feed_viewers: Family::default(),
             feed_up: Family::default(),
+            feed_reconnects: Family::default(),
+            feed_failures: Family::default(),
+            feed_too_large: Family::default(),
+            branches_up: Mutex::default(),
             feed_conflated: Family::default(),
             upstream_up: Family::default(),
             key_sets: KeySets::default(),
@@ -155,6 +183,12 @@ impl Metrics {
         registry.register("message_bytes", "Bytes of those messages, framed", self.message_bytes.clone());
         registry.register("feed_viewers", "Viewers of a feed", self.feed_viewers.clone());
         registry.register("feed_up", "Whether a source of a feed delivers", self.feed_up.clone());
+        let again = "Times a source's connection was made again after it was lost";
+        registry.register("feed_reconnects", again, self.feed_reconnects.clone());
+        let lost = "Times a source's connection was lost, or could not be made";
+        registry.register("feed_failures", lost, self.feed_failures.clone());
+        let too_large = "Messages of a source that were larger than max_message, and dropped";
+        registry.register("feed_too_large", too_large, self.feed_too_large.clone());
         registry.register("feed_conflated", "Times a viewer fell behind the history", self.feed_conflated.clone());
         registry.register("upstream_up", "Whether a server of an upstream is given requests", self.upstream_up.clone());
         self.key_sets.register(&mut registry);
@@ -205,10 +239,28 @@ impl Metrics {
         }
     }
 
-    /// Whether the source `source` of `feed` delivers: 1 or 0.
+    /// The handles of the source `source` of `feed`.
     #[must_use]
-    pub fn source(&self, feed: &str, source: &str) -> Gauge {
-        self.feed_up.get_or_create_owned(&SourceLabels { feed: feed.to_owned(), source: source.to_owned() })
+    pub fn source(&self, feed: &str, source: &str) -> SourceMeters {
+        let named = FeedLabels { feed: feed.to_owned() };
+        let labels = SourceLabels { feed: feed.to_owned(), source: source.to_owned() };
+        SourceMeters {
+            up: self.feed_up.get_or_create_owned(&labels),
+            reconnects: self.feed_reconnects.get_or_create_owned(&named),
+            too_large: self.feed_too_large.get_or_create_owned(&named),
+            failures: self.feed_failures.clone(),
+            feed: named.feed,
+        }
+    }
+
+    /// The same of one branch of `feed`: what is shown as up is how many deliver, each while its part is kept.
+    #[must_use]
+    pub fn branch_source(&self, feed: &str, source: &str) -> (SourceMeters, Part) {
+        let labels = SourceLabels { feed: feed.to_owned(), source: source.to_owned() };
+        let mut sums = self.branches_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = |labels: &SourceLabels| Sum::shown_by(self.feed_up.get_or_create_owned(labels));
+        let part = sums.entry(labels).or_insert_with_key(sum).part();
+        (SourceMeters { up: part.gauge().clone(), ..self.source(feed, source) }, part)
     }
 
     /// Whether `server` of `upstream` is given requests: 1 or 0.
@@ -227,6 +279,7 @@ impl Metrics {
     /// All of them, in the text format of OpenMetrics 1.0.0.
     #[must_use]
     pub fn text(&self) -> String {
+        self.branches_up.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(Sum::show);
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         // Writing to a String does not fail.
@@ -278,6 +331,13 @@ impl RouteMeters {
 
     pub fn denied(&self, reason: &'static str) {
         self.denied.get_or_create(&DeniedLabels { route: self.route.clone(), reason }).inc();
+    }
+}
+
+impl SourceMeters {
+    /// Counts a connection that was lost, or not to be had.
+    pub fn failed(&self, reason: &'static str) {
+        self.failures.get_or_create(&FailureLabels { feed: self.feed.clone(), reason }).inc();
     }
 }
 

@@ -8,9 +8,11 @@ pub mod key_sets;
 pub mod log;
 pub mod metrics;
 pub mod socket;
+mod sums;
 
 pub use access::AccessLog;
 pub use key_sets::KeySetMeters;
 pub use log::{LogFormat, LogOptions};
-pub use metrics::{FeedMeters, Metrics, RouteMeters};
+pub use metrics::{FeedMeters, Metrics, RouteMeters, SourceMeters};
 pub use socket::{CUT_OFF, SocketRecord};
+pub use sums::Part;

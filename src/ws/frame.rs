@@ -1,4 +1,4 @@
-//! Frames (RFC 6455, 5.2): the head of a client's frame is read here, and our own frames are made here.
+//! Frames (RFC 6455, 5.2): the head of a frame is read here, a client's or a server's, and our own frames are made here.
 //!
 //! Owns: [`OpCode`], [`Head`], the encoders. [`FrameWriter`] leaves room for the head, so that a payload is written once,
 //! straight to where it is sent from. Never: judges a frame by those before it; [`super::decode`] does.
@@ -35,12 +35,13 @@ pub enum OpCode {
     Pong,
 }
 
-/// The head of a client's frame.
+/// The head of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     pub fin: bool,
     pub rsv1: bool,
     pub opcode: OpCode,
+    /// All zero in a server's.
     pub key: Key,
     /// Of the payload, in bytes, as announced.
     pub len: u64,
@@ -87,24 +88,47 @@ impl OpCode {
 }
 
 impl Head {
-    /// How many bytes the head that `bytes` begin with has, as far as they tell: at least two.
+    /// How many bytes the head of a client's frame that `bytes` begin with has, as far as they tell: at least two.
     #[must_use]
     pub fn size(bytes: &[u8]) -> usize {
+        Head::size_with(bytes, size_of::<Key>())
+    }
+
+    /// The same of a server's frame.
+    #[must_use]
+    pub fn size_unmasked(bytes: &[u8]) -> usize {
+        Head::size_with(bytes, 0)
+    }
+
+    fn size_with(bytes: &[u8], key: usize) -> usize {
         let Some(second) = bytes.get(1) else { return 2 };
         let length = match second & LENGTH {
             LENGTH_16 => 2,
             LENGTH_64 => 8,
             _ => 0,
         };
-        2 + length + size_of::<Key>()
+        2 + length + key
     }
 
-    /// Reads the head that `bytes` begin with, and its size; `None` where it is not whole yet.
+    /// Reads the head of a client's frame that `bytes` begin with, and its size; `None` where it is not whole yet.
     ///
     /// # Errors
     /// 1002 as soon as the bytes that are there show it: RSV2 or RSV3, a reserved opcode, no mask, a control frame that is
     /// fragmented, compressed or too long, a length of 64 bits with the highest one set, or one in more bytes than it needs.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, Violation> {
+        Head::parse_from(bytes, true)
+    }
+
+    /// The same of a server's frame, which is never masked.
+    ///
+    /// # Errors
+    /// As [`Head::parse`], and 1002 for a mask.
+    pub fn parse_unmasked(bytes: &[u8]) -> Result<Option<(Head, usize)>, Violation> {
+        Head::parse_from(bytes, false)
+    }
+
+    #[inline]
+    fn parse_from(bytes: &[u8], client: bool) -> Result<Option<(Head, usize)>, Violation> {
         let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
         let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
         if first & RSV2_RSV3 != 0 {
@@ -113,16 +137,20 @@ impl Head {
         let Some(opcode) = OpCode::from_bits(first & OPCODE) else {
             return Err(Violation::protocol("reserved opcode"));
         };
-        if second & MASKED == 0 {
-            return Err(Violation::protocol("frame without mask"));
+        if (second & MASKED != 0) != client {
+            return Err(Violation::protocol(if client { "frame without mask" } else { "frame with mask" }));
         }
         let short = second & LENGTH;
         if opcode.is_control() {
             check_control(fin, rsv1, short)?;
         }
         let Some((len, rest)) = parse_length(short, rest)? else { return Ok(None) };
-        let Some((key, rest)) = rest.split_first_chunk() else { return Ok(None) };
-        Ok(Some((Head { fin, rsv1, opcode, key: *key, len }, bytes.len() - rest.len())))
+        let (key, rest) = match rest.split_first_chunk() {
+            Some((key, rest)) if client => (*key, rest),
+            None if client => return Ok(None),
+            Some(_) | None => (Key::default(), rest),
+        };
+        Ok(Some((Head { fin, rsv1, opcode, key, len }, bytes.len() - rest.len())))
     }
 }
 

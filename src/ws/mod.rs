@@ -1,4 +1,5 @@
-//! The WebSocket wire on the viewers' side: RFC 6455, RFC 7692 without context takeover, RFC 8441.
+//! The WebSocket wire: RFC 6455, RFC 7692 without context takeover, RFC 8441. The viewers' side whole, and of the dialling
+//! side what sources need ([`dialled`]).
 //!
 //! Bytes in, messages out: [`handshake`] reads the request and writes the answer, [`decode::Decoder`] makes messages of
 //! what arrives, [`frame`] makes frames of what leaves, [`deflate`] compresses both ways, [`close`] knows the codes.
@@ -9,6 +10,7 @@
 pub mod close;
 pub mod decode;
 pub mod deflate;
+pub mod dialled;
 pub mod extensions;
 pub mod frame;
 pub mod handshake;

@@ -1,6 +1,6 @@
 //! Watching over server-sent events: one request, then events until the answer ends.
 //!
-//! Owns: the request's head and the parser. The connection itself is [`crate::cli::client`]'s.
+//! Owns: the request's head. The connection itself is [`crate::cli::client`]'s.
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -10,9 +10,9 @@ use tokio::time::timeout;
 use super::failure::Failure;
 use super::link::{Outlet, Request};
 use super::message::{Body, Message};
-use super::sse::Parser;
 use crate::cli::client;
 use crate::limits;
+use crate::message::event_stream::{Item, Parser};
 
 /// Asks once and hands messages to `outlet` until the answer ends, or nobody wants them any more. `last_id` is sent as
 /// `Last-Event-ID`, and kept up to date for the next time.
@@ -58,27 +58,27 @@ async fn refusal(response: Response<Incoming>) -> Failure {
 
 async fn follow(mut body: Incoming, last_id: &mut String, outlet: &mut Outlet<'_>) -> Failure {
     let mut parser = Parser::new(limits::WATCH_MESSAGE, last_id.clone());
-    let mut events = Vec::new();
+    let mut items = Vec::new();
     loop {
         let frame = tokio::select! {
             biased;
             () = outlet.closed() => return Failure::Ended,
             frame = body.frame() => frame,
         };
-        let parsed = match frame {
+        match frame {
             None => return Failure::Ended,
             Some(Err(error)) => return Failure::broken_while("the connection broke", &error),
-            Some(Ok(frame)) => match frame.data_ref() {
-                Some(bytes) => parser.push(bytes, &mut events),
-                None => Ok(()),
-            },
-        };
-        for event in events.drain(..) {
-            last_id.clone_from(&event.id);
-            outlet.message(Message { body: Body::Text(event.data), event: event.name }).await;
+            Some(Ok(frame)) => frame.data_ref().into_iter().for_each(|bytes| parser.push(bytes, &mut items)),
         }
-        if parsed.is_err() {
-            return Failure::TooLarge;
+        for item in items.drain(..) {
+            match item {
+                Item::Event(event) => {
+                    last_id.clone_from(&event.id);
+                    outlet.message(Message { body: Body::Text(event.data), event: event.name }).await;
+                }
+                Item::Retry(_) => {}
+                Item::TooLarge => return Failure::TooLarge,
+            }
         }
     }
 }

@@ -172,7 +172,7 @@ fn jwks(field: Field<Parsed<HttpUrl>>, problems: &mut Problems) -> Option<KeyOpt
     let Parsed(HttpUrl(dial)) = field.value(problems)?;
     // No `[upstream.NAME]` has a name like this.
     let upstream = plain(dial.url.clone(), vec![dial.server]);
-    Some(KeyOptions::JwksUrl(JwksUrl { upstream, path: dial.target, url: dial.url }))
+    Some(KeyOptions::JwksUrl(Box::new(JwksUrl { upstream, path: dial.target, url: dial.url })))
 }
 
 #[cfg(test)]

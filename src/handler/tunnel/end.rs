@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use rustls::Connection;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -36,6 +36,8 @@ pub(super) struct Socket {
     tls: Option<Box<Connection>>,
     /// No more will be written.
     finished: bool,
+    /// The peer was told so.
+    shut: bool,
 }
 
 #[derive(Debug)]
@@ -50,7 +52,8 @@ impl End {
         End::Stream(Box::new(Stream::new(io)))
     }
 
-    /// The client's socket.
+    /// The client's socket. A tunnel has no deadline of its own: the kernel finds out that a client is gone, as the listener
+    /// has it.
     #[must_use]
     pub(super) fn from_client(io: ClientIo) -> End {
         let (stream, tls) = match io {
@@ -60,11 +63,6 @@ impl End {
                 (stream, Some(Connection::Server(tls)))
             }
         };
-        // A tunnel has no deadline of its own: the kernel finds out that a client is gone.
-        let keepalive =
-            TcpKeepalive::new().with_time(limits::TUNNEL_KEEPALIVE).with_interval(limits::TUNNEL_KEEPALIVE / 4);
-        // Where it refuses to, the client stays until something is written to it.
-        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         End::socket(Wire::Tcp(stream), tls)
     }
 
@@ -86,7 +84,7 @@ impl End {
             tls.set_buffer_limit(Some(limits::TLS_BUFFER));
             Box::new(tls)
         });
-        End::Socket(Socket { wire, tls, finished: false })
+        End::Socket(Socket { wire, tls, finished: false, shut: false })
     }
 
     /// Reads what has arrived, at most `into`'s length; 0 at the end.
@@ -199,7 +197,7 @@ impl Socket {
             ready!(flush(tls, &mut self.wire, cx))?;
         }
         self.finished = true;
-        Poll::Ready(self.wire.shutdown())
+        if std::mem::replace(&mut self.shut, true) { Poll::Ready(Ok(())) } else { Poll::Ready(self.wire.shutdown()) }
     }
 }
 

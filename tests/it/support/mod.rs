@@ -8,6 +8,7 @@ pub mod h2;
 pub mod http;
 pub mod instance;
 pub mod keep;
+pub mod legacy;
 pub mod proxy;
 pub mod raw;
 pub mod raw_h2;
