@@ -17,7 +17,7 @@ use crate::config::{Config, FeedConfig};
 use crate::feed::branches::Starts;
 use crate::feed::hub::FeedHub;
 use crate::feed::pointer::PointerError;
-use crate::guard::{AuthError, KeyOptions, Wardens};
+use crate::guard::{AuthError, AuthOptions, Wardens};
 use crate::limits;
 use crate::net::connection::{self, Edge};
 use crate::net::listener::{Accepted, Listener};
@@ -243,21 +243,16 @@ fn redirect_to(target: &HttpsTarget, port: impl Fn(usize) -> Option<u16>) -> Str
     if port == HTTPS { format!("https://{host}{{uri}}") } else { format!("https://{host}:{port}{{uri}}") }
 }
 
-/// Those that the config names, those that routes ask before they let a request pass, those that sources dial, and those
-/// that have key sets.
+/// Those that the config names, those that routes ask before they let a request pass, those that have key sets, and those
+/// that sources dial.
 fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
     let asked = config.routes.iter().filter_map(|route| Some(&route.auth_request.as_ref()?.upstream));
+    let keys = config.auths.iter().filter_map(AuthOptions::upstream);
     let sources = config.feeds.iter().flat_map(|feed| {
         let fallback = feed.fallback.iter().map(|fallback| &fallback.source);
         feed.sources.iter().chain(fallback).filter_map(source::Options::dial)
     });
-    let keys = config.auths.iter().filter_map(|auth| match &auth.key {
-        KeyOptions::JwksUrl(url) => Some(&url.upstream),
-        KeyOptions::Secret(_) | KeyOptions::PublicKeyFile(_) | KeyOptions::JwksFile(_) | KeyOptions::Absent { .. } => {
-            None
-        }
-    });
-    config.upstreams.iter().chain(asked).chain(sources.map(|dial| &dial.upstream)).chain(keys)
+    config.upstreams.iter().chain(asked).chain(keys).chain(sources.map(|dial| &dial.upstream))
 }
 
 /// The feeds whose alerts watch `feed`.

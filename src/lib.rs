@@ -23,7 +23,8 @@
 //! worker follows it through a bounded hand-off and keeps a copy of that log in its [`feed::roster::Roster`]; a
 //! viewer is a cursor into the copy and the frame it is in the middle of. The snapshot, `?last=N`,
 //! `Last-Event-ID`, a slow viewer's conflation and the pulling doors (SSE, HTTP/2) are then one thing:
-//! *read after the cursor*.
+//! *read after the cursor*. How the feed [stands](feed::standing) is told in the same sequence, on keepalives, and is never
+//! a value; what a fallback said goes from every copy with the first message of a source.
 //!
 //! # Invariants
 //!
@@ -47,9 +48,10 @@
 //! - `config -> {admin, feed, guard, handler, net, route, source, upstream}`: those whose `Options` it builds.
 //! - `app -> {feed, guard, net, route, source, upstream}`: the composition root makes one of each.
 //! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
+//! - `cli -> feed`: `explain` brings recorded messages under a feed's rules.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with
 //!   what the listeners use.
-//! - `cli -> guard`: `token` signs what guards find good.
+//! - `cli -> guard`: `check` looks at the keys that tokens are verified with, and `token` signs what guards find good.
 //! - `route -> {feed::Delivery, page, upstream}`: a route may override how its feed is delivered, lays out a
 //!   page's files, and names whom it asks.
 //! - `{route, admin} -> net::connection`, `admin -> net::Limits`: what a connection asks of whoever answers its requests,

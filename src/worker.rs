@@ -142,7 +142,13 @@ impl Placement {
 fn start(index: usize, work: Work, sealed: CancellationToken) -> io::Result<(Slot, JoinHandle<()>)> {
     let (inbox, errands) = mpsc::channel(limits::PLACEMENTS);
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
-        Ok(runtime) => runtime.block_on(run(work, errands, sealed)),
+        Ok(runtime) => runtime.block_on(async {
+            // A task like any other: each waking of what a runtime blocks on costs a system call.
+            let tasks = Tasks::new(work.stages.clone());
+            if let Err(error) = tasks.spawn_background(run(work, errands, sealed)).await {
+                tracing::error!(%error, "a worker ended in a panic");
+            }
+        }),
         Err(error) => tracing::error!(%error, "a worker's runtime cannot start"),
     })?;
     Ok((Slot { inbox, load: Load::default() }, thread))

@@ -31,7 +31,6 @@ pub(super) struct Filler {
     feeds: HashMap<String, FeedConfig>,
     hub: Arc<FeedHub>,
     metrics: Arc<Metrics>,
-    /// Of this thread.
     upstreams: Rc<Upstreams>,
 }
 
@@ -44,6 +43,7 @@ struct Standby {
 }
 
 impl Filler {
+    /// `upstreams` are this thread's, with those that sources dial among them.
     pub(super) fn new(
         feeds: Vec<FeedConfig>,
         hub: &Arc<FeedHub>,
@@ -57,8 +57,8 @@ impl Filler {
     /// Fills a feed that everyone shares; never ends.
     pub(super) fn whole(&self, (feed, sources): Filled) -> impl Future<Output = ()> + use<> {
         let meters = |source: &str| self.metrics.source(feed.name(), source);
-        let names = self.feeds.get(feed.name()).map(|config| source::names(&config.sources)).unwrap_or_default();
-        let sources = names.iter().map(|name| meters(name)).zip(sources).collect();
+        let sources =
+            sources.into_iter().zip(self.names(&feed)).map(|(source, name)| (meters(&name), source)).collect();
         let standby = self.standby(&feed, || meters(FALLBACK));
         run_feed(feed, sources, standby, Rc::clone(&self.upstreams))
     }
@@ -71,8 +71,8 @@ impl Filler {
             parts.push(part);
             meters
         };
-        let options = self.feeds.get(feed.name()).map_or(&[][..], |config| &config.sources);
-        for (options, name) in options.iter().zip(source::names(options)) {
+        let options = self.feeds.get(feed.name()).into_iter().flat_map(|config| &config.sources);
+        for (options, name) in options.zip(self.names(&feed)) {
             match Source::try_new(options, &self.hub) {
                 Ok(source) => sources.push((meters(&name), source)),
                 Err(error) => tracing::error!(feed = feed.name(), %error, "a source of a branch cannot start"),
@@ -85,6 +85,11 @@ impl Filler {
             let _parts = parts;
             run_feed(feed, sources, standby, upstreams).await;
         }
+    }
+
+    /// What the metrics call its sources.
+    fn names(&self, feed: &Feed) -> Vec<String> {
+        self.feeds.get(feed.name()).map_or_else(Vec::new, |config| source::names(&config.sources))
     }
 
     fn standby(&self, feed: &Feed, meters: impl FnOnce() -> SourceMeters) -> Option<Standby> {

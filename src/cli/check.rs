@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::keys::key_problems;
 use crate::config::{self, Chosen, Loaded, Problem, Severity, Summary, Surroundings, TlsPart, Wrong};
 use crate::net::tls::error::Part;
 use crate::net::tls::{self, Identity, TlsError};
@@ -41,6 +42,7 @@ fn examine(chosen: &Chosen, surroundings: &Surroundings<'_>, colour: bool) -> (S
     let mut problems = loaded.warnings.clone();
     problems.extend(folder_problems(&loaded));
     problems.extend(tls_problems(&loaded));
+    problems.extend(key_problems(&loaded));
     problems.extend(bind_problems(&loaded, is_ours));
     problems.sort_by_key(|problem| problem.span.start);
     let shown = loaded.render(&problems, colour) + &sum(&problems);
@@ -280,6 +282,21 @@ mod tests {
         ];
         assert!(lines.iter().zip(&expected).all(|(line, start)| line.starts_with(start)), "{lines:?}");
         assert_eq!(lines.len(), expected.len());
+    }
+
+    #[test]
+    fn a_key_that_can_not_be_had_is_told_at_its_place() {
+        let loaded = loaded(
+            "[[listener]]\naddress = \"127.0.0.1:0\"\n[auth.a]\npublic_key_file = \"/nonexistent.pem\"\n\
+             [auth.b]\nsecret = \"${NONE:-}\"\n[auth.c]\njwks_file = \"Cargo.toml\"",
+        );
+        let lines = first_lines(&loaded, &key_problems(&loaded));
+        let starts = [
+            "a.toml:4:19: /nonexistent.pem can not be read: No such file".to_owned(),
+            "a.toml:8:13: Cargo.toml is not JSON".to_owned(),
+        ];
+        assert!(lines.iter().zip(&starts).all(|(line, start)| line.starts_with(start)), "{lines:?}");
+        assert_eq!(lines.len(), starts.len());
     }
 
     #[test]

@@ -51,6 +51,14 @@ pub struct TokenArgs {
     pub config: ConfigArg,
 }
 
+/// What is printed.
+#[derive(Debug)]
+struct Made<'a> {
+    token: Secret,
+    /// Claims that the auth requires, and that the token lacks.
+    missing: Vec<&'a (String, Value)>,
+}
+
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
@@ -75,7 +83,7 @@ pub fn run(args: &TokenArgs) -> ExitCode {
         }
     };
     match make(args, &loaded.config.auths, Timestamp::now()) {
-        Ok((token, missing)) => {
+        Ok(Made { token, missing }) => {
             for (name, value) in missing {
                 complain(&format!("this token is refused: the auth requires a claim; add --claim '{name}={value}'"));
             }
@@ -88,12 +96,7 @@ pub fn run(args: &TokenArgs) -> ExitCode {
     }
 }
 
-/// The token, and the claims that it lacks.
-fn make<'a>(
-    args: &TokenArgs,
-    auths: &'a [AuthOptions],
-    now: Timestamp,
-) -> Result<(Secret, Vec<&'a (String, Value)>), TokenError> {
+fn make<'a>(args: &TokenArgs, auths: &'a [AuthOptions], now: Timestamp) -> Result<Made<'a>, TokenError> {
     let auth = auths.iter().find(|auth| auth.name == args.auth).ok_or_else(|| TokenError::NoAuth {
         name: args.auth.clone(),
         others: auths.iter().map(|auth| auth.name.clone()).collect(),
@@ -105,7 +108,7 @@ fn make<'a>(
     };
     let token = signer.token(auth, &args.sub, args.ttl.unwrap_or(limits::TOKEN_TTL), &args.claims, now)?;
     let lacks = |(name, _): &&(String, Value)| name != "sub" && !args.claims.iter().any(|(given, _)| given == name);
-    Ok((token, auth.require.iter().filter(lacks).collect()))
+    Ok(Made { token, missing: auth.require.iter().filter(lacks).collect() })
 }
 
 /// As the config reads its secrets' files: without the line's end.
@@ -134,5 +137,104 @@ fn known(others: &[String]) -> String {
         "it has none at all: name another config with --config".to_owned()
     } else {
         format!("it has {}", others.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use jsonwebtoken::dangerous::insecure_decode;
+    use serde_json::json;
+    use tempfile::NamedTempFile;
+
+    use super::*;
+    use crate::guard::{Algorithm, Carrier, KeyOptions};
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn auth() -> AuthOptions {
+        AuthOptions {
+            name: "viewers".to_owned(),
+            key: KeyOptions::Secret(Secret::new("s".repeat(32))),
+            algorithms: vec![Algorithm::Hs256],
+            issuer: Some("https://id.test".to_owned()),
+            audience: None,
+            leeway: Duration::ZERO,
+            require: vec![("role".to_owned(), json!("operator"))],
+            from: vec![Carrier::Header],
+        }
+    }
+
+    fn args(auth: &str) -> TokenArgs {
+        TokenArgs {
+            auth: auth.to_owned(),
+            sub: "ann".to_owned(),
+            ttl: None,
+            claims: Vec::new(),
+            secret_file: None,
+            key_file: None,
+            config: ConfigArg::default(),
+        }
+    }
+
+    fn claims(args: &TokenArgs) -> Value {
+        let auths = [auth()];
+        let Made { token, .. } = make(args, &auths, Timestamp::from_second(NOW).unwrap()).unwrap();
+        insecure_decode::<Value>(token.reveal()).unwrap().claims
+    }
+
+    #[test]
+    fn a_token_is_good_for_an_hour_and_says_what_its_auth_asks_for() {
+        let expected = json!({ "sub": "ann", "iss": "https://id.test", "iat": NOW, "exp": NOW + 3600 });
+        assert_eq!(claims(&args("viewers")), expected);
+    }
+
+    #[test]
+    fn claims_are_json_or_else_text() {
+        let given =
+            ["role=operator", "level=3", "groups=[\"a\"]", "note=a=b", "empty="].map(|text| claim(text).unwrap());
+        let args = TokenArgs { claims: given.to_vec(), ttl: Some(Duration::from_secs(60)), ..args("viewers") };
+        let expected = json!({
+            "sub": "ann", "iss": "https://id.test", "iat": NOW, "exp": NOW + 60,
+            "role": "operator", "level": 3, "groups": ["a"], "note": "a=b", "empty": "",
+        });
+        assert_eq!(claims(&args), expected);
+        assert_eq!(claim("=x"), Err("a claim needs a name: write NAME=VALUE".to_owned()));
+    }
+
+    #[test]
+    fn a_claim_that_is_required_and_not_given_is_told() {
+        let (auths, now) = ([auth()], Timestamp::UNIX_EPOCH);
+        let made = make(&args("viewers"), &auths, now).unwrap();
+        assert_eq!(made.missing, [&("role".to_owned(), json!("operator"))]);
+        let given = TokenArgs { claims: vec![("role".to_owned(), json!("operator"))], ..args("viewers") };
+        assert!(make(&given, &auths, now).unwrap().missing.is_empty());
+    }
+
+    #[test]
+    fn a_secret_in_a_file_ends_before_its_line_does() {
+        let auths = [auth()];
+        let signed = |text: &str| {
+            let mut file = NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let args = TokenArgs { secret_file: Some(file.path().to_owned()), ..args("viewers") };
+            let made = make(&args, &auths, Timestamp::UNIX_EPOCH);
+            made.map(|made| made.token).map_err(|error| error.to_string())
+        };
+        assert_eq!(signed("abc\r\n"), signed("abc"));
+        assert_ne!(signed("abc"), signed("abd"));
+        assert!(signed("\n").unwrap_err().ends_with("the file is empty"));
+    }
+
+    #[test]
+    fn an_auth_that_does_not_exist_is_told_with_those_that_do() {
+        let told =
+            |auths: &[AuthOptions]| make(&args("editors"), auths, Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+        assert_eq!(told(&[auth()]), "the config has no [auth.editors]; it has viewers");
+        assert_eq!(
+            told(&[]),
+            "the config has no [auth.editors]; it has none at all: name another config with --config"
+        );
     }
 }

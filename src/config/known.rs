@@ -26,7 +26,10 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &Value, path: &str) {
-        if schema.get("writeOnly").is_some() {
+        let is_secret = |schema: &Value| schema.get("writeOnly").is_some();
+        // Secrets by name, written as something else than a table of them.
+        let holds_secrets = schema.get("additionalProperties").is_some_and(is_secret) && !value.get_ref().is_table();
+        if is_secret(schema) || holds_secrets {
             self.secrets.push(value.span());
         }
         if schema.get("format").is_some_and(|format| format == "uri") {
@@ -54,7 +57,12 @@ impl Walk<'_> {
             for (key, value) in table {
                 match known.get(key.get_ref().as_ref()) {
                     Some(schema) => self.value(value, schema, &joined(path, key.get_ref())),
-                    None => self.unknown(key, span, known, path),
+                    None => {
+                        if may_be_secret(key.get_ref()) {
+                            self.secrets.push(value.span());
+                        }
+                        self.unknown(key, span, known, path);
+                    }
                 }
             }
         } else if let Some(schema) = schema.get("additionalProperties") {
@@ -89,6 +97,13 @@ impl Walk<'_> {
         self.problems.error(key.span(), wrong);
         self.problems.flaw(table);
     }
+}
+
+/// Whether a key of no table is probably that of a secret, misspelt.
+fn may_be_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["token", "secret", "password"].into_iter().any(|word| key.contains(word))
+        || nearest::nearest(&key, ["token", "secret", "password"]).is_some()
 }
 
 /// The parts of a URL that may be secret: the user's name and password, and the query.

@@ -39,6 +39,7 @@ use std::time::Duration;
 
 pub use expand::Lookup;
 pub use file::schema;
+pub use nearest::write_one_of;
 pub use place::{Places, TlsPart};
 pub use problem::{Problem, Severity, Text, Wrong};
 pub use summary::Summary;

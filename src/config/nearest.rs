@@ -28,7 +28,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// What to write where `name` is not one of `known`: the nearest, or else all of them.
 #[must_use]
-pub(super) fn write_one_of<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+pub fn write_one_of<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     if let Some(nearest) = nearest(name, known.clone()) {
         return format!("write {}", quoted(nearest));
     }

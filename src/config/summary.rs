@@ -1,8 +1,10 @@
-//! What a config makes, for `check` to show: addresses, upstreams, feeds, routes.
+//! What a config makes, for `check` to show: addresses, upstreams, auths, limits, feeds, routes.
+
+mod guards;
 
 use std::fmt::{self, Write as _};
 
-use super::Config;
+use super::{Config, FeedConfig};
 use crate::feed::Shape;
 use crate::net::tls::Identity;
 use crate::net::{HttpsTarget, ListenerOptions};
@@ -10,7 +12,7 @@ use crate::route::{Action, HostPattern, Options, PathPattern};
 use crate::source;
 use crate::upstream::{self, Balance};
 
-/// The listeners, upstreams, feeds and routes of a config, each in two columns.
+/// The listeners, upstreams, auths, limits, feeds and routes of a config, each in two columns.
 #[derive(Debug, Clone, Copy)]
 pub struct Summary<'a>(pub &'a Config);
 
@@ -23,11 +25,9 @@ impl fmt::Display for Summary<'_> {
         });
         section(f, "listeners", config.listeners.iter().map(listener).chain(admin).collect())?;
         section(f, "upstreams", config.upstreams.iter().map(upstream).collect())?;
-        section(
-            f,
-            "feeds",
-            config.feeds.iter().map(|feed| (feed.feed.name.clone(), sources(&feed.sources))).collect(),
-        )?;
+        section(f, "auths", config.auths.iter().map(guards::auth).collect())?;
+        section(f, "limits", config.limit.iter().map(guards::limit).collect())?;
+        section(f, "feeds", config.feeds.iter().map(feed).collect())?;
         section(f, "routes", config.routes.iter().map(|route| (place(route), does(route))).collect())
     }
 }
@@ -82,18 +82,20 @@ fn upstream(options: &upstream::Options) -> (String, String) {
     (options.name.clone(), shown)
 }
 
-fn sources(sources: &[source::Options]) -> String {
-    let each: Vec<String> = sources
-        .iter()
-        .map(|source| match source {
-            source::Options::Stats(_) => "stats".to_owned(),
-            source::Options::Alerts(alerts) => format!("alerts of {}", alerts.of),
-            source::Options::Websocket(dial) | source::Options::Sse(dial) => dial.url.clone(),
-            source::Options::Poll(poll) => poll.dial.url.clone(),
-            source::Options::Publish => "publish".to_owned(),
-        })
-        .collect();
-    each.join(", ")
+fn feed(config: &FeedConfig) -> (String, String) {
+    let fallback = config.fallback.as_ref().map(|fallback| (fallback, source(&fallback.source)));
+    let sources: Vec<String> = config.sources.iter().map(source).collect();
+    (config.feed.name.clone(), sources.join(", ") + &guards::sharing(config.feed.share, fallback))
+}
+
+fn source(source: &source::Options) -> String {
+    match source {
+        source::Options::Stats(_) => "stats".to_owned(),
+        source::Options::Alerts(alerts) => format!("alerts of {}", alerts.of),
+        source::Options::Websocket(dial) | source::Options::Sse(dial) => dial.url.clone(),
+        source::Options::Poll(poll) => poll.dial.url.clone(),
+        source::Options::Publish => "publish".to_owned(),
+    }
 }
 
 /// Host and path of a route, as the config writes them.
@@ -116,6 +118,7 @@ fn place(route: &Options) -> String {
 fn does(route: &Options) -> String {
     let mut parts = vec![action(&route.action)];
     parts.extend(route.strip_prefix.as_ref().map(|prefix| format!("without {prefix}")));
+    parts.extend(guards::admission(route));
     parts.extend(route.auth_request.as_ref().map(|auth| format!("if {}{} lets", auth.upstream.name, auth.path)));
     parts.join(", ")
 }
@@ -170,6 +173,23 @@ health = { path = \"/health\" }
 servers = [\"https://one\"]
 [feed.a]
 sources = [{ stats = {} }, { publish = {} }]
+[auth.one]
+secret = \"01234567890123456789012345678901\"
+algorithms = [\"HS256\"]
+require = { role = \"operator\" }
+[auth.two]
+jwks_url = \"https://id/jwks.json?a\"
+issuer = \"id\"
+audience = \"dash\"
+[auth.unset]
+secret = \"${JWT_SECRET:-}\"
+[limit.few]
+upgrades = \"30/min\"
+connections = 10
+[feed.far]
+source = { websocket = \"ws://app/ws?token=hunter2\" }
+fallback = { stats = {}, after = \"90s\" }
+share = [\"query\", \"path\"]
 [feed.longer]
 source = { alerts = { of = \"a\", rules = [{ at = \"/a\", above = 1 }] } }
 [[route]]
@@ -188,6 +208,19 @@ auth_request = \"http://auth/a?b\"
 [[route]]
 path = \"/one\"
 proxy = \"one\"
+allow = [\"10.0.0.0/8\", \"::1\", \"10.1.0.0/16\", \"10.2.0.0/16\"]
+deny = [\"10.0.0.1\"]
+limit = \"few\"
+auth = \"one\"
+forward_token = \"header\"
+[[route]]
+path = \"/chat\"
+proxy = \"one\"
+session = {}
+auth = \"unset\"
+[[route]]
+path = \"/ticket\"
+ticket = \"two\"
 [[route]]
 path = \"/old\"
 redirect = \"/new\"
@@ -215,15 +248,26 @@ upstreams
   app  http://[::1]:8000, unix:/run/app.sock; least_conn; asked for /health
   one  https://one:443
 
+auths
+  one    a secret; HS256; role = \"operator\"
+  two    https://id/jwks.json; issued by id; for dash
+  unset  no secret: set JWT_SECRET
+
+limits
+  few  upgrades 30/min, 10 connections a route, messages of 65536 bytes
+
 feeds
   a       stats, publish
+  far     ws://app/ws; else stats after 90s; split by path, query
   longer  alerts of a
 
 routes
   *.example.com/ws/*  feed a, mirrored
   /live               page of a
   /api/*              proxy app, without /api, if http://auth:80/a?b lets
-  /one                proxy one
+  /one                proxy one, for 10.0.0.0/8, ::1/128, 10.1.0.0/16 and 1 more, not for 10.0.0.1/32, limit few, auth one, token passed on
+  /chat               sessions with one, auth unset
+  /ticket             tickets of two
   /old                redirect 308 /new
   /health             respond 200
   /*                  files /srv/www, else index.html

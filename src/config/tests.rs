@@ -2,6 +2,7 @@
 //!
 //! Owns: what a config finds around it in these tests; each of the submodules has one kind of guarantee.
 
+mod admission;
 mod bad;
 mod bounds;
 mod built_in;
@@ -10,6 +11,7 @@ mod keys;
 mod odd;
 mod parts;
 mod routes;
+mod sources;
 
 use std::num::NonZeroUsize;
 

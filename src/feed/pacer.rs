@@ -68,7 +68,8 @@ impl Pacer {
             .collect()
     }
 
-    /// A source stands again: what the fallback said last is not to be told any more, and holds back nothing.
+    /// A source stands again: what the fallback said last is not to be told any more, and holds back nothing: the
+    /// source's own is told at once, whatever the interval.
     pub fn forget_fallback(&mut self) {
         self.lanes.retain(|_, lane| lane.rank != Rank::Fallback);
     }

@@ -7,14 +7,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::hub::Feed;
+use super::system::{self, system};
 use super::tokens::Visit;
 use crate::admission::{Admission, Credential};
 use crate::limits;
 use crate::rate::Bucket;
+use crate::secret::Secret;
+use crate::ws::frame::{self, OpCode};
 
 /// What one open socket was admitted with.
 #[derive(Debug)]
@@ -111,6 +115,19 @@ impl Pass {
         *bearer = Bearer { look: look(&newer, now, wall), credential: newer };
         Ok(expires)
     }
+}
+
+/// The frame that answers `auth`. A token that does not take the place of the one before leaves it, and the socket, as they
+/// are.
+#[must_use]
+pub fn renewed(pass: Option<&mut Pass>, token: &Secret, now: Instant) -> Bytes {
+    let wall = Timestamp::now();
+    let message = match pass.map_or_else(|| Err(NotRenewed::not_needed()), |pass| pass.renew(token.reveal(), now, wall))
+    {
+        Ok(expires) => system("auth", Some(&system::renewed(expires)), &[], wall),
+        Err(NotRenewed { code, message }) => system::error(code, &message, wall),
+    };
+    frame::frame(OpCode::Text, false, &message)
 }
 
 impl NotRenewed {
@@ -239,7 +256,7 @@ mod tests {
         check_refused("viewers bob 90", "auth_failed");
         check_refused("admins ann 90", "auth_failed");
         check_refused("garbage", "auth_failed");
-        let admission = Admission { places: vec![Box::new(Held(Rc::default()))], ..Admission::default() };
+        let admission = Admission { places: vec![Box::new(Held { _count: Rc::default() })], ..Admission::default() };
         let mut open = Pass::of(&Rc::new(admission), Instant::now(), at(0)).unwrap();
         assert_eq!(open.renew("viewers ann 90", Instant::now(), at(0)), Err(NotRenewed::not_needed()));
     }
@@ -255,13 +272,16 @@ mod tests {
     }
 
     #[derive(Debug)]
-    struct Held(Rc<()>);
+    struct Held {
+        _count: Rc<()>,
+    }
     impl Place for Held {}
 
     #[test]
     fn its_places_go_back_with_it() {
         let count = Rc::new(());
-        let admission = Admission { places: vec![Box::new(Held(Rc::clone(&count)))], ..Admission::default() };
+        let admission =
+            Admission { places: vec![Box::new(Held { _count: Rc::clone(&count) })], ..Admission::default() };
         let pass = Pass::of(&Rc::new(admission), Instant::now(), at(0)).unwrap();
         assert_eq!(Rc::strong_count(&count), 2);
         drop(pass);

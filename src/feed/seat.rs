@@ -17,7 +17,7 @@ use super::log::{Cursor, Log, Next};
 use super::notice::Notice;
 use super::options::{Delivery, Slow, Snapshot};
 use super::outgoing::{Flow, Outgoing, Sink};
-use super::pass::{NotRenewed, Pass};
+use super::pass::{self, Pass};
 use super::pulse::{Due, Pulse};
 use super::roster::Roster;
 use super::select::Selection;
@@ -26,7 +26,6 @@ use super::turn::{Progress, Turn};
 pub use super::wish::{Wish, first_cursor};
 use crate::admission::Admission;
 use crate::limits;
-use crate::secret::Secret;
 use crate::ws::frame::{self, OpCode};
 use crate::ws::{CloseCode, CloseFrame, Message, Violation, close};
 
@@ -313,7 +312,7 @@ impl Seat {
                 self.cursor.move_to(Cursor::newest(&log, last));
                 self.open = self.open.max(log.head());
             }
-            Command::Auth { token } => self.renew(&token, now),
+            Command::Auth { token } => self.out.answer(pass::renewed(self.pass.as_deref_mut(), &token, now)),
         }
     }
 
@@ -332,15 +331,6 @@ impl Seat {
             self.cursor.move_to(first_cursor(&self.roster, None));
         }
         self.pace(selection.every, now);
-    }
-
-    /// A newer token takes the place of the one before; one that does not leaves it, and the socket, as they are.
-    fn renew(&mut self, token: &Secret, now: Instant) {
-        let renewed = self.pass.as_mut().map(|pass| pass.renew(token.reveal(), now, Timestamp::now()));
-        match renewed.unwrap_or_else(|| Err(NotRenewed::not_needed())) {
-            Ok(expires) => self.say("auth", Some(&system::renewed(expires))),
-            Err(NotRenewed { code, message }) => self.refuse(code, &message),
-        }
     }
 
     /// A paced viewer reads the snapshot at once and the rest at its ticks.

@@ -158,3 +158,104 @@ impl Feed {
         self.report.send_replace(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::Standing;
+    use crate::feed::Options;
+    use crate::feed::hub::{Feed, Follower, Published};
+    use crate::feed::inlet::{Inlet, Rank};
+    use crate::feed::log::{Cursor, Next};
+    use crate::feed::normalize::Incoming;
+    use crate::feed::testing::say;
+    use crate::telemetry::FeedMeters;
+
+    struct Drill {
+        source: Inlet,
+        fallback: Inlet,
+        follower: Follower,
+        cursor: Cursor,
+    }
+
+    impl Drill {
+        fn new(min_interval: Duration) -> Drill {
+            let options = Options { min_interval, ..Options::named("f") };
+            let feed = Arc::new(Feed::try_new(options, false, FeedMeters::unseen()).unwrap());
+            let follower = feed.follow();
+            let cursor = Cursor::live(follower.log());
+            let (source, fallback) = (Inlet::new(&feed, Rank::Source), Inlet::new(&feed, Rank::Fallback));
+            Drill { source, fallback, follower, cursor }
+        }
+
+        /// What was added to the log of a worker since the last time.
+        #[track_caller]
+        fn check(&mut self, expected: &[&str], standing: Standing) {
+            while self.follower.pull() > 0 {}
+            let mut said = Vec::new();
+            loop {
+                match self.follower.log().next(&self.cursor) {
+                    Next::Message(message) => {
+                        self.cursor.pass(message.seq());
+                        said.push(message.envelope().data().unwrap().into_owned());
+                    }
+                    Next::Notice(notice) => {
+                        self.cursor.tell(notice.seq());
+                        said.push(notice.standing().name().to_owned());
+                    }
+                    Next::Nothing => break,
+                    other @ (Next::Older(_) | Next::Behind) => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(said, expected);
+            assert_eq!(self.source.feed().standing(), standing);
+        }
+    }
+
+    const SKIPPED: Incoming<'_> = Incoming::Text(r#"{"type":"ping"}"#);
+
+    #[test]
+    fn a_skipped_message_is_a_sign_of_life_of_a_source_and_none_of_the_fallback() {
+        let mut drill = Drill::new(Duration::ZERO);
+        drill.source.fell();
+        drill.check(&["stale"], Standing::Stale);
+        drill.fallback.publish(SKIPPED, Timestamp::UNIX_EPOCH);
+        drill.fallback.stands();
+        drill.check(&[], Standing::Stale);
+        assert!(matches!(drill.source.publish(SKIPPED, Timestamp::UNIX_EPOCH), Published::Skipped(_)));
+        drill.check(&["live"], Standing::Live);
+    }
+
+    #[test]
+    fn how_a_feed_stands_is_not_held_back_by_its_interval_nor_a_source_by_the_fallback() {
+        let mut drill = Drill::new(Duration::from_secs(3600));
+        say(&drill.source, 1);
+        drill.source.fell();
+        assert_eq!(say(&drill.fallback, 11), Published::Held);
+        drill.check(&["1", "stale", "fallback"], Standing::Fallback);
+        assert!(matches!(say(&drill.source, 2), Published::At(_)));
+        drill.check(&["2", "live"], Standing::Live);
+        assert_eq!(drill.source.feed().lock().pacer.next_due(), None);
+    }
+
+    #[test]
+    fn reports_say_since_when_no_source_stands() {
+        let drill = Drill::new(Duration::ZERO);
+        let mut reports = drill.source.feed().reports();
+        let made = reports.borrow_and_update().down_since.expect("it is not live yet");
+        drill.source.stands();
+        assert_eq!(reports.borrow_and_update().down_since, None);
+        drill.source.stands();
+        assert!(!reports.has_changed().unwrap());
+        drill.source.fell();
+        let fell = reports.borrow_and_update().down_since.expect("it fell");
+        assert!(fell >= made);
+        say(&drill.fallback, 1);
+        let report = *reports.borrow_and_update();
+        assert_eq!((report.standing, report.down_since), (Standing::Fallback, Some(fell)));
+    }
+}

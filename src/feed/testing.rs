@@ -31,9 +31,14 @@ pub(crate) const TURNS: usize = LONG / limits::WALK_MESSAGES;
 /// A feed with these options, and its roster on a worker.
 pub(crate) fn roster(options: Options) -> (Arc<Feed>, Rc<Roster>) {
     let feed = Arc::new(Feed::try_new(options, true, FeedMeters::unseen()).expect("no pointers"));
-    let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
-    let roster = Roster::new(&feed, scratch);
+    let roster = worker(&feed);
     (feed, roster)
+}
+
+/// The feed's roster on one more worker, which has all that there is.
+pub(crate) fn worker(feed: &Arc<Feed>) -> Rc<Roster> {
+    let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
+    Roster::new(feed, scratch)
 }
 
 /// A worker that has caught up with a long feed.
@@ -43,8 +48,7 @@ pub(crate) fn long() -> (Arc<Feed>, Rc<Roster>) {
         feed.publish(Incoming::Text(r#"{"type":"a","data":1}"#), Timestamp::UNIX_EPOCH);
     }
     feed.publish(Incoming::Text(r#"{"type":"b","data":1}"#), Timestamp::UNIX_EPOCH);
-    let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
-    let roster = Roster::new(&feed, scratch);
+    let roster = worker(&feed);
     (feed, roster)
 }
 
@@ -96,8 +100,7 @@ pub(crate) fn sourced(fell: bool) -> (Inlet, Rc<Roster>) {
     if fell {
         inlet.fell();
     }
-    let scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
-    let roster = Roster::new(inlet.feed(), scratch);
+    let roster = worker(inlet.feed());
     (inlet, roster)
 }
 

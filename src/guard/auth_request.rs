@@ -79,7 +79,7 @@ impl Check {
     ) -> Result<Grant, Denied> {
         let upstream = upstream.ok_or_else(|| Denied::Unasked { reason: "there is no such upstream".to_owned() })?;
         let sent = upstream.send(client, self.question(request, hop)).await;
-        let Sent { response, permit, server } =
+        let Sent { response, permit, server, .. } =
             sent.map_err(|failure| Denied::Unasked { reason: failure.to_string() })?;
         let (head, body) = response.into_parts();
         let bounds = Bounds { size: limits::CHECK_BODY as u64, pause: limits::CHECK_BODY_TIMEOUT };

@@ -231,3 +231,165 @@ fn encode(into: &mut String, text: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::testing::request;
+
+    fn all() -> Arc<[Carrier]> {
+        let (query, cookie) = (Carrier::Query("token".to_owned()), Carrier::Cookie("session".to_owned()));
+        [Carrier::Header, Carrier::Subprotocol, query, Carrier::Ticket, cookie].into()
+    }
+
+    fn found(uri: &str, headers: &[(&str, &str)]) -> Option<String> {
+        let found = Found::look(&all(), &request(uri, headers), true)?;
+        Some(found.token.unwrap().reveal().to_owned())
+    }
+
+    #[track_caller]
+    fn check(uri: &str, headers: &[(&str, &str)], expected: Option<&str>) {
+        assert_eq!(found(uri, headers).as_deref(), expected, "{uri} {headers:?}");
+    }
+
+    /// What is left of a request: its URI, then its headers.
+    #[track_caller]
+    fn cut(uri: &str, headers: &[(&str, &str)], expected: &[&str]) {
+        let mut parts = request(uri, headers);
+        Found::look(&all(), &parts, true).expect("a token").cut(&mut parts);
+        let lines = parts.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        let left: Vec<_> = [parts.uri.to_string()].into_iter().chain(lines).collect();
+        assert_eq!(left, expected, "{uri} {headers:?}");
+    }
+
+    #[test]
+    fn a_token_is_found_in_the_header() {
+        check("/", &[("authorization", "Bearer abc")], Some("abc"));
+        check("/", &[("authorization", "bearer  abc ")], Some("abc"));
+        check("/", &[("authorization", "BEARER abc")], Some("abc"));
+        check("/", &[("authorization", "Bearer")], Some(""));
+        check("/", &[("authorization", "Basic abc")], None);
+        check("/", &[("authorization", "Bearerabc")], None);
+        check("/", &[("authorization", "Basic x"), ("authorization", "Bearer abc")], Some("abc"));
+    }
+
+    #[test]
+    fn a_token_is_found_as_the_pair_of_a_subprotocol() {
+        check("/", &[("sec-websocket-protocol", "bearer, abc")], Some("abc"));
+        check("/", &[("sec-websocket-protocol", "chat,bearer,abc,more")], Some("abc"));
+        check("/", &[("sec-websocket-protocol", "bearer"), ("sec-websocket-protocol", "abc")], Some("abc"));
+        check("/", &[("sec-websocket-protocol", "bearer")], None);
+        check("/", &[("sec-websocket-protocol", "abc, bearer")], None);
+        check("/", &[("sec-websocket-protocol", "Bearer, abc")], None);
+    }
+
+    #[test]
+    fn a_token_is_found_in_the_query_whatever_is_escaped() {
+        check("/?token=abc", &[], Some("abc"));
+        check("/?a=1&token=abc&b=2", &[], Some("abc"));
+        check("/?%74oken=a%2Eb", &[], Some("a.b"));
+        check("/?token=one&token=two", &[], Some("one"));
+        check("/?token", &[], Some(""));
+        check("/?mytoken=abc&tokens=x&Token=y", &[], None);
+        check("/?ticket=abc", &[], Some("abc"));
+        check("/?ticket=t&token=abc", &[], Some("abc"));
+    }
+
+    #[test]
+    fn a_token_is_found_in_its_cookie() {
+        check("/", &[("cookie", "a=1; session=abc; b=2")], Some("abc"));
+        check("/", &[("cookie", "a=1"), ("cookie", "session=\"abc\"")], Some("abc"));
+        check("/", &[("cookie", "mysession=abc; Session=x; session")], None);
+    }
+
+    #[test]
+    fn the_first_carrier_present_decides_also_where_it_is_empty() {
+        let both = [("authorization", "Bearer one"), ("sec-websocket-protocol", "bearer, two")];
+        check("/?token=three", &both, Some("one"));
+        check("/?token=three", &both[1..], Some("two"));
+        check("/?token=three", &[("authorization", "Bearer ")], Some(""));
+    }
+
+    #[test]
+    fn a_token_too_long_is_not_kept() {
+        let uri = format!("/?token={}", "x".repeat(limits::TOKEN_SIZE + 1));
+        let found = Found::look(&all(), &request(&uri, &[]), true).unwrap();
+        assert_eq!(found.token.unwrap_err(), limits::TOKEN_SIZE + 1);
+        let uri = format!("/?token={}", "x".repeat(limits::TOKEN_SIZE));
+        assert!(Found::look(&all(), &request(&uri, &[]), true).unwrap().token.is_ok());
+    }
+
+    #[test]
+    fn nothing_else_of_a_query_changes() {
+        cut("/ws?token=abc", &[], &["/ws"]);
+        cut("/ws?a=%20+&token=abc&b=", &[], &["/ws?a=%20+&b="]);
+        cut("/ws?token=abc&&a", &[], &["/ws?&a"]);
+        cut("/ws?%74oken=abc&token=d&ticket=e&a", &[], &["/ws?a"]);
+        cut("http://host.test/ws?token=abc&a=1", &[], &["http://host.test/ws?a=1"]);
+        cut("/%2e?x=token&token=abc", &[], &["/%2e?x=token"]);
+    }
+
+    #[test]
+    fn the_pair_is_taken_out_and_other_protocols_stay() {
+        cut("/", &[("sec-websocket-protocol", "bearer, abc")], &["/"]);
+        cut("/", &[("sec-websocket-protocol", "v1, bearer, abc, v2")], &["/", "sec-websocket-protocol: v1, v2"]);
+        let lines = [("sec-websocket-protocol", "v1, bearer"), ("sec-websocket-protocol", "abc, bearer, def")];
+        cut("/", &lines, &["/", "sec-websocket-protocol: v1"]);
+    }
+
+    #[test]
+    fn the_one_cookie_and_the_header_are_taken_out_and_others_stay() {
+        cut("/", &[("cookie", "a=1; session=abc; b=\"2\"")], &["/", "cookie: a=1; b=\"2\""]);
+        cut("/", &[("cookie", "session=abc"), ("cookie", "session=def")], &["/"]);
+        cut("/", &[("authorization", "Bearer abc"), ("accept", "x")], &["/", "accept: x"]);
+        cut("/?token=abc", &[("authorization", "Basic x")], &["/", "authorization: Basic x"]);
+    }
+
+    #[test]
+    fn a_second_token_that_nobody_judged_goes_too() {
+        let headers =
+            [("authorization", "Bearer one"), ("cookie", "session=two"), ("sec-websocket-protocol", "bearer, three")];
+        cut("/?token=four&ticket=five", &headers, &["/"]);
+    }
+
+    #[test]
+    fn where_an_auth_does_not_look_nothing_is_taken() {
+        let from: Arc<[Carrier]> = [Carrier::Query("token".to_owned())].into();
+        let mut parts = request("/?token=a&ticket=b", &[("authorization", "Bearer x"), ("cookie", "session=y")]);
+        let found = Found::look(&from, &parts, true).unwrap();
+        found.cut(&mut parts);
+        assert_eq!((parts.uri.to_string().as_str(), parts.headers.len()), ("/?ticket=b", 2));
+        assert!(!found.echo_bearer());
+    }
+
+    #[test]
+    fn bearer_is_echoed_to_whoever_offered_it_whichever_carrier_decided() {
+        let echo = |uri: &str, headers: &[(&str, &str)]| {
+            Found::look(&all(), &request(uri, headers), true).unwrap().echo_bearer()
+        };
+        let pair = ("sec-websocket-protocol", "bearer, abc");
+        assert!(echo("/", &[pair]));
+        assert!(echo("/", &[("authorization", "Bearer x"), pair]));
+        assert!(!echo("/?token=abc", &[("sec-websocket-protocol", "bearer")]));
+    }
+
+    #[test]
+    fn a_token_is_forwarded_in_place_of_what_the_client_put_there() {
+        let token = Secret::new("a.b-c_d+e".to_owned());
+        let mut parts = request("/ws?jwt=mine&a=1", &[("authorization", "Basic x")]);
+        forward(&token, &ForwardToken::Header, &mut parts);
+        assert_eq!(parts.headers[AUTHORIZATION], "Bearer a.b-c_d+e");
+        assert!(parts.headers[AUTHORIZATION].is_sensitive());
+        forward(&token, &ForwardToken::Query("jwt".to_owned()), &mut parts);
+        assert_eq!(parts.uri, "/ws?a=1&jwt=a.b-c_d%2Be");
+        let mut bare = request("/ws", &[]);
+        forward(&token, &ForwardToken::Query("jwt".to_owned()), &mut bare);
+        assert_eq!(bare.uri, "/ws?jwt=a.b-c_d%2Be");
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let found = Found::look(&all(), &request("/?token=hunter2", &[]), true);
+        assert!(!format!("{found:?}").contains("hunter2"));
+    }
+}

@@ -73,7 +73,17 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::runtime::LocalOptions;
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::shutdown::{Stages, Tasks};
+    use crate::telemetry::Metrics;
+    use crate::upstream::{self, Balance, Scheme, Server, Shared, Upstreams};
 
     #[track_caller]
     fn check(line: &'static str, expected: Option<u64>) {
@@ -90,5 +100,107 @@ mod tests {
         check("public", None);
         check("max-age=soon", None);
         check("s-maxage=5", None);
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async { timeout(Duration::from_secs(30), test).await.expect("the test does not end") });
+    }
+
+    /// Fetches from a server that says `answer` to the first request, and gives what was asked too.
+    async fn fetched(answer: Vec<u8>) -> (Result<Fetched, String>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            // Who reads no further is gone before the end.
+            let _ = stream.write_all(&answer).await;
+            String::from_utf8(head).unwrap()
+        };
+        futures_util::future::join(from_port(port), serve).await
+    }
+
+    async fn from_port(port: u16) -> Result<Fetched, String> {
+        let second = Duration::from_secs(5);
+        let options = upstream::Options {
+            name: "keys".to_owned(),
+            servers: vec![Server::Tcp { scheme: Scheme::Http, host: "127.0.0.1".to_owned(), port }],
+            resolve: second,
+            balance: Balance::LeastConn,
+            health: None,
+            connect_timeout: second,
+            response_timeout: second,
+            idle_timeout: second,
+        };
+        let shared = Shared::new([&options], &Metrics::new()).unwrap();
+        let upstreams = Upstreams::new(shared, Tasks::new(Stages::default()));
+        let url = format!("http://127.0.0.1:{port}/keys?all");
+        let url = JwksUrl { upstream: Box::new(options), path: "/keys?all".to_owned(), url };
+        from_url(upstreams.get("keys").unwrap(), &url).await
+    }
+
+    fn answer(head: &str, body: &[u8]) -> Vec<u8> {
+        let head = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len());
+        [head.as_bytes(), body].concat()
+    }
+
+    #[test]
+    fn a_set_is_asked_for_by_its_url_and_comes_with_how_long_it_is_fresh() {
+        run(async {
+            let (outcome, head) = fetched(answer("200 OK\r\nCache-Control: max-age=90", b"{}")).await;
+            let fetched = outcome.unwrap();
+            assert_eq!((fetched.text.as_slice(), fetched.fresh), (b"{}".as_slice(), Some(Duration::from_secs(90))));
+            assert!(head.starts_with("GET /keys?all HTTP/1.1\r\n"), "{head}");
+            let head = head.to_lowercase();
+            assert!(
+                head.contains("\r\nhost: 127.0.0.1:") && head.contains("\r\naccept: application/json\r\n"),
+                "{head}"
+            );
+        });
+    }
+
+    #[test]
+    fn a_set_of_10_mib_is_not_read_to_its_end() {
+        run(async {
+            let (outcome, _) = fetched(answer("200 OK", &vec![b' '; 10 * 1024 * 1024])).await;
+            assert_eq!(outcome.unwrap_err(), "it is larger than 256 KiB");
+            let (outcome, _) = fetched(answer("200 OK", &vec![b' '; limits::JWKS_SIZE])).await;
+            assert_eq!(outcome.unwrap().text.len(), limits::JWKS_SIZE);
+        });
+    }
+
+    #[test]
+    fn what_is_no_good_answer_says_why() {
+        run(async {
+            let (outcome, _) = fetched(answer("302 Found\r\nLocation: /other", b"")).await;
+            assert_eq!(outcome.unwrap_err(), "it answers 302 Found");
+            let (outcome, _) = fetched(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec()).await;
+            assert!(outcome.unwrap_err().starts_with("its answer broke off: "));
+        });
+    }
+
+    #[test]
+    fn a_provider_that_is_down_is_said_to_be() {
+        run(async {
+            let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+            let reason = from_port(port).await.unwrap_err();
+            assert!(reason.contains("refused"), "{reason}");
+        });
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_bound() {
+        run(async {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), "{}").unwrap();
+            assert_eq!(from_file(file.path().to_owned()).await.unwrap().text, b"{}");
+            std::fs::write(file.path(), vec![b' '; limits::JWKS_SIZE + 1]).unwrap();
+            assert_eq!(from_file(file.path().to_owned()).await.unwrap_err(), "it is larger than 256 KiB");
+        });
     }
 }

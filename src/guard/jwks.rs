@@ -168,3 +168,102 @@ fn sized(name: &str, text: Option<&String>, size: usize) -> Result<Vec<u8>, Stri
     let bytes = part(name, text)?;
     if bytes.len() == size { Ok(bytes) } else { Err(format!("its `{name}` has {} bytes, not {size}", bytes.len())) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::guard::testing::{ED25519, P256, P384, RSA, p256};
+
+    fn ring(keys: &[Value]) -> Ring {
+        Ring::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+    }
+
+    #[track_caller]
+    fn skipped(key: Value, expected: &str) {
+        let good = P256.jwk(json!({ "kid": "good" }));
+        let ring = ring(&[key.clone(), good]);
+        assert_eq!((ring.len(), ring.skipped.as_slice()), (1, [format!("key 0: {expected}")].as_slice()), "{key}");
+    }
+
+    #[track_caller]
+    fn refused(text: &[u8], expected: &str) {
+        let reason = Ring::parse(text).unwrap_err();
+        assert!(reason.starts_with(expected), "{reason}");
+    }
+
+    #[test]
+    fn keys_of_every_kind_that_we_know_are_read() {
+        let ring = ring(&[&*RSA, &*P256, &*P384, &*ED25519].map(|pair| pair.jwk(json!({ "use": "sig" }))));
+        assert_eq!((ring.len(), ring.skipped.len()), (4, 0));
+        for algorithm in [Algorithm::Rs256, Algorithm::Ps512, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa] {
+            assert_eq!(ring.fitting(None, algorithm).unwrap().len(), 1, "{algorithm:?}");
+        }
+        assert_eq!(ring.fitting(None, Algorithm::Hs256).err(), Some(Flaw::NoKey));
+    }
+
+    #[test]
+    fn keys_that_are_of_no_use_are_left_out_and_say_why() {
+        skipped(json!({ "kty": "oct", "k": "c2VjcmV0" }), "it is a secret, which no key set should hold");
+        skipped(P256.jwk(json!({ "use": "enc" })), "it is not for signatures (`use`)");
+        skipped(P256.jwk(json!({ "key_ops": ["sign"] })), "it is not for verifying (`key_ops`)");
+        skipped(P256.jwk(json!({ "alg": "RS256" })), r#"its algorithm "RS256" is not one of its kind"#);
+        skipped(P256.jwk(json!({ "alg": "ECDH-ES" })), r#"its algorithm "ECDH-ES" is not one of its kind"#);
+        skipped(P256.jwk(json!({ "alg": "none" })), r#"its algorithm "none" is not one of its kind"#);
+        skipped(P256.jwk(json!({ "x": "AAAA" })), "its `x` has 3 bytes, not 32");
+        skipped(P256.jwk(json!({ "y": "!" })), "its `y` is not base64url");
+        skipped(P256.jwk(json!({ "crv": "P-384" })), "its `x` has 32 bytes, not 48");
+        skipped(
+            P256.jwk(json!({ "crv": "secp256k1" })),
+            r#"its kind "EC" with the curve "secp256k1" is not known here"#,
+        );
+        skipped(json!({ "kty": "RSA", "e": "AQAB" }), "it has no `n`");
+        skipped(
+            json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode([1; 255]), "e": "AQAB" }),
+            "it has fewer than 2048 bits",
+        );
+        let padded = URL_SAFE_NO_PAD.encode([[0; 16].as_slice(), &[1; 255]].concat());
+        skipped(json!({ "kty": "RSA", "n": padded, "e": "AQAB" }), "it has fewer than 2048 bits");
+        skipped(json!({ "kty": "AKP" }), r#"its kind "AKP" is not known here"#);
+        skipped(json!({}), "missing field `kty`");
+        let ring = ring(&[json!({ "kty": "oct", "kid": "shared" })]);
+        assert_eq!(ring.skipped, [r#"key 0 ("shared"): it is a secret, which no key set should hold"#]);
+    }
+
+    #[test]
+    fn a_key_is_for_the_one_algorithm_that_it_is_bound_to() {
+        let ring = ring(&[RSA.jwk(json!({ "kid": "a", "alg": "RS256" }))]);
+        assert!(ring.fitting(Some("a"), Algorithm::Rs256).is_ok());
+        for other in [Algorithm::Rs512, Algorithm::Ps256, Algorithm::Es256] {
+            assert_eq!(ring.fitting(Some("a"), other).err(), Some(Flaw::UnknownKey(Echo::new("a"))), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_kid_names_its_key_alone() {
+        let ring = ring(&[P256.jwk(json!({ "kid": "a" })), p256().jwk(json!({ "kid": "b" })), p256().jwk(json!({}))]);
+        assert_eq!(ring.fitting(Some("a"), Algorithm::Es256).unwrap().len(), 1);
+        assert_eq!(ring.fitting(None, Algorithm::Es256).unwrap().len(), 3);
+        assert_eq!(ring.fitting(Some("c"), Algorithm::Es256).err(), Some(Flaw::UnknownKey(Echo::new("c"))));
+    }
+
+    #[test]
+    fn a_token_that_names_no_key_is_tried_with_a_few_and_no_more() {
+        let ring_of = |count: usize| ring(&vec![P256.jwk(json!({})); count]);
+        assert!(ring_of(limits::JWKS_TRIES).fitting(None, Algorithm::Es256).is_ok());
+        let many = limits::JWKS_TRIES + 1;
+        assert_eq!(ring_of(many).fitting(None, Algorithm::Es256).err(), Some(Flaw::WhichKey(many)));
+    }
+
+    #[test]
+    fn a_set_is_bounded_in_size_and_keys_and_is_one() {
+        refused(&vec![b' '; limits::JWKS_SIZE + 1], "it is larger than 256 KiB");
+        let keys = |count: usize| json!({ "keys": vec![json!({}); count] }).to_string();
+        refused(keys(limits::JWKS_KEYS + 1).as_bytes(), "it has 101 keys, of 100 that it may");
+        assert!(Ring::parse(keys(limits::JWKS_KEYS).as_bytes()).is_ok());
+        for text in ["", "null", "[]", "{}", r#"{"keys":{}}"#, "<html>"] {
+            refused(text.as_bytes(), "it is no key set: ");
+        }
+    }
+}

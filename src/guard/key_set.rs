@@ -84,7 +84,9 @@ impl KeySet {
 
     /// Why there are none.
     pub(super) fn failure(&self) -> String {
-        self.state().failure.clone().unwrap_or_else(|| "it has not answered yet".to_owned())
+        let failure = self.state().failure.clone();
+        let failure = failure.unwrap_or_else(|| "it has not answered yet".to_owned());
+        format!("the key set at {}: {failure}", self.place)
     }
 
     /// Has the set fetched, where that may be; does not wait.
@@ -192,5 +194,240 @@ impl KeySet {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::future::Future;
+    use std::rc::Rc;
+
+    use serde_json::{Value, json};
+    use tokio::runtime::LocalOptions;
+
+    use super::*;
+    use crate::guard::options::Algorithm;
+    use crate::guard::testing::P256;
+    use crate::shutdown::{Stages, Tasks};
+    use crate::telemetry::Metrics;
+
+    /// A provider of keys: what it answers, how long that takes, and how often it was asked.
+    #[derive(Default)]
+    struct Provider {
+        answer: RefCell<Option<Value>>,
+        takes: Cell<Duration>,
+        fresh: Cell<Option<Duration>>,
+        asked: Cell<u32>,
+    }
+
+    impl Provider {
+        fn serves(&self, kids: &[&str]) {
+            let keys: Vec<Value> = kids.iter().map(|kid| P256.jwk(json!({ "kid": kid }))).collect();
+            *self.answer.borrow_mut() = Some(json!({ "keys": keys }));
+        }
+
+        async fn fetch(&self) -> Result<Fetched, String> {
+            self.asked.set(self.asked.get() + 1);
+            tokio::time::sleep(self.takes.get()).await;
+            let answer = self.answer.borrow().clone().ok_or("connection refused")?;
+            Ok(Fetched { text: answer.to_string().into_bytes(), fresh: self.fresh.get() })
+        }
+    }
+
+    fn has(kid: &'static str) -> impl FnMut(&Ring) -> Option<()> {
+        move |ring| ring.fitting(Some(kid), Algorithm::Es256).ok().map(drop)
+    }
+
+    /// Runs a test with a set that is kept, on a clock of its own.
+    fn run<F: Future<Output = ()>>(test: impl FnOnce(Arc<KeySet>, Rc<Provider>) -> F) {
+        run_with(KeySet::new("viewers".into(), "https://id.test".to_owned(), Metrics::new().key_set("viewers")), test);
+    }
+
+    fn run_with<F: Future<Output = ()>>(set: KeySet, test: impl FnOnce(Arc<KeySet>, Rc<Provider>) -> F) {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            let (set, provider) = (Arc::new(set), Rc::<Provider>::default());
+            provider.serves(&["a"]);
+            let (kept, asked) = (Arc::clone(&set), Rc::clone(&provider));
+            let work = async move { kept.keep(async || asked.fetch().await).await };
+            drop(Tasks::new(Stages::default()).spawn_background(work));
+            test(set, provider).await;
+        });
+    }
+
+    async fn seconds(seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    #[test]
+    fn who_comes_before_the_first_fetch_has_ended_waits_for_it() {
+        run(async |set, provider| {
+            provider.takes.set(Duration::from_secs(2));
+            assert!(set.ring().is_none());
+            assert!(set.wait(has("a")).await.is_some());
+            assert_eq!(provider.asked.get(), 1);
+        });
+    }
+
+    #[test]
+    fn a_rotated_key_is_found_by_one_fetch_for_all_who_ask() {
+        run(async |set, provider| {
+            assert!(set.wait(has("a")).await.is_some());
+            seconds(20).await;
+            provider.serves(&["a", "b"]);
+            provider.takes.set(Duration::from_secs(1));
+            let waits: Vec<_> = (0..50).map(|_| set.wait(has("b"))).collect();
+            let found = futures_util::future::join_all(waits).await;
+            assert!(found.iter().all(Option::is_some));
+            assert_eq!(provider.asked.get(), 2);
+        });
+    }
+
+    #[test]
+    fn who_meets_a_new_key_in_the_middle_of_a_fetch_waits_for_that_one() {
+        run(async |set, provider| {
+            assert!(set.wait(has("a")).await.is_some());
+            seconds(20).await;
+            provider.takes.set(Duration::from_secs(2));
+            let first = set.wait(has("b"));
+            let second = async {
+                seconds(1).await;
+                provider.serves(&["a", "b"]);
+                set.wait(has("b")).await
+            };
+            let found = futures_util::future::join(first, second).await;
+            assert_eq!(found, (Some(()), Some(())));
+            assert_eq!(provider.asked.get(), 2);
+        });
+    }
+
+    #[test]
+    fn keys_that_nobody_has_are_asked_for_once_in_ten_seconds() {
+        run(async |set, provider| {
+            assert!(set.wait(has("a")).await.is_some());
+            seconds(20).await;
+            for _ in 0..1000 {
+                assert!(set.wait(has("nobody's")).await.is_none());
+            }
+            assert_eq!(provider.asked.get(), 2);
+            seconds(9).await;
+            let before = Instant::now();
+            assert!(set.wait(has("nobody's")).await.is_none());
+            assert_eq!((provider.asked.get(), before.elapsed()), (2, Duration::ZERO));
+            seconds(1).await;
+            assert!(set.wait(has("nobody's")).await.is_none());
+            assert_eq!(provider.asked.get(), 3);
+        });
+    }
+
+    #[test]
+    fn a_nudge_fetches_and_does_not_wait() {
+        run(async |set, provider| {
+            assert!(set.wait(has("a")).await.is_some());
+            set.nudge();
+            seconds(1).await;
+            assert_eq!(provider.asked.get(), 1);
+            seconds(20).await;
+            set.nudge();
+            seconds(1).await;
+            assert_eq!(provider.asked.get(), 2);
+        });
+    }
+
+    #[test]
+    fn a_provider_that_is_down_leaves_the_old_keys_and_is_counted() {
+        let metrics = Metrics::new();
+        let set = KeySet::new("viewers".into(), "https://id.test".to_owned(), metrics.key_set("viewers"));
+        run_with(set, async |set, provider| {
+            assert!(set.wait(has("a")).await.is_some());
+            *provider.answer.borrow_mut() = None;
+            seconds(301).await;
+            assert_eq!(provider.asked.get(), 2);
+            assert!(has("a")(&set.ring().unwrap()).is_some());
+            // Tried again sooner than a good one.
+            seconds(10).await;
+            assert_eq!(provider.asked.get(), 3);
+            provider.serves(&["b"]);
+            seconds(10).await;
+            assert!(has("b")(&set.ring().unwrap()).is_some());
+            assert!(has("a")(&set.ring().unwrap()).is_none());
+        });
+        let text = metrics.text();
+        for line in [
+            r#"steadfeed_jwks_keys{auth="viewers"} 1"#,
+            r#"steadfeed_jwks_fetches_total{auth="viewers",outcome="ok"} 2"#,
+            r#"steadfeed_jwks_fetches_total{auth="viewers",outcome="failed"} 2"#,
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_provider_that_is_down_at_the_start_is_tried_every_two_seconds_and_said_to_be_down() {
+        run(async |set, provider| {
+            *provider.answer.borrow_mut() = None;
+            assert!(set.wait(has("a")).await.is_none());
+            assert_eq!(set.failure(), "the key set at https://id.test: connection refused");
+            let before = Instant::now();
+            assert!(set.wait(has("a")).await.is_none());
+            assert_eq!(before.elapsed(), Duration::ZERO);
+            provider.serves(&["a"]);
+            tokio::time::sleep(limits::JWKS_FIRST_PAUSE).await;
+            seconds(1).await;
+            assert!(set.ring().is_some());
+        });
+    }
+
+    #[test]
+    fn a_provider_that_is_slow_keeps_nobody_longer_than_the_limit() {
+        run(async |set, provider| {
+            provider.takes.set(Duration::from_secs(3600));
+            let before = Instant::now();
+            assert!(set.wait(has("a")).await.is_none());
+            assert_eq!(before.elapsed(), limits::JWKS_WAIT);
+            seconds(3).await;
+            assert_eq!(set.failure(), "the key set at https://id.test: no answer within 5s");
+        });
+    }
+
+    #[test]
+    fn what_is_no_key_set_changes_nothing() {
+        run(async |set, provider| {
+            assert!(set.wait(has("a")).await.is_some());
+            *provider.answer.borrow_mut() = Some(json!({ "error": "maintenance" }));
+            seconds(301).await;
+            assert!(has("a")(&set.ring().unwrap()).is_some());
+            assert!(set.failure().contains("it is no key set"), "{}", set.failure());
+        });
+    }
+
+    #[test]
+    fn how_often_it_is_fetched_is_what_its_answer_says_within_bounds() {
+        for (fresh, expected) in [(None, 300), (Some(0), 60), (Some(90), 90), (Some(86_400), 600)] {
+            run(async |set, provider| {
+                provider.fresh.set(fresh.map(Duration::from_secs));
+                assert!(set.wait(has("a")).await.is_some());
+                seconds(expected - 1).await;
+                assert_eq!(provider.asked.get(), 1, "{fresh:?}");
+                seconds(2).await;
+                assert_eq!(provider.asked.get(), 2, "{fresh:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_set_that_was_read_at_the_start_is_read_again_for_an_unknown_key() {
+        let text = json!({ "keys": [P256.jwk(json!({ "kid": "a" }))] }).to_string();
+        let meters = Metrics::new().key_set("viewers");
+        let set = KeySet::try_loaded("viewers".into(), "keys.json".to_owned(), text.as_bytes(), meters).unwrap();
+        run_with(set, async |set, provider| {
+            assert!(has("a")(&set.ring().unwrap()).is_some());
+            assert_eq!(provider.asked.get(), 0);
+            provider.serves(&["b"]);
+            assert!(set.wait(has("b")).await.is_some());
+            assert_eq!(provider.asked.get(), 1);
+        });
     }
 }

@@ -36,6 +36,8 @@ pub mod origin;
 pub mod rate;
 pub mod sign;
 mod store;
+#[cfg(test)]
+mod testing;
 mod ticket;
 pub mod token;
 pub mod wardens;

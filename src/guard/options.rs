@@ -31,6 +31,7 @@ pub struct AuthOptions {
 
 /// What a token is verified with.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a config has a few, and keeps each once")]
 pub enum KeyOptions {
     /// Shared with whoever signs (HS*).
     Secret(Secret),
@@ -49,7 +50,7 @@ pub enum KeyOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwksUrl {
     /// An upstream of its own, with one server.
-    pub upstream: upstream::Options,
+    pub upstream: Box<upstream::Options>,
     /// Path and query.
     pub path: String,
     /// As the config writes it.

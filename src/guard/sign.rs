@@ -112,3 +112,99 @@ impl Signer {
         Ok(Secret::new(encode(&Header::new(self.algorithm.jwa()), &all, &self.key)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use serde_json::json;
+    use tempfile::NamedTempFile;
+
+    use super::*;
+    use crate::admission::Renew as _;
+    use crate::guard::testing::{ED25519, NOW, P256, P384, Pair, RSA, SECRET, auth, now, options, with_secret};
+
+    const PAIRS: [Algorithm; 4] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn file(text: &str) -> NamedTempFile {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    fn with_public(pair: &Pair) -> (AuthOptions, NamedTempFile) {
+        let pem = file(&pair.public_pem);
+        (options(KeyOptions::PublicKeyFile(pem.path().to_owned()), &PAIRS), pem)
+    }
+
+    #[test]
+    fn what_is_signed_is_found_good_by_its_auth() {
+        let (issuer, audience) = (Some("https://id.test".to_owned()), Some("dash".to_owned()));
+        let options =
+            AuthOptions { issuer, audience, require: vec![("role".to_owned(), json!("operator"))], ..with_secret() };
+        let claims = [("role".to_owned(), json!(["viewer", "operator"]))];
+        let token = Signer::configured(&options).unwrap().token(&options, "ann", HOUR, &claims, now()).unwrap();
+        let credential = auth(options).renew(token.reveal(), now()).unwrap();
+        assert_eq!((&*credential.subject, credential.expires.as_second()), ("ann", NOW + 3600));
+    }
+
+    #[test]
+    fn every_kind_of_private_key_signs_what_its_public_half_verifies() {
+        for pair in [&*RSA, &*P256, &*P384, &*ED25519] {
+            let ((options, _kept), private) = (with_public(pair), file(&pair.private_pem));
+            let signer = Signer::with_key_file(&options, private.path()).unwrap();
+            let token = signer.token(&options, "ann", HOUR, &[], now()).unwrap();
+            assert_eq!(&*auth(options).renew(token.reveal(), now()).unwrap().subject, "ann");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_given_stands_in_place_of_our_own() {
+        let options = with_secret();
+        let claims = [("exp".to_owned(), json!(1))];
+        let token = Signer::configured(&options).unwrap().token(&options, "ann", HOUR, &claims, now()).unwrap();
+        assert_eq!(auth(options).renew(token.reveal(), now()), Err("the token has expired".to_owned()));
+    }
+
+    #[test]
+    fn what_cannot_sign_says_what_to_give() {
+        let (public, _kept) = with_public(&P256);
+        let secret = Secret::new(SECRET.to_owned());
+        let unset = AuthOptions { key: KeyOptions::Absent { variable: "JWT_SECRET".to_owned() }, ..with_secret() };
+        let (pem, rsa, nothing) = (file(&P256.public_pem), file(&RSA.private_pem), Path::new("/nowhere.pem"));
+        let only_ec = AuthOptions { algorithms: vec![Algorithm::Es256], ..public.clone() };
+        for (outcome, expected) in [
+            (
+                Signer::configured(&public),
+                "tokens of the auth `viewers` are signed with a private key, which the config does not hold; give it with --key-file",
+            ),
+            (
+                Signer::configured(&unset),
+                "the secret of the auth `viewers` is not set; set JWT_SECRET, or give it with --secret-file",
+            ),
+            (
+                Signer::with_secret(&public, &secret),
+                "the auth `viewers` takes no token that is signed with a secret; give the private key with --key-file",
+            ),
+            (
+                Signer::with_key_file(&with_secret(), rsa.path()),
+                "the auth `viewers` takes only tokens that are signed with a secret; give it with --secret-file",
+            ),
+            (
+                Signer::with_key_file(&only_ec, pem.path()),
+                "the key file: it holds no private key in PEM (PKCS#8, or PKCS#1 for RSA) that fits ES256",
+            ),
+            (
+                Signer::with_key_file(&only_ec, rsa.path()),
+                "the key file: it holds no private key in PEM (PKCS#8, or PKCS#1 for RSA) that fits ES256",
+            ),
+            (
+                Signer::with_key_file(&only_ec, nothing),
+                "the key file: it cannot be read: No such file or directory (os error 2)",
+            ),
+        ] {
+            assert_eq!(outcome.unwrap_err().to_string(), expected);
+        }
+    }
+}

@@ -141,9 +141,12 @@ mod tests {
 
     use http::Request;
     use http_body_util::BodyExt;
+    use jiff::Timestamp;
 
     use super::answer;
-    use crate::feed::testing::{LONG, TURNS, in_turns, long, quiet};
+    use crate::feed::inlet::{Inlet, Rank};
+    use crate::feed::normalize::Incoming;
+    use crate::feed::testing::{LONG, TURNS, in_turns, long, quiet, say, sourced, worker};
     use crate::handler::FeedDoor;
 
     #[tokio::test]
@@ -160,5 +163,24 @@ mod tests {
             let least = if told == 1 { TURNS } else { 2 * TURNS };
             assert!(turns.get() >= least, "{query}: {} turns", turns.get());
         }
+    }
+
+    /// The data of all that is told now.
+    async fn told(inlet: &Inlet) -> Vec<serde_json::Value> {
+        let door = FeedDoor::at("/f", "f", quiet());
+        let (parts, ()) = Request::get("/f?last=9").body(()).unwrap().into_parts();
+        let body = answer(&door, &worker(inlet.feed()), &parts).await.into_body().collect().await.unwrap().to_bytes();
+        let told: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();
+        told.into_iter().map(|mut message| message["data"].take()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_the_fallback_said_is_told_until_a_source_speaks_and_how_the_feed_stands_is_no_value() {
+        let (inlet, _) = sourced(true);
+        let fallback = Inlet::new(inlet.feed(), Rank::Fallback);
+        fallback.publish(Incoming::Text(r#"{"type":"other","data":11}"#), Timestamp::UNIX_EPOCH);
+        assert_eq!(told(&inlet).await, [1, 11]);
+        say(&inlet, 2);
+        assert_eq!(told(&inlet).await, [1, 2]);
     }
 }

@@ -142,10 +142,9 @@ impl Proxy {
 /// # Errors
 /// If its framing can be read in two ways.
 pub(super) fn answer(upstream: &Upstream, sent: Sent) -> Result<Response<Body>, Failure> {
-    let Sent { response, permit, server } = sent;
+    let Sent { response, permit, server, .. } = sent;
     let (mut head, body) = response.into_parts();
     if let Err(rule) = framing::response(head.status, &head.headers, None) {
-        permit.discard();
         return Err(Failure::BadAnswer { server, rule });
     }
     // The one answer that says what else would be spoken (RFC 9110, section 15.5.22).
@@ -165,7 +164,13 @@ pub(super) fn answer(upstream: &Upstream, sent: Sent) -> Result<Response<Body>, 
         head.extensions.insert(reason);
     }
     let bounds = Bounds { size: u64::MAX, pause: upstream.idle_timeout() };
-    Ok(Response::from_parts(head, Body::passing(body, bounds, permit)))
+    let body = match body {
+        upstream::Incoming::Whole(bytes) => Body::from(bytes),
+        passing @ (upstream::Incoming::Http1(_) | upstream::Incoming::Http2(_)) => {
+            Body::passing(passing, bounds, permit)
+        }
+    };
+    Ok(Response::from_parts(head, body))
 }
 
 /// Path and query alone, the path less `prefix`; it begins with a slash still.

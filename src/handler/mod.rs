@@ -42,7 +42,7 @@ pub use fixed::Fixed;
 pub use forward::{Failure, Proxy};
 pub use page::Asset;
 pub use redirect::Redirect;
-pub use session::{Held, Options as SessionOptions, Session};
+pub use session::{Forwarding, Held, Options as SessionOptions, Session};
 pub use ticket::Ticket;
 pub use tunnel::Tunnels;
 

@@ -4,7 +4,7 @@
 //! the two directions, joined: each ends by itself, and its end is passed on. Never: reads what the other side has no room
 //! for, ends a tunnel for its silence, or keeps a buffer for one that is silent.
 
-mod end;
+pub(super) mod end;
 mod flow;
 mod registry;
 mod stream;
@@ -26,8 +26,7 @@ use tokio::time::{Sleep, sleep};
 
 use self::end::End;
 use self::flow::{Flow, Progress};
-use self::registry::Seat;
-pub use self::registry::Tunnels;
+pub use self::registry::{Seat, Tunnels};
 use self::term::Term;
 use super::forward::{self, Failure, Proxy};
 use super::{Call, Kind, is_extended_connect};
@@ -39,7 +38,7 @@ use crate::net::clock::InFlight;
 use crate::net::stream::Stream;
 use crate::shutdown::Tasks;
 use crate::telemetry::SocketRecord;
-use crate::upstream::{self, LoadPermit, Sent, Upstream};
+use crate::upstream::{LoadPermit, Sent, Switched, Upstream};
 use crate::ws::{close, handshake};
 
 /// A tunnel that a request asks for.
@@ -71,7 +70,7 @@ struct Tunnel {
 
 /// What the client's side holds.
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     Connection { _permit: ConnectionPermit },
     Stream { _in_flight: InFlight },
 }
@@ -79,7 +78,7 @@ enum Place {
 /// Both sides, once they are no longer HTTP.
 struct Opening {
     client: OnUpgrade,
-    server: OnUpgrade,
+    server: Switched,
     load: LoadPermit,
     record: SocketRecord,
     /// Of a stream of HTTP/2.
@@ -128,15 +127,15 @@ pub async fn open(
     if sent.response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return declined(upstream, sent, http2);
     }
-    let on_server = hyper::upgrade::on(&mut sent.response);
     let mut answer = switched(&sent, &protocol, proof)?;
+    let Some(server) = sent.switched.take() else { return declined(upstream, sent, http2) };
     if call.admission.echo_bearer {
         // What the server chose is left to it; the token's pair it never saw.
         answer.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL).or_insert(handshake::BEARER);
     }
     let opening = Opening {
         client: on_client,
-        server: on_server,
+        server,
         load: sent.permit,
         record: SocketRecord::tunnel(call.access, call.meters, client, &path),
         in_flight: http2.then(|| call.asked.in_flight.clone()),
@@ -153,7 +152,7 @@ pub async fn open(
 }
 
 /// The server's own answer, where it does not switch. A WebSocket over HTTP/2 would be open with any that succeeds.
-fn declined(upstream: &Upstream, sent: Sent, http2: bool) -> Result<(Response<Body>, Kind), Failure> {
+pub(super) fn declined(upstream: &Upstream, sent: Sent, http2: bool) -> Result<(Response<Body>, Kind), Failure> {
     let status = sent.response.status();
     if http2 && status.is_success() {
         return Err(Failure::NoHandshake { server: sent.server, status });
@@ -190,7 +189,7 @@ impl Opening {
     /// long as it lives.
     async fn run(self, tasks: Tasks) {
         let Opening { client, server, load, record, in_flight, tunnels, admission } = self;
-        let (client, server) = match (client.await, server.await) {
+        let (client, (server, heard)) = match tokio::join!(client, server.taken()) {
             (Ok(client), Ok(server)) => (client, server),
             (Err(error), _) => return record.tunnel_closed(&format!("the client's upgrade failed: {error}"), 0, 0),
             (Ok(_), Err(error)) => {
@@ -203,12 +202,12 @@ impl Opening {
                 Some((End::stream(TokioIo::new(client)), Bytes::new(), Place::Stream { _in_flight: in_flight }))
             }
         };
-        let (Some((client, said, place)), Some((server, heard))) = (client, raw_server(server)) else {
+        let Some((client, said, place)) = client else {
             return record.tunnel_closed("the connection is not one of ours", 0, 0);
         };
         tasks.spawn_small(Tunnel {
             client,
-            server,
+            server: End::from_server(server),
             up: Flow::new(said),
             down: Flow::new(heard),
             seat: Tunnels::seat(&tunnels),
@@ -223,15 +222,10 @@ impl Opening {
 }
 
 /// The client's socket, and what it has said already.
-fn raw_client(upgraded: Upgraded) -> Option<(End, Bytes, Place)> {
+pub(super) fn raw_client(upgraded: Upgraded) -> Option<(End, Bytes, Place)> {
     let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     let (io, unread, permit) = parts.io.into_inner().into_parts();
     Some((End::from_client(io), join(&parts.read_buf, &unread), Place::Connection { _permit: permit }))
-}
-
-fn raw_server(upgraded: Upgraded) -> Option<(End, Bytes)> {
-    let parts = upgraded.downcast::<TokioIo<upstream::Io>>().ok()?;
-    Some((End::from_server(parts.io.into_inner()), join(&parts.read_buf, &[])))
 }
 
 /// What hyper read ahead, then what was never given to it. A copy: hyper's buffer would be kept whole for it.

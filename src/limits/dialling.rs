@@ -15,6 +15,8 @@ pub const SOURCE_BACKOFF_BRISK: Duration = Duration::from_secs(1);
 pub const SOURCE_BRISK_FOR: Duration = Duration::from_secs(60);
 /// The longest wait of all: one refused connection in 5 s, on average, is nothing to either side.
 pub const SOURCE_BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// A WebSocket source's handshake: a backend that takes a connection and says nothing hangs.
+pub const SOURCE_HANDSHAKE: Duration = Duration::from_secs(10);
 /// A connection that held this long starts the back-off anew; one that is taken and closed at once does not.
 pub const SOURCE_HELD: Duration = Duration::from_secs(10);
 /// A connection that held this long stands, though it may have said nothing yet.

@@ -6,6 +6,11 @@ use std::time::Duration;
 
 // --- who a request is from ---
 
+/// Silence of a client before the kernel asks whether it is still there: a tunnel has no deadline of its own.
+pub const CLIENT_KEEPALIVE: Duration = Duration::from_secs(60);
+/// The first read of a plain connection, in bytes, by which it is told what it speaks: most requests' heads.
+pub const OPENING_READ: usize = 1000;
+
 /// A PROXY header, in bytes, what it adds to the addresses included: nginx's own bound.
 pub const PROXY_HEADER: usize = 4096;
 /// Elements of one `X-Forwarded-For` or `Forwarded` that are looked at: more proxies than stand in any one way.
@@ -53,8 +58,6 @@ pub const TUNNEL_READ: usize = 16 * 1024;
 pub const TUNNEL_READS: usize = 16;
 /// Frames of HTTP/2 that are smaller than this on the average, in bytes, cost its connection more than its windows stop.
 pub const TUNNEL_SMALL_FRAME: usize = 1024;
-/// Silence of a tunnel's client before the kernel asks whether it is still there.
-pub const TUNNEL_KEEPALIVE: Duration = Duration::from_secs(60);
 
 // --- files (`files`, `compress`) ---
 
@@ -87,12 +90,20 @@ pub const UPSTREAM_IDLE: usize = 128;
 pub const UPSTREAM_SWEEP: Duration = Duration::from_secs(15);
 /// Sweeps that an idle connection outlives: it is closed within 30 to 45 s, before most firewalls forget it.
 pub const UPSTREAM_SWEEPS: u32 = 3;
-/// Idle connections looked at for one that can be used, newest first.
-pub const UPSTREAM_SCAN: usize = 8;
 /// Servers that one request is tried on: with more, a client waits long for what will not come.
 pub const UPSTREAM_TRIES: usize = 3;
-/// What hyper may hold of an HTTP/1.1 connection to a server, in bytes, read or unsent: 1 MiB in 16 reads.
+/// One read of what may be a head or a small body of an HTTP/1.1 server, in bytes.
+pub const UPSTREAM_READ: usize = 8 * 1024;
+/// Room for an answer that an idle HTTP/1.1 connection keeps, in bytes: a new one for each costs more than a small answer.
+pub const UPSTREAM_KEPT: usize = 4 * 1024;
+/// One read of a larger body, in bytes: 1 MiB in 16 reads.
 pub const UPSTREAM_BUFFER: usize = 64 * 1024;
+/// Fields of a head: what hyper's server takes of a client.
+pub const UPSTREAM_FIELDS: usize = 100;
+/// The line before a chunk, in bytes, its extensions included: nobody uses them.
+pub const UPSTREAM_CHUNK_LINE: usize = 4 * 1024;
+/// The trailers of a response, in bytes.
+pub const UPSTREAM_TRAILERS: usize = 16 * 1024;
 /// The head of a response, in bytes: nginx takes 8 KiB, some single sign-on needs more.
 pub const UPSTREAM_HEAD: usize = 64 * 1024;
 /// Requests at once on one HTTP/2 connection to a server, where it does not ask for fewer.

@@ -8,8 +8,6 @@ use std::time::Duration;
 
 /// A token, in bytes: one with a hundred groups in it has half of it.
 pub const TOKEN_SIZE: usize = 8 * 1024;
-/// How far clocks may differ, where an `auth` does not say.
-pub const TOKEN_LEEWAY: Duration = Duration::from_secs(30);
 /// What `steadfeed token` gives a token to live, unasked.
 pub const TOKEN_TTL: Duration = Duration::from_secs(3600);
 

@@ -11,6 +11,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -68,6 +69,8 @@ pub struct Asked<'a> {
     pub ambiguous: Option<Rule>,
     /// Over HTTP/2, where the stream may become a socket: what holds that keeps a clone.
     pub tether: Option<&'a Tether>,
+    /// How long a socket that the request becomes may take nothing.
+    pub send_timeout: Duration,
 }
 
 /// Answers requests.
@@ -178,6 +181,7 @@ impl Common {
             after: &self.after,
             ambiguous,
             tether,
+            send_timeout: self.edge.limits.send_timeout,
         }
     }
 }

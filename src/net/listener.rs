@@ -5,7 +5,8 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep};
 
@@ -35,6 +36,7 @@ impl Listener {
         // Connections of an earlier instance that linger in TIME_WAIT are no reason to refuse.
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
+        inherited(&socket)?;
         socket.listen(i32::try_from(limits::ACCEPT_BACKLOG).unwrap_or(i32::MAX))?;
         socket.set_nonblocking(true)?;
         Ok(Listener { socket: socket.into() })
@@ -75,13 +77,19 @@ impl Listener {
     }
 }
 
+/// What every connection has from its listener, without a system call of its own (tcp(7)): no delay, little that is kept
+/// unsent, and the kernel's question whether a silent peer is still there.
+fn inherited(listener: &Socket) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new().with_time(limits::CLIENT_KEEPALIVE).with_interval(limits::CLIENT_KEEPALIVE / 4);
+    listener.set_tcp_nodelay(true)?;
+    listener.set_tcp_notsent_lowat(limits::NOTSENT_LOWAT)?;
+    listener.set_tcp_keepalive(&keepalive)
+}
+
 fn accept(listener: &TcpListener) -> io::Result<Accepted> {
-    let (socket, addr) = listener.accept()?;
-    let options = SockRef::from(&socket);
-    options.set_nonblocking(true)?;
-    options.set_tcp_nodelay(true)?;
-    options.set_tcp_notsent_lowat(limits::NOTSENT_LOWAT)?;
-    Ok(Accepted { socket, addr, at: Instant::now() })
+    let (socket, addr) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let addr = addr.and_then(|addr| SocketAddr::try_from(addr).ok()).ok_or(ErrorKind::ConnectionAborted)?;
+    Ok(Accepted { socket: socket.into(), addr, at: Instant::now() })
 }
 
 /// What a client did to its own connection passes; anything else may be a lack of descriptors or memory: wait.
@@ -103,4 +111,31 @@ async fn recover(error: &io::Error, complained: &mut Option<Instant>) {
         tracing::error!(%error, remedy, "cannot accept connections for now");
     }
     sleep(limits::ACCEPT_BACKOFF).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_has_its_options_from_its_listener() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = Listener::bind(address.parse().unwrap()).unwrap();
+            let client = TcpStream::connect(listener.address().unwrap()).unwrap();
+            let accepted = loop {
+                match accept(&listener.socket) {
+                    Ok(accepted) => break accepted,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+            };
+            assert_eq!(accepted.addr, client.local_addr().unwrap());
+            let options = SockRef::from(&accepted.socket);
+            assert!(options.tcp_nodelay().unwrap() && options.nonblocking().unwrap() && options.keepalive().unwrap());
+            assert_eq!(options.tcp_notsent_lowat().unwrap(), limits::NOTSENT_LOWAT);
+            assert_eq!(options.tcp_keepalive_time().unwrap(), limits::CLIENT_KEEPALIVE);
+            assert_eq!(options.tcp_keepalive_interval().unwrap(), limits::CLIENT_KEEPALIVE / 4);
+        }
+    }
 }

@@ -14,6 +14,7 @@ use super::connection::Edge;
 use super::proxy_protocol::{self, Header};
 use super::stream::{self, Io};
 use super::tls::{Sni, Tls};
+use crate::limits;
 
 /// The connection's first bytes.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -88,16 +89,16 @@ fn plain_on_tls() -> String {
 }
 
 async fn open_plain(mut socket: TcpStream) -> io::Result<Option<Opened>> {
-    let mut early = BytesMut::with_capacity(H2_PREFACE.len());
+    let mut early = BytesMut::with_capacity(limits::OPENING_READ);
     while early.len() < H2_PREFACE.len() && H2_PREFACE.starts_with(&early) {
-        let missing = (H2_PREFACE.len() - early.len()) as u64;
-        if (&mut socket).take(missing).read_buf(&mut early).await? == 0 {
+        let room = (limits::OPENING_READ - early.len()) as u64;
+        if (&mut socket).take(room).read_buf(&mut early).await? == 0 {
             return Ok(None);
         }
     }
     if early.first() == Some(&TLS_HANDSHAKE) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "TLS on a plain port: the client must use http or ws"));
     }
-    let protocol = if early == H2_PREFACE { Protocol::Http2 } else { Protocol::Http1 };
+    let protocol = if early.starts_with(H2_PREFACE) { Protocol::Http2 } else { Protocol::Http1 };
     Ok(Some(Opened { io: Io::Plain(socket), early: early.freeze(), protocol, sni: None }))
 }

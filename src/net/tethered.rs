@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::stall::{Stall, Tether};
+use super::stall::Stall;
+pub use super::stall::Tether;
 
 /// A stream under its `send_timeout`.
 #[derive(Debug)]

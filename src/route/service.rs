@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::finish::Finish;
 use super::table::{Route, Table};
 use crate::admission::Admission;
-use crate::guard::{Denied, Visit};
+use crate::guard::{self, Denied, Visit};
 use crate::handler::{self, Call, Kind, Rosters, Tunnels, redirect};
 use crate::message::compress::{self, Wanted};
 use crate::message::{Body, framing, headers, respond};
@@ -124,13 +124,17 @@ impl Service {
         let admitted = route.guards.admit(&self.visit(asked, authority, lasting, parts)).await?;
         admitted.cut_token(parts);
         let admission = admitted.admission.map_or_else(|| Rc::clone(&self.everyone), Rc::new);
-        let Some(check) = &route.check else { return Ok(admission) };
-        // A client that closes its side has left: then nobody waits for this either.
-        asked.in_flight.streams();
-        let (upstream, hop) = (self.upstreams.get(check.upstream()), asked.forwarded.hop(authority));
-        // Boxed: what it takes to ask is no part of what each connection keeps.
-        let grant = Box::pin(check.ask(upstream, parts, &hop, asked.peer.client)).await?;
-        grant.apply(&mut parts.headers);
+        if let Some(check) = &route.check {
+            // A client that closes its side has left: then nobody waits for this either.
+            asked.in_flight.streams();
+            let (upstream, hop) = (self.upstreams.get(check.upstream()), asked.forwarded.hop(authority));
+            // Boxed: what it takes to ask is no part of what each connection keeps.
+            let grant = Box::pin(check.ask(upstream, parts, &hop, asked.peer.client)).await?;
+            grant.apply(&mut parts.headers);
+        }
+        if let (Some(how), Some(credential)) = (&route.forward_token, &admission.credential) {
+            guard::forward(&credential.token, how, parts);
+        }
         Ok(admission)
     }
 

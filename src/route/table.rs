@@ -10,9 +10,9 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
-use crate::guard::{Check, Guards, Network, TokenRule, Wardens};
+use crate::guard::{Check, ForwardToken, Guards, Network, TokenRule, Wardens};
 use crate::handler::files::{CacheRule, Folder};
-use crate::handler::{Asset, FeedDoor, Files, Fixed, Handler, Proxy, Redirect, Session, Ticket};
+use crate::handler::{Asset, FeedDoor, Files, Fixed, Forwarding, Handler, Proxy, Redirect, Session, Ticket};
 use crate::message::framing::Rule;
 use crate::message::target::{self, Readings};
 use crate::page::Page;
@@ -35,6 +35,8 @@ pub struct Route {
     pub cors: Option<Cors>,
     pub headers: HeaderRules,
     pub check: Option<Check>,
+    /// The client's token goes on with its request.
+    pub forward_token: Option<ForwardToken>,
     /// What is text is compressed on the way.
     pub compress: bool,
     pub meters: Arc<RouteMeters>,
@@ -77,6 +79,7 @@ impl Table {
                     cors: options.cors.clone(),
                     headers: options.headers.clone(),
                     check: options.auth_request.as_ref().map(check),
+                    forward_token: options.forward_token.clone(),
                     compress: options.compress,
                     meters: Arc::clone(&meters),
                 };
@@ -102,7 +105,8 @@ impl Table {
                 }
                 Action::Proxy { upstream } => add(options.path.clone(), Handler::Proxy(proxy(upstream, options))),
                 Action::Session { upstream, session } => {
-                    let session = Session { proxy: proxy(upstream, options), options: session.clone() };
+                    let forwarding = options.forward_token.as_ref().map(forwarding);
+                    let session = Session::new(proxy(upstream, options), session, forwarding, metrics.session(&name));
                     add(options.path.clone(), Handler::Session(session));
                 }
                 Action::Ticket { auth } => {
@@ -209,6 +213,13 @@ fn folder(route: &Options, files: &options::Files) -> Files {
         compress: route.compress,
     };
     Files::new(folder, route.strip_prefix.clone())
+}
+
+fn forwarding(token: &ForwardToken) -> Forwarding {
+    match token {
+        ForwardToken::Header => Forwarding::Header,
+        ForwardToken::Query(name) => Forwarding::Query(name.as_str().into()),
+    }
 }
 
 fn proxy(upstream: &str, options: &Options) -> Proxy {

@@ -33,7 +33,7 @@ pub(super) enum Failure {
     #[error("its handshake is wrong: {0}")]
     Handshake(&'static str),
     #[error("the upgrade failed: {0}")]
-    Upgrade(hyper::Error),
+    Upgrade(String),
     #[error("it answers {status}{kind} instead of an event stream")]
     NoEventStream { status: StatusCode, kind: String },
     #[error("what it answers is no data: {0}")]

@@ -99,14 +99,19 @@ mod tests {
     use crate::feed::normalize::Incoming;
     use crate::limits;
     use crate::shutdown::{Stages, Tasks};
+    use crate::source::testing::run_paused;
     use crate::source::{Options as SourceOptions, Source, StatsOptions};
     use crate::telemetry::{FeedMeters, Metrics};
     use crate::upstream::{self, Upstreams};
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    #[tokio::test(start_paused = true)]
-    async fn it_serves_once_no_source_has_stood_for_its_time_and_steps_back() {
+    #[test]
+    fn it_serves_once_no_source_has_stood_for_its_time_and_steps_back() {
+        run_paused(story());
+    }
+
+    async fn story() {
         let start = Instant::now();
         let feed = Arc::new(Feed::try_new(Options::named("f"), false, FeedMeters::unseen()).unwrap());
         let inlet = Inlet::new(&feed, Rank::Source);
@@ -117,10 +122,10 @@ mod tests {
             Source::try_new(&options, &FeedHub::default())
         };
         let metrics = Metrics::new();
-        let (meters, tasks) = (metrics.source("f", "fallback"), Tasks::new(Stages::default()));
+        let meters = metrics.source("f", "fallback");
         let up = meters.up.clone();
-        let shared = upstream::Shared::new([], &metrics).unwrap();
-        let upstreams = Rc::new(Upstreams::new(shared, tasks));
+        let tasks = Tasks::new(Stages::default());
+        let upstreams = Rc::new(Upstreams::new(upstream::Shared::new([], &metrics).unwrap(), tasks));
         let say = |text| inlet.publish(Incoming::Text(text), Timestamp::UNIX_EPOCH);
         let mut reports = feed.reports();
         let story = async {

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming as Answer;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::PollOptions;
@@ -20,7 +19,7 @@ use super::request::{default, request};
 use crate::feed::normalize::Incoming;
 use crate::message::Body;
 use crate::message::body::{self, Bounds};
-use crate::upstream::{LoadPermit, Sent, Upstream};
+use crate::upstream::{Incoming as Answer, LoadPermit, Sent, Upstream};
 
 /// Asks until there is no answer.
 pub(super) async fn follow(options: &PollOptions, upstream: &Upstream, line: &Line<'_>) -> Result<Infallible, Failure> {

@@ -11,9 +11,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::message::trace;
-use crate::ws::dialled::masked;
-use crate::ws::{CloseCode, OpCode, close};
+use crate::ws::frame::{CONTROL_MAX, masked};
+use crate::ws::{CloseCode, OpCode, close, mask};
 
 /// A byte stream, and what waits to be written to it.
 #[derive(Debug)]
@@ -31,10 +30,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Socket { io, out: Bytes::new(), next: None, unflushed: false }
     }
 
-    /// Has a frame written while reading, in place of one that still waits.
+    /// Has a control frame written while reading, in place of one that still waits.
     pub(super) fn say(&mut self, opcode: OpCode, payload: &[u8]) {
-        let [a, b, c, d, ..] = trace::random().to_ne_bytes();
-        self.next = Some(masked(opcode, payload, [a, b, c, d]));
+        let payload = payload.get(..CONTROL_MAX).unwrap_or(payload);
+        self.next = Some(masked(opcode, payload, mask::fresh()));
     }
 
     /// Has a close frame written, the last of all; without a code where `code` must not be sent.

@@ -33,6 +33,12 @@ pub(super) fn run(test: impl Future<Output = ()>) {
     runtime.block_on(async { timeout(30 * SECOND, test).await.expect("the test does not end") });
 }
 
+/// The same on a clock that stands still while anything else can be done.
+pub(super) fn run_paused(test: impl Future<Output = ()>) {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap().block_on(test);
+}
+
 /// Where a test's source dials.
 pub(super) fn dial(scheme: &str, port: u16) -> DialOptions {
     let server = Server::Tcp { scheme: Scheme::Http, host: "127.0.0.1".to_owned(), port };

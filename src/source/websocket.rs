@@ -13,7 +13,6 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -26,8 +25,7 @@ use crate::feed::normalize::Incoming;
 use crate::limits;
 use crate::message::{Body, hop, trace};
 use crate::upstream::{self, LoadPermit, Upstream};
-use crate::ws::dialled::{Heard, ServerDecoder};
-use crate::ws::{CloseCode, Message, OpCode, handshake};
+use crate::ws::{CloseCode, Heard, OpCode, ServerDecoder, handshake};
 
 /// A socket that is open.
 struct Opened {
@@ -39,7 +37,8 @@ struct Opened {
 
 /// Dials once and reads until the connection ends.
 pub(super) async fn follow(options: &DialOptions, upstream: &Upstream, line: &Line<'_>) -> Result<Infallible, Failure> {
-    let Opened { io, said, _load } = Box::pin(open(options, upstream, line)).await?;
+    let opened = timeout(limits::SOURCE_HANDSHAKE, Box::pin(open(options, upstream, line))).await;
+    let Opened { io, said, _load } = opened.map_err(|_| Failure::Silent(limits::SOURCE_HANDSHAKE))??;
     line.open();
     listen(io, &said, line).await
 }
@@ -50,10 +49,9 @@ async fn open(options: &DialOptions, upstream: &Upstream, line: &Line<'_>) -> Re
     let (asked, accept) = upgrade(asked);
     let mut sent = upstream.upgrade(super::NOBODY, asked).await?;
     check(sent.response.status(), sent.response.headers(), &accept)?;
-    let upgraded = hyper::upgrade::on(&mut sent.response).await.map_err(Failure::Upgrade)?;
-    let parts = upgraded.downcast::<TokioIo<upstream::Io>>();
-    let parts = parts.map_err(|_| Failure::Handshake("the connection is not one of ours"))?;
-    Ok(Opened { io: parts.io.into_inner(), said: parts.read_buf, _load: sent.permit })
+    let Some(switched) = sent.switched.take() else { return Err(Failure::Handshake("its connection is gone")) };
+    let (io, said) = switched.taken().await.map_err(Failure::Upgrade)?;
+    Ok(Opened { io, said, _load: sent.permit })
 }
 
 /// The request as one for a WebSocket (RFC 6455, section 4.1), and what a server says to its key.
@@ -126,24 +124,21 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     loop {
-        let message = match decoder.next(&mut input) {
+        let heard = match decoder.next(&mut input) {
             Ok(None) => return Ok(()),
-            Ok(Some(Heard::TooBig(bytes))) => {
-                line.record.too_large(bytes);
-                continue;
-            }
-            Ok(Some(Heard::Message(message))) => message,
+            Ok(Some(heard)) => heard,
             Err(violation) => {
                 leave(socket, violation.code, violation.reason).await;
                 return Err(violation.into());
             }
         };
-        match message {
-            Message::Text(text) => line.take(Incoming::Text(&text)).await,
-            Message::Binary(bytes) => line.take(Incoming::Binary(bytes)).await,
-            Message::Ping(payload) => socket.say(OpCode::Pong, &payload),
-            Message::Pong(_) => {}
-            Message::Close(frame) => {
+        match heard {
+            Heard::Text(text) => line.take(Incoming::Text(&text)).await,
+            Heard::Binary(bytes) => line.take(Incoming::Binary(Bytes::from(bytes.into_owned()))).await,
+            Heard::TooLarge(bytes) => line.record.too_large(bytes),
+            Heard::Ping(payload) => socket.say(OpCode::Pong, &payload),
+            Heard::Pong(_) => {}
+            Heard::Close(frame) => {
                 let code = frame.as_ref().map_or(CloseCode::NO_STATUS, |frame| frame.code);
                 leave(socket, code, "").await;
                 return Err(Failure::Closed(frame));

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 use super::key_sets::{KeySetMeters, KeySets};
 use super::source::{FailureLabels, SourceMeters};
 use super::sums::{Part, Sum};
+use super::traffic::{SessionFamilies, SessionMeters, TrafficLabels};
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -28,8 +29,9 @@ pub struct Metrics {
     websocket_open: Family<ModeLabels, Gauge>,
     websocket_closed: Family<CloseLabels, Counter>,
     denied: Family<DeniedLabels, Counter>,
-    messages: Family<FeedDirectionLabels, Counter>,
-    message_bytes: Family<FeedDirectionLabels, Counter>,
+    messages: Family<TrafficLabels, Counter>,
+    message_bytes: Family<TrafficLabels, Counter>,
+    sessions: SessionFamilies,
     feed_viewers: Family<FeedLabels, Gauge>,
     feed_up: Family<SourceLabels, Gauge>,
     /// Of the branches of split feeds.
@@ -72,8 +74,8 @@ struct RequestLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RouteLabels {
-    route: String,
+pub(super) struct RouteLabels {
+    pub(super) route: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -92,12 +94,6 @@ struct CloseLabels {
 struct DeniedLabels {
     route: String,
     reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct FeedDirectionLabels {
-    feed: String,
-    direction: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -131,6 +127,7 @@ impl Metrics {
             denied: Family::default(),
             messages: Family::default(),
             message_bytes: Family::default(),
+            sessions: SessionFamilies::default(),
             feed_viewers: Family::default(),
             feed_up: Family::default(),
             branches_up: Mutex::default(),
@@ -161,10 +158,11 @@ impl Metrics {
         registry.register("denied", "Requests refused by a guard", self.denied.clone());
         registry.register(
             "messages",
-            "Messages of a feed, in from its sources and out to its viewers",
+            "Messages of a feed, in from its sources and out to its viewers; of a route's sessions, in from their clients and out to them",
             self.messages.clone(),
         );
         registry.register("message_bytes", "Bytes of those messages, framed", self.message_bytes.clone());
+        self.sessions.register(&mut registry);
         registry.register("feed_viewers", "Viewers of a feed", self.feed_viewers.clone());
         registry.register("feed_up", "Whether a source of a feed delivers", self.feed_up.clone());
         let again = "Times a source's connection was made again after it was lost";
@@ -209,10 +207,16 @@ impl Metrics {
         }
     }
 
+    /// The handles of what the sessions of the route `route` say.
+    #[must_use]
+    pub fn session(&self, route: &str) -> SessionMeters {
+        self.sessions.of(route, &self.messages, &self.message_bytes)
+    }
+
     /// The handles of the feed `feed`.
     #[must_use]
     pub fn feed(&self, feed: &str) -> FeedMeters {
-        let labels = |direction| FeedDirectionLabels { feed: feed.to_owned(), direction };
+        let labels = |direction| TrafficLabels::feed(feed, direction);
         let named = FeedLabels { feed: feed.to_owned() };
         FeedMeters {
             messages_in: self.messages.get_or_create_owned(&labels("in")),

@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod socket;
 pub mod source;
 mod sums;
+pub mod traffic;
 
 pub use access::AccessLog;
 pub use key_sets::KeySetMeters;
@@ -18,3 +19,4 @@ pub use metrics::{FeedMeters, Metrics, RouteMeters};
 pub use socket::{CUT_OFF, SocketRecord};
 pub use source::SourceMeters;
 pub use sums::Part;
+pub use traffic::SessionMeters;

@@ -11,13 +11,13 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, Uri};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use super::link::Link;
+use super::http1::{self, Begun, Switched};
+use super::incoming::Incoming;
+use super::link::{Http2, Link, StreamPermit, fit_http1};
 use super::outgoing::{Outgoing, Progress};
-use super::permit::Held;
 use super::pool::Pool;
 use crate::message::Body;
 use crate::message::alarm::Alarm;
@@ -38,65 +38,84 @@ struct Spare {
     extensions: Extensions,
 }
 
-pub(super) type Answered = (Response<Incoming>, Held);
+pub(super) type Answered = (Response<Incoming>, Option<StreamPermit>);
 
 /// On a connection kept from before, or a new one. Takes the request out of its place, and puts it back where it may be
 /// said again: it is large, and each function that has it by value would store it once more.
 pub(super) async fn send(pool: &Rc<Pool>, request: &mut Request<Body>, others: bool) -> Result<Answered, Unsaid> {
-    if !is_repeatable(request) {
+    let repeatable = is_repeatable(request);
+    if !repeatable {
         // It could not be said again to a new connection, so let this thread hear first which of the old ones are closed.
         tokio::task::yield_now().await;
     }
     let mut kept = pool.take();
     loop {
         let was_kept = kept.is_some();
-        let mut link = match kept.take() {
+        let link = match kept.take() {
             Some(link) => link,
             // Boxed: a handshake's state is large, and most requests need none.
             None => Box::pin(pool.open()).await.map_err(Unsaid::not_begun)?,
         };
-        match exchange(pool, &mut link, request, was_kept || others).await {
-            Ok(response) => return Ok((response, keep(pool, link))),
+        let outcome = match link {
+            Link::Http1(conn) => {
+                fit_http1(request);
+                match http1::exchange(conn, request, pool.response_timeout, Some(pool)).await {
+                    Ok(response) => return Ok((response, None)),
+                    Err(begun) => unsaid(pool, begun, repeatable),
+                }
+            }
+            // Boxed: few servers are asked like this.
+            Link::Http2(mut link) => match Box::pin(multiplexed(pool, &mut link, request, was_kept || others)).await {
+                Ok(response) => return Ok((response, Some(link.permit()))),
+                Err(unsaid) => unsaid,
+            },
+        };
+        match outcome {
             // It may have died while it was idle, which says nothing of the server.
-            Err(Unsaid { failure: Failure::Broken { .. }, again: true }) if was_kept => {}
-            Err(unsaid) => return Err(unsaid),
+            Unsaid { failure: Failure::Broken { .. }, again: true } if was_kept => {}
+            unsaid => return Err(unsaid),
         }
     }
 }
 
-/// On a connection of its own, which may become a socket.
-pub(super) async fn upgrade(pool: &Pool, request: &mut Request<Body>, others: bool) -> Result<Answered, Unsaid> {
-    let mut link = pool.open_upgradeable().await.map_err(Unsaid::not_begun)?;
-    exchange(pool, &mut link, request, others).await.map(|response| (response, Held::Nothing))
+/// On a connection of its own, which comes with a 101.
+pub(super) async fn upgrade(
+    pool: &Rc<Pool>,
+    request: &mut Request<Body>,
+) -> Result<(Response<Incoming>, Option<Switched>), Unsaid> {
+    let conn = pool.open_alone().await.map_err(Unsaid::not_begun)?;
+    let repeatable = is_repeatable(request);
+    http1::switch(conn, request, pool.response_timeout).await.map_err(|begun| unsaid(pool, begun, repeatable))
 }
 
-/// Hands the connection to whoever reads the response.
-fn keep(pool: &Rc<Pool>, link: Link) -> Held {
-    match link {
-        Link::Http1(link) => Held::Http1 { pool: Rc::clone(pool), link },
-        Link::Http2(link) => Held::Http2 { _permit: link.permit() },
+fn unsaid(pool: &Pool, begun: Begun, repeatable: bool) -> Unsaid {
+    let server = Arc::clone(&pool.member.name);
+    match begun {
+        Begun::Late => Unsaid { failure: Failure::ResponseTimeout { server }, again: false },
+        Begun::Body(error) => Unsaid { failure: Failure::RequestBody(error), again: false },
+        Begun::Broken { broken, unsent } => {
+            // What can't be understood was an answer all the same: the same again would get the same.
+            let again = unsent || repeatable && !broken.is_answer();
+            Unsaid { failure: Failure::Broken { server, error: broken }, again }
+        }
     }
 }
 
-/// Says it once. With `again`, keeps what it takes to say it another time.
-async fn exchange(
+/// Says it once over HTTP/2. With `again`, keeps what it takes to say it another time.
+async fn multiplexed(
     pool: &Pool,
-    link: &mut Link,
+    link: &mut Http2,
     request: &mut Request<Body>,
     again: bool,
 ) -> Result<Response<Incoming>, Unsaid> {
     let spare = (again && is_repeatable(request)).then(|| Spare::of(request));
     // Counted from now on, so that what is asked at the same time goes elsewhere when it is full.
-    let _counted = match link {
-        Link::Http1(_) => None,
-        Link::Http2(link) => Some(link.permit()),
-    };
+    let _counted = link.permit();
     let (outgoing, progress) = outgoing(request);
     let answer = pin!(link.send(outgoing));
-    let mut of_its_own = Alarm::default();
-    let alarm = link.alarm().unwrap_or(&mut of_its_own);
-    let (error, unsent) = match in_time(answer, alarm, progress.as_deref(), pool.response_timeout).await {
-        Some(Ok(response)) => return Ok(response),
+    let mut alarm = Alarm::default();
+    let (error, unsent) = match in_time(answer, &mut alarm, progress.as_deref(), pool.response_timeout).await {
+        Some(Ok(response)) => return Ok(response.map(Incoming::Http2)),
         Some(Err(unanswered)) => *unanswered,
         None => {
             let failure = Failure::ResponseTimeout { server: Arc::clone(&pool.member.name) };
@@ -113,7 +132,7 @@ async fn exchange(
     if let Some(once_more) = once_more {
         *request = once_more;
     }
-    Err(Unsaid { failure: Failure::Broken { server: Arc::clone(&pool.member.name), error }, again })
+    Err(Unsaid { failure: Failure::Broken { server: Arc::clone(&pool.member.name), error: error.into() }, again })
 }
 
 /// Takes the request out of its place, its body watched.

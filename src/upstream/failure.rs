@@ -2,10 +2,10 @@
 //!
 //! Owns: the log's words for it; what the client is told is decided at the edge.
 
-use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 
+use super::http1::Broken;
 use crate::message::Body;
 
 /// How a request body fails.
@@ -26,7 +26,7 @@ pub enum Failure {
     ResponseTimeout { server: Arc<str> },
     /// The connection was reset or closed before the response head, or what came was no HTTP.
     #[error("{server} gave no answer: {}", with_cause(error))]
-    Broken { server: Arc<str>, error: hyper::Error },
+    Broken { server: Arc<str>, error: Broken },
     /// The client's body ended in an error on its way.
     #[error("the request's body failed: {0}")]
     RequestBody(BodyError),
@@ -46,7 +46,7 @@ impl Failure {
     }
 }
 
-/// hyper's error and what it came from.
-fn with_cause(error: &hyper::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+/// The error and what it came from.
+fn with_cause(error: &Broken) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }

@@ -10,6 +10,7 @@ use http::{Request, Uri};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::connect::{self, Wanted};
+use super::http1::{self, Begun};
 use super::link::Link;
 use super::member::{Group, Member};
 use super::options::{Health, Scheme, Server};
@@ -49,14 +50,25 @@ pub(super) async fn keep(group: &Group, member: &Member, health: &Health, tasks:
 async fn check(group: &Group, member: &Member, health: &Health, tasks: &Tasks) -> Result<(), String> {
     let allowance: Duration = group.options.connect_timeout.min(health.timeout);
     let connected = connect::connect(member, Wanted::Any, allowance).await.map_err(|failure| failure.to_string())?;
-    let mut link = Link::new(connected, tasks).await.map_err(|error| error.to_string())?;
-    let response = link.send(request(member, health)?).await.map_err(|unanswered| unanswered.0.to_string())?;
-    let status = response.status();
+    let mut request = request(member, health)?;
+    let status = match Link::new(connected, tasks).await.map_err(|error| error.to_string())? {
+        Link::Http1(conn) => match http1::exchange(conn, &mut request, health.timeout, None).await {
+            Ok(response) => response.status(),
+            Err(Begun::Late) => return Err(format!("no answer within {:?}", health.timeout)),
+            Err(Begun::Broken { broken, .. }) => return Err(broken.to_string()),
+            Err(Begun::Body(error)) => return Err(error.to_string()),
+        },
+        Link::Http2(mut link) => {
+            let (head, body) = request.into_parts();
+            let answer = link.send(Request::from_parts(head, Outgoing::new(body).0)).await;
+            answer.map_err(|unanswered| unanswered.0.to_string())?.status()
+        }
+    };
     if status.is_success() || status.is_redirection() { Ok(()) } else { Err(format!("it answers {status}")) }
 }
 
-fn request(member: &Member, health: &Health) -> Result<Request<Outgoing>, String> {
-    let mut request = Request::new(Outgoing::new(Body::Empty).0);
+fn request(member: &Member, health: &Health) -> Result<Request<Body>, String> {
+    let mut request = Request::new(Body::Empty);
     *request.uri_mut() = health.path.parse::<Uri>().map_err(|error| error.to_string())?;
     let host = HeaderValue::from_str(&host(&member.server)).map_err(|error| error.to_string())?;
     request.headers_mut().insert(HOST, host);

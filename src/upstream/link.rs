@@ -1,7 +1,7 @@
 //! A connection to a server over which HTTP is spoken.
 //!
-//! Owns: hyper's settings towards servers, and the form a request has in each protocol. A task drives each connection, and
-//! no drain waits for it.
+//! Owns: hyper's settings for HTTP/2 towards servers, and the form a request has in each protocol. A task drives each
+//! HTTP/2 connection, and no drain waits for it.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -9,36 +9,27 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::TryFutureExt as _;
-use futures_util::future::Either;
 use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, Parts, Scheme, Uri};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use super::connect::{Connected, Place, Protocol};
+use super::http1::Conn;
 use super::io::{Heard, Io, Turns};
 use super::member::Member;
 use super::outgoing::Outgoing;
 use crate::limits;
-use crate::message::alarm::Alarm;
 use crate::shutdown::Tasks;
 
 /// A connection to use for a request.
 #[derive(Debug)]
 pub(super) enum Link {
-    Http1(Http1),
+    Http1(Conn),
     Http2(Http2),
-}
-
-/// One request at a time.
-#[derive(Debug)]
-pub(super) struct Http1 {
-    sender: http1::SendRequest<Outgoing>,
-    alarm: Alarm,
-    place: Place,
 }
 
 /// Many requests at a time; clones share the connection.
@@ -72,34 +63,8 @@ impl Link {
     pub(super) async fn new(connected: Connected, tasks: &Tasks) -> Result<Link, hyper::Error> {
         let Connected { io, protocol, place } = connected;
         match protocol {
-            Protocol::Http1 => Http1::new(io, place, tasks).await.map(Link::Http1),
+            Protocol::Http1 => Ok(Link::Http1(Conn::new(io, place))),
             Protocol::Http2 => Http2::new(io, place, tasks).await.map(Link::Http2),
-        }
-    }
-
-    /// Sends the request in the form that this connection wants; completes with the response's head.
-    pub(super) fn send(
-        &mut self,
-        mut request: Request<Outgoing>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Box<Unanswered>>> + use<> {
-        match self {
-            Link::Http1(link) => {
-                fit_http1(&mut request);
-                Either::Left(link.sender.try_send_request(request))
-            }
-            Link::Http2(link) => {
-                fit_http2(&mut request, &link.scheme);
-                Either::Right(link.sender.try_send_request(request))
-            }
-        }
-        .map_err(unanswered)
-    }
-
-    /// For what is waited for on it; where it is shared, each has its own.
-    pub(super) fn alarm(&mut self) -> Option<&mut Alarm> {
-        match self {
-            Link::Http1(link) => Some(&mut link.alarm),
-            Link::Http2(_) => None,
         }
     }
 }
@@ -107,35 +72,6 @@ impl Link {
 fn unanswered(mut error: TrySendError<Request<Outgoing>>) -> Box<Unanswered> {
     let request = error.take_message();
     Box::new((error.into_error(), request))
-}
-
-impl Http1 {
-    async fn new(io: Io, place: Place, tasks: &Tasks) -> Result<Http1, hyper::Error> {
-        let (sender, connection) = http1_builder().handshake(TokioIo::new(io)).await?;
-        drop(tasks.spawn_background(async move {
-            // Whoever waits for a response is told.
-            let _ = connection.await;
-        }));
-        Ok(Http1 { sender, alarm: Alarm::default(), place })
-    }
-
-    /// On a connection that may become something else by a 101.
-    pub(super) async fn upgradeable(connected: Connected, tasks: &Tasks) -> Result<Http1, hyper::Error> {
-        let Connected { io, place, .. } = connected;
-        let (sender, connection) = http1_builder().handshake(TokioIo::new(io)).await?;
-        drop(tasks.spawn_background(async move {
-            let _ = connection.with_upgrades().await;
-        }));
-        Ok(Http1 { sender, alarm: Alarm::default(), place })
-    }
-
-    /// Whether it can be used, now or never: `None` for not yet.
-    pub(super) fn is_usable(&mut self, member: &Member) -> Option<bool> {
-        if self.sender.is_closed() || !self.place.is_right(member) {
-            return Some(false);
-        }
-        self.sender.is_ready().then_some(true)
-    }
 }
 
 impl Http2 {
@@ -165,6 +101,15 @@ impl Http2 {
         // the channel, with them or with the connection.
         let _ = settled.await;
         Ok(Http2 { sender, streams: Rc::default(), most, scheme, place })
+    }
+
+    /// Sends the request; completes with the response's head.
+    pub(super) fn send(
+        &mut self,
+        mut request: Request<Outgoing>,
+    ) -> impl Future<Output = Result<Response<Incoming>, Box<Unanswered>>> + use<> {
+        fit_http2(&mut request, &self.scheme);
+        self.sender.try_send_request(request).map_err(unanswered)
     }
 
     pub(super) fn is_usable(&mut self, member: &Member) -> bool {
@@ -197,12 +142,6 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Background {
     }
 }
 
-fn http1_builder() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder.max_header_size(limits::UPSTREAM_HEAD).max_buf_size(limits::UPSTREAM_BUFFER);
-    builder
-}
-
 fn http2_builder(executor: Background) -> http2::Builder<Background> {
     let streams = u32::try_from(limits::UPSTREAM_STREAMS).unwrap_or(u32::MAX);
     let mut builder = http2::Builder::new(executor);
@@ -221,7 +160,7 @@ fn http2_builder(executor: Background) -> http2::Builder<Background> {
 }
 
 /// Origin form and `Host` (RFC 9112, section 3.2).
-fn fit_http1(request: &mut Request<Outgoing>) {
+pub(super) fn fit_http1<B>(request: &mut Request<B>) {
     *request.version_mut() = Version::HTTP_11;
     let Some(authority) = request.uri().authority() else { return };
     // It was meant for an HTTP/2 connection that did not take it.

@@ -8,6 +8,8 @@ mod connect;
 mod exchange;
 mod failure;
 mod health;
+mod http1;
+mod incoming;
 mod io;
 mod link;
 mod member;
@@ -32,10 +34,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::time::interval;
 
 pub use failure::{BodyError, Failure};
+pub use http1::{Broken, Hearing, Switched};
+pub use incoming::Incoming;
 pub use io::Io;
 pub use options::{Balance, Health, Options, Scheme, Server};
 pub use permit::LoadPermit;
@@ -46,7 +49,8 @@ use crate::limits;
 use crate::message::Body;
 use crate::shutdown::Tasks;
 use balance::Tried;
-use exchange::{Answered, Unsaid};
+use exchange::Unsaid;
+use link::StreamPermit;
 use member::Group;
 use pool::Pool;
 
@@ -70,6 +74,8 @@ pub struct Sent {
     pub permit: LoadPermit,
     /// As the config writes it.
     pub server: Arc<str>,
+    /// After a 101, the connection.
+    pub switched: Option<Switched>,
 }
 
 /// How a request is sent.
@@ -127,7 +133,7 @@ impl Upstream {
     }
 
     /// The same over HTTP/1.1 on a connection of its own, for an upgrade, whose fields are set: once it is answered with
-    /// 101, `hyper::upgrade::on` gives what downcasts to `TokioIo<Io>`.
+    /// 101, the connection comes with the answer.
     ///
     /// # Errors
     /// As [`Upstream::send`].
@@ -157,10 +163,10 @@ impl Upstream {
                 tried.add(index);
                 let mut permit = LoadPermit::new(member);
                 match ask(pool, &mut request, mode, members.len() > 1).await {
-                    Ok((response, held)) => {
+                    Ok(Answered { response, stream, switched }) => {
                         member.standing.answered();
-                        permit.hold(held);
-                        return Ok(Sent { response, permit, server: Arc::clone(&member.name) });
+                        permit.hold(stream);
+                        return Ok(Sent { response, permit, server: Arc::clone(&member.name), switched });
                     }
                     Err(Unsaid { failure, again }) => {
                         member.standing.failed(&failure);
@@ -175,10 +181,23 @@ impl Upstream {
     }
 }
 
+/// What a server gave.
+struct Answered {
+    response: Response<Incoming>,
+    stream: Option<StreamPermit>,
+    switched: Option<Switched>,
+}
+
 async fn ask(pool: &Rc<Pool>, request: &mut Request<Body>, mode: Mode, others: bool) -> Result<Answered, Unsaid> {
     match mode {
-        Mode::Pooled => exchange::send(pool, request, others).await,
+        Mode::Pooled => {
+            let (response, stream) = exchange::send(pool, request, others).await?;
+            Ok(Answered { response, stream, switched: None })
+        }
         // Boxed: a socket is opened once, and what it takes is large.
-        Mode::Alone => Box::pin(exchange::upgrade(pool, request, others)).await,
+        Mode::Alone => {
+            let (response, switched) = Box::pin(exchange::upgrade(pool, request)).await?;
+            Ok(Answered { response, stream: None, switched })
+        }
     }
 }

@@ -11,9 +11,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::connect::{self, Protocol, Wanted};
+use super::connect::{self, Connected, Protocol, Wanted};
 use super::failure::Failure;
-use super::link::{Http1, Http2, Link};
+use super::http1::Conn;
+use super::link::{Http2, Link};
 use super::member::Member;
 use super::options::{Scheme, Server};
 use crate::limits;
@@ -39,7 +40,7 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    link: Http1,
+    link: Conn,
     /// The sweep after which it was last used.
     since: u32,
 }
@@ -77,9 +78,9 @@ impl Pool {
         if self.multiplexes.get() { self.share(false).map(Link::Http2) } else { self.take_idle().map(Link::Http1) }
     }
 
-    /// Keeps the connection for another request. It need not be ready for one yet.
-    pub(super) fn put(&self, mut link: Http1) {
-        if link.is_usable(&self.member) == Some(false) {
+    /// Keeps the connection for another request.
+    pub(super) fn put(&self, mut link: Conn) {
+        if !link.is_usable(&self.member) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -113,10 +114,9 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Pool::open`].
-    pub(super) async fn open_upgradeable(&self) -> Result<Link, Failure> {
-        let connected = connect::connect(&self.member, Wanted::Http1, self.connect_timeout).await?;
-        let link = Http1::upgradeable(connected, &self.tasks).await;
-        link.map(Link::Http1).map_err(|error| Failure::Broken { server: Arc::clone(&self.member.name), error })
+    pub(super) async fn open_alone(&self) -> Result<Conn, Failure> {
+        let Connected { io, place, .. } = connect::connect(&self.member, Wanted::Http1, self.connect_timeout).await?;
+        Ok(Conn::new(io, place))
     }
 
     /// Closes what was idle for long; to be called each [`limits::UPSTREAM_SWEEP`].
@@ -125,7 +125,7 @@ impl Pool {
         self.sweeps.set(sweep);
         let old = |since: u32| sweep.wrapping_sub(since) >= limits::UPSTREAM_SWEEPS;
         let member = &self.member;
-        self.idle.borrow_mut().retain_mut(|idle| !old(idle.since) && idle.link.is_usable(member) != Some(false));
+        self.idle.borrow_mut().retain_mut(|idle| !old(idle.since) && idle.link.is_usable(member));
         self.shared.borrow_mut().retain_mut(|shared| {
             if shared.link.streams() > 0 {
                 shared.since = sweep;
@@ -138,7 +138,8 @@ impl Pool {
         let connected = connect::connect(&self.member, wanted, self.connect_timeout).await?;
         self.multiplexes.set(connected.protocol == Protocol::Http2);
         let opened = timeout(self.connect_timeout, Link::new(connected, &self.tasks)).await.map_err(|_| self.late())?;
-        let link = opened.map_err(|error| Failure::Broken { server: Arc::clone(&self.member.name), error })?;
+        let link =
+            opened.map_err(|error| Failure::Broken { server: Arc::clone(&self.member.name), error: error.into() })?;
         if let Link::Http2(link) = &link {
             let mut shared = self.shared.borrow_mut();
             // Over the bound, as many a server's first connections may be, it serves this request alone.
@@ -153,20 +154,14 @@ impl Pool {
         Failure::ConnectTimeout { server: Arc::clone(&self.member.name) }
     }
 
-    fn take_idle(&self) -> Option<Http1> {
+    fn take_idle(&self) -> Option<Conn> {
         let mut idle = self.idle.borrow_mut();
-        let mut at = idle.len();
-        for _ in 0..limits::UPSTREAM_SCAN {
-            at = at.checked_sub(1)?;
-            let usable = idle.get_mut(at)?.link.is_usable(&self.member);
-            match usable {
-                Some(true) => return idle.remove(at).map(|idle| idle.link),
-                Some(false) => drop(idle.remove(at)),
-                // Its response has not ended quite yet, or nobody read it to its end.
-                None => {}
+        loop {
+            let mut link = idle.pop_back()?.link;
+            if link.is_usable(&self.member) {
+                return Some(link);
             }
         }
-        None
     }
 
     /// The first connection with room for another request; `crowded`, the one with the fewest.

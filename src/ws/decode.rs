@@ -244,7 +244,7 @@ fn check(head: &Head, message: Option<&Assembly>, max: usize, deflate: bool) -> 
     Ok(kind)
 }
 
-pub(super) fn control(opcode: OpCode, payload: &[u8]) -> Result<Message, Violation> {
+fn control(opcode: OpCode, payload: &[u8]) -> Result<Message, Violation> {
     match opcode {
         OpCode::Close => Ok(Message::Close(close::parse(payload)?)),
         OpCode::Ping => Ok(Message::Ping(Bytes::copy_from_slice(payload))),

@@ -1,4 +1,4 @@
-//! Frames (RFC 6455, 5.2): the head of a frame is read here, a client's or a server's, and our own frames are made here.
+//! Frames (RFC 6455, 5.2): the head of a client's frame, or of a server's, is read here, and our own frames are made here.
 //!
 //! Owns: [`OpCode`], [`Head`], the encoders. [`FrameWriter`] leaves room for the head, so that a payload is written once,
 //! straight to where it is sent from. Never: judges a frame by those before it; [`super::decode`] does.
@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::close::{self, CloseCode, Violation};
-use super::mask::Key;
+use super::mask::{self, Key};
 
 /// The most a control frame may carry, in bytes (RFC 6455, 5.5).
 pub const CONTROL_MAX: usize = 125;
@@ -41,7 +41,7 @@ pub struct Head {
     pub fin: bool,
     pub rsv1: bool,
     pub opcode: OpCode,
-    /// All zero in a server's.
+    /// Zeros for a server's frame: those mask nothing.
     pub key: Key,
     /// Of the payload, in bytes, as announced.
     pub len: u64,
@@ -88,47 +88,48 @@ impl OpCode {
 }
 
 impl Head {
-    /// How many bytes the head of a client's frame that `bytes` begin with has, as far as they tell: at least two.
+    /// How many bytes the head that `bytes` begin with has, as far as they tell: at least two.
     #[must_use]
     pub fn size(bytes: &[u8]) -> usize {
-        Head::size_with(bytes, size_of::<Key>())
+        match bytes.get(1) {
+            Some(_) => Head::unmasked_size(bytes) + size_of::<Key>(),
+            None => 2,
+        }
     }
 
-    /// The same of a server's frame.
+    /// [`size`](Head::size) of a server's.
     #[must_use]
-    pub fn size_unmasked(bytes: &[u8]) -> usize {
-        Head::size_with(bytes, 0)
-    }
-
-    fn size_with(bytes: &[u8], key: usize) -> usize {
+    pub fn unmasked_size(bytes: &[u8]) -> usize {
         let Some(second) = bytes.get(1) else { return 2 };
         let length = match second & LENGTH {
             LENGTH_16 => 2,
             LENGTH_64 => 8,
             _ => 0,
         };
-        2 + length + key
+        2 + length
     }
 
-    /// Reads the head of a client's frame that `bytes` begin with, and its size; `None` where it is not whole yet.
+    /// Reads the head that `bytes` begin with, and its size; `None` where it is not whole yet.
     ///
     /// # Errors
     /// 1002 as soon as the bytes that are there show it: RSV2 or RSV3, a reserved opcode, no mask, a control frame that is
     /// fragmented, compressed or too long, a length of 64 bits with the highest one set, or one in more bytes than it needs.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, Violation> {
-        Head::parse_from(bytes, true)
+        let Some((head, size)) = Head::parse_as(bytes, true)? else { return Ok(None) };
+        let Some((key, _)) = bytes.get(size..).and_then(<[u8]>::split_first_chunk) else { return Ok(None) };
+        Ok(Some((Head { key: *key, ..head }, size + size_of::<Key>())))
     }
 
-    /// The same of a server's frame, which is never masked.
+    /// The same of a server's frame, which must not be masked.
     ///
     /// # Errors
-    /// As [`Head::parse`], and 1002 for a mask.
+    /// As for [`parse`](Head::parse), with a mask in place of none.
     pub fn parse_unmasked(bytes: &[u8]) -> Result<Option<(Head, usize)>, Violation> {
-        Head::parse_from(bytes, false)
+        Head::parse_as(bytes, false)
     }
 
-    #[inline]
-    fn parse_from(bytes: &[u8], client: bool) -> Result<Option<(Head, usize)>, Violation> {
+    /// The head up to its masking key.
+    fn parse_as(bytes: &[u8], masked: bool) -> Result<Option<(Head, usize)>, Violation> {
         let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
         let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
         if first & RSV2_RSV3 != 0 {
@@ -137,20 +138,15 @@ impl Head {
         let Some(opcode) = OpCode::from_bits(first & OPCODE) else {
             return Err(Violation::protocol("reserved opcode"));
         };
-        if (second & MASKED != 0) != client {
-            return Err(Violation::protocol(if client { "frame without mask" } else { "frame with mask" }));
+        if (second & MASKED != 0) != masked {
+            return Err(Violation::protocol(if masked { "frame without mask" } else { "masked frame of a server" }));
         }
         let short = second & LENGTH;
         if opcode.is_control() {
             check_control(fin, rsv1, short)?;
         }
         let Some((len, rest)) = parse_length(short, rest)? else { return Ok(None) };
-        let (key, rest) = match rest.split_first_chunk() {
-            Some((key, rest)) if client => (*key, rest),
-            None if client => return Ok(None),
-            Some(_) | None => (Key::default(), rest),
-        };
-        Ok(Some((Head { fin, rsv1, opcode, key, len }, bytes.len() - rest.len())))
+        Ok(Some((Head { fin, rsv1, opcode, key: Key::default(), len }, bytes.len() - rest.len())))
     }
 }
 
@@ -222,6 +218,22 @@ pub fn frame(opcode: OpCode, rsv1: bool, payload: &[u8]) -> Bytes {
     let mut frame = Vec::with_capacity(size + payload.len());
     frame.extend(head.iter().take(size));
     frame.extend_from_slice(payload);
+    frame.into()
+}
+
+/// A whole, masked frame: what a client says (RFC 6455, 5.3). A control frame's payload is the caller's to keep within
+/// [`CONTROL_MAX`].
+#[must_use]
+pub fn masked(opcode: OpCode, payload: &[u8], key: Key) -> Bytes {
+    let (mut head, size) = header(opcode, false, payload.len());
+    let [_, second, ..] = &mut head;
+    *second |= MASKED;
+    let start = size + key.len();
+    let mut frame = Vec::with_capacity(start + payload.len());
+    frame.extend(head.iter().take(size));
+    frame.extend(key);
+    frame.extend_from_slice(payload);
+    mask::apply(frame.get_mut(start..).unwrap_or_default(), key);
     frame.into()
 }
 
@@ -319,6 +331,36 @@ mod tests {
         check(&[0x80, 0xfe, 0, 126, 1, 2, 3], Ok(None));
         check(&[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4], Ok(Some((OpCode::Binary, 65536, 14))));
         check(&[0x88, 0xfd, 1, 2, 3, 4], Ok(Some((OpCode::Close, 125, 6))));
+    }
+
+    #[track_caller]
+    fn check_unmasked(bytes: &[u8], expected: Result<Option<(OpCode, u64, usize)>, &str>) {
+        let got = Head::parse_unmasked(bytes).map(|parsed| parsed.map(|(head, size)| (head.opcode, head.len, size)));
+        assert_eq!(got.map_err(|violation| violation.reason), expected);
+    }
+
+    #[test]
+    fn a_servers_heads_have_no_mask() {
+        check_unmasked(&[0x81], Ok(None));
+        check_unmasked(&[0x81, 5], Ok(Some((OpCode::Text, 5, 2))));
+        check_unmasked(&[0x81, 126, 0], Ok(None));
+        check_unmasked(&[0x81, 126, 0, 126], Ok(Some((OpCode::Text, 126, 4))));
+        check_unmasked(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0], Ok(Some((OpCode::Binary, 65536, 10))));
+        check_unmasked(&[0x81, 0x85], Err("masked frame of a server"));
+        check_unmasked(&[0x91, 5], Err("reserved bit set"));
+        check_unmasked(&[0x89, 126], Err("control frame too long"));
+    }
+
+    #[test]
+    fn a_masked_frame_is_read_as_what_was_said() {
+        for payload in [&b""[..], b"a", &[7; 126], &[8; 70_000]] {
+            let frame = masked(OpCode::Binary, payload, [1, 2, 3, 4]);
+            let (head, size) = Head::parse(&frame).unwrap().unwrap();
+            let mut said = frame[size..].to_vec();
+            mask::apply(&mut said, head.key);
+            assert_eq!((head.fin, head.rsv1, head.opcode, head.key), (true, false, OpCode::Binary, [1, 2, 3, 4]));
+            assert_eq!(said, payload);
+        }
     }
 
     #[test]

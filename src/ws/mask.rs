@@ -1,9 +1,29 @@
 //! The mask of a client's frames (RFC 6455, 5.3): an exclusive or with a key of four bytes, whole words at a time.
 //!
-//! Owns: nothing; masking and unmasking are the same. Never: allocates.
+//! Owns: the keys of what we say as a client; masking and unmasking are the same. Never: allocates.
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
 
 /// A frame's masking key.
 pub type Key = [u8; 4];
+
+thread_local! {
+    /// Keys that nobody outside knows, from the system once a thread, and how many were made of them.
+    static SECRET: (RandomState, Cell<u64>) = (RandomState::new(), Cell::new(0));
+}
+
+/// A key for one frame of ours. It can't be told from those before it (RFC 6455, section 10.3): whoever chooses what is
+/// said would else choose what goes over the wire.
+#[must_use]
+pub fn fresh() -> Key {
+    let number = SECRET.with(|(random, count)| {
+        count.set(count.get().wrapping_add(1));
+        random.hash_one(count.get())
+    });
+    let [a, b, c, d, ..] = number.to_ne_bytes();
+    [a, b, c, d]
+}
 
 /// Masks or unmasks `bytes` in place, `key[0]` going to the first of them; gives the key for the bytes that follow.
 pub fn apply(bytes: &mut [u8], key: Key) -> Key {
@@ -40,6 +60,12 @@ mod tests {
         let next = apply(&mut bytes, [0x37, 0xfa, 0x21, 0x3d]);
         assert_eq!(&bytes, b"Hello");
         assert_eq!(next, [0xfa, 0x21, 0x3d, 0x37]);
+    }
+
+    #[test]
+    fn no_key_is_like_the_one_before() {
+        let keys: std::collections::HashSet<Key> = (0..1000).map(|_| fresh()).collect();
+        assert!(keys.len() > 990, "{}", keys.len());
     }
 
     proptest! {

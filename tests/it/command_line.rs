@@ -37,7 +37,9 @@ fn on_free_ports(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
     let text = std::fs::read_to_string(path).expect("the config is there");
     let ports = ["8080", "8443", "8444", "9090"].map(|port| format!("127.0.0.1:{port}\""));
-    ports.iter().fold(text, |text, port| text.replace(port.as_str(), "127.0.0.1:0\""))
+    let text = ports.iter().fold(text, |text, port| text.replace(port.as_str(), "127.0.0.1:0\""));
+    // One that the system may have given to a connection.
+    text.replace("127.0.0.1:54112}", "127.0.0.1:0}")
 }
 
 /// The default config as it is served, but for its ports.
@@ -67,6 +69,7 @@ async fn start_up_prints_a_line_for_each_listener_feed_and_page_and_then_nothing
         format!("  page       system at https://localhost:{https}/"),
         format!("  feed       system at wss://localhost:{https}/ws"),
         format!("  feed       alerts at wss://localhost:{https}/ws/alerts"),
+        format!("  feed       system at wss://localhost:{https}/api/system/ws"),
     ];
     let printed = instance.printed();
     let shown: Vec<_> = printed.iter().filter(|line| !line.contains(" INFO ") && !line.contains(" access ")).collect();
@@ -84,7 +87,7 @@ async fn the_default_config_answers_health_and_refuses_what_needs_a_token() {
     assert_eq!((closed.status, closed.header("content-type")), (503, Some("application/problem+json")));
     let (status, problem) = WsClient::refused(address, "/api/system/ws", &[]).await;
     assert_eq!((status, problem), (503, closed.json()));
-    assert!(closed.json()["detail"].as_str().is_some_and(|detail| detail.contains("token")));
+    assert!(closed.json()["detail"].as_str().is_some_and(|detail| detail.contains("JWT_SECRET")));
 }
 
 #[tokio::test]
@@ -216,7 +219,7 @@ fn what_is_asked_of_the_command_itself_is_printed() {
         text(&stdout)
     };
     assert_eq!(said(&["--version"]), format!("steadfeed {}\n", env!("CARGO_PKG_VERSION")));
-    for command in ["run", "check", "health", "cert", "watch", "schema", "completions"] {
+    for command in ["run", "check", "health", "cert", "watch", "record", "explain", "import", "schema", "completions"] {
         assert!(said(&["--help"]).contains(&format!("\n  {command} ")), "{command}");
         assert!(said(&[command, "--help"]).contains("Examples:"), "{command}");
     }

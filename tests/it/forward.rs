@@ -145,7 +145,10 @@ async fn bodies_and_trailers_pass_both_ways() {
     .await;
     let (head, mut server) = backend.request().await;
     assert_eq!(lines(&head, "transfer-encoding"), ["chunked"], "{head}");
-    assert_eq!(server.until(b"\r\n\r\n").await.to_ascii_lowercase(), "5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n");
+    assert_eq!(
+        server.until(b"\r\n\r\n").await.to_ascii_lowercase(),
+        "5\r\nhello\r\n0\r\nx-sum: 1\r\nx-undeclared: 2\r\n\r\n"
+    );
     server
         .send(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 3\r\n\r\n",

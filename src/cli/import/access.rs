@@ -8,13 +8,9 @@ use super::report::Report;
 use super::scope::Scope;
 use super::syntax::Directive;
 use super::values::{constant, rate};
-use super::write::Later;
 
 /// Keys that mean one client's address.
 const CLIENT: [&str; 2] = ["$binary_remote_addr", "$remote_addr"];
-
-/// What is done with a key that this version does not serve.
-const LATER: &str = "remove its `#` once this version serves it";
 
 /// Whether nobody may ask: `deny all` alone.
 pub(super) fn admits_nobody(scope: &Scope<'_>, report: &mut Report) -> bool {
@@ -27,16 +23,10 @@ pub(super) fn admits_nobody(scope: &Scope<'_>, report: &mut Report) -> bool {
 }
 
 /// Everything that guards a place, put into `route`.
-pub(super) fn guards(
-    scope: &Scope<'_>,
-    route: &mut Route,
-    rates: &mut Vec<Rates>,
-    report: &mut Report,
-    later: Later<'_>,
-) {
-    limits(scope, route, rates, report, later);
+pub(super) fn guards(scope: &Scope<'_>, route: &mut Route, rates: &mut Vec<Rates>, report: &mut Report) {
+    limits(scope, route, rates, report);
     passwords(scope, route, report);
-    networks(scope, route, report, later);
+    networks(scope, route, report);
     subrequest(scope, route, report);
     for directive in scope.own() {
         match directive.name.as_str() {
@@ -61,7 +51,7 @@ fn refuses(directive: &Directive) -> bool {
 }
 
 /// `allow` and `deny`, of which nginx takes the first that fits: we deny first, then allow.
-fn networks(scope: &Scope<'_>, route: &mut Route, report: &mut Report, later: Later<'_>) {
+fn networks(scope: &Scope<'_>, route: &mut Route, report: &mut Report) {
     let names = |d: &&Directive| matches!(d.name.as_str(), "allow" | "deny");
     let rules: Vec<&Directive> = scope.levels_with(names);
     let mut all_denied = false;
@@ -97,15 +87,6 @@ fn networks(scope: &Scope<'_>, route: &mut Route, report: &mut Report, later: La
     if !all_denied {
         // All others are let in, those that were named too.
         route.allow.clear();
-    }
-    for (key, networks) in [("allow", &route.allow), ("deny", &route.deny)] {
-        if !networks.is_empty() && later("route", key) {
-            for rule in rules.iter().filter(|rule| rule.name == key) {
-                report.left(rule, &format!("`{key}` is not served yet: it stands there as a comment"), LATER);
-            }
-            let whom = if key == "allow" { "let only these networks in" } else { "kept these networks out" };
-            route.closed = Some(format!("nginx {whom}, and `{key}` is not served yet"));
-        }
     }
 }
 
@@ -159,7 +140,7 @@ fn subrequest(scope: &Scope<'_>, route: &mut Route, report: &mut Report) {
 }
 
 /// `limit_req` and `limit_conn`, as a table of rates.
-fn limits(scope: &Scope<'_>, route: &mut Route, tables: &mut Vec<Rates>, report: &mut Report, later: Later<'_>) {
+fn limits(scope: &Scope<'_>, route: &mut Route, tables: &mut Vec<Rates>, report: &mut Report) {
     let mut rates = Rates::default();
     let mut used = Vec::new();
     for directive in scope.nearest("limit_req") {
@@ -207,12 +188,7 @@ fn limits(scope: &Scope<'_>, route: &mut Route, tables: &mut Vec<Rates>, report:
     if used.is_empty() {
         return;
     }
-    for directive in used {
-        report.see(directive);
-        if later("route", "limit") {
-            report.left(directive, "`limit` is not served yet: it stands there as a comment", LATER);
-        }
-    }
+    used.into_iter().for_each(|directive| report.see(directive));
     route.limit = Some(named(rates, tables));
 }
 

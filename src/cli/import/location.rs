@@ -230,7 +230,7 @@ impl<'a> Places<'_, '_, 'a> {
         let translation = &mut *self.translation;
         let is_proxy = matches!(route.action, Action::Proxy(_));
         let rates = &mut translation.site.rates;
-        access::guards(scope, route, rates, &mut translation.report, translation.later);
+        access::guards(scope, route, rates, &mut translation.report);
         let headers = headers::headers(scope, is_proxy, &mut translation.report);
         translation.site.drops_usual_headers |= headers.usual;
         route.request_headers = headers.request;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::End;
 use super::link::Event;
+use super::message::Message;
 
 /// How lines are written.
 #[derive(Debug)]
@@ -21,8 +22,8 @@ pub struct Lines<'a, Out, Complaints> {
     pub title: String,
     /// The last message to print.
     pub count: Option<NonZeroU64>,
-    /// `out` is a terminal, which control characters would drive.
-    pub terminal: bool,
+    /// A message's one line, without its end.
+    pub line: fn(&Message) -> String,
 }
 
 impl<Out: Write, Complaints: Write> Lines<'_, Out, Complaints> {
@@ -39,7 +40,7 @@ impl<Out: Write, Complaints: Write> Lines<'_, Out, Complaints> {
                     }
                 }
                 Event::Message(message) => {
-                    if let ControlFlow::Break(end) = self.print(&message.line(self.terminal)) {
+                    if let ControlFlow::Break(end) = self.print(&(self.line)(&message)) {
                         return end;
                     }
                     printed += 1;
@@ -87,7 +88,6 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::super::failure::Failure;
-    use super::super::message::Message;
     use super::*;
 
     fn refused(status: u16) -> Event {
@@ -113,7 +113,7 @@ mod tests {
             complaints: &mut complaints,
             title: "ws://h/".to_owned(),
             count: NonZeroU64::new(count),
-            terminal: false,
+            line: |message| message.line(false),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let end = runtime.block_on(lines.run(&mut receiver));
@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn a_reader_that_has_gone_is_a_quiet_end() {
         let (mut reader, mut complaints) = (io::pipe().unwrap().1, Vec::new());
-        let lines =
-            Lines { out: &mut reader, complaints: &mut complaints, title: String::new(), count: None, terminal: false };
+        let line = |message: &Message| message.line(false);
+        let lines = Lines { out: &mut reader, complaints: &mut complaints, title: String::new(), count: None, line };
         let (sender, mut receiver) = mpsc::channel(16);
         sender.try_send(message("a")).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -12,6 +12,7 @@ use http::HeaderValue;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
+use self::message::Message;
 use crate::cli;
 use crate::cli::client::Trust;
 use crate::limits;
@@ -79,7 +80,7 @@ impl From<End> for ExitCode {
 }
 
 /// The value of the `Authorization` header; marked sensitive, so that `Debug` does not show it.
-fn bearer(token: &str) -> Result<HeaderValue, String> {
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, String> {
     let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
     let mut value = value.map_err(|_| "a token is printable ASCII on one line".to_owned())?;
     value.set_sensitive(true);
@@ -101,29 +102,40 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 async fn watch(request: &link::Request, count: Option<NonZeroU64>, as_table: bool) -> io::Result<End> {
+    let title = request.target.to_string();
+    keep_while(request, async |events, redial| {
+        if as_table {
+            return table::run(title, count, events, redial).await;
+        }
+        let (mut out, mut complaints) = (io::stdout().lock(), io::stderr());
+        let line: fn(&Message) -> String =
+            if out.is_terminal() { |message| message.line(true) } else { |message| message.line(false) };
+        Ok(lines::Lines { out: &mut out, complaints: &mut complaints, title, count, line }.run(events).await)
+    })
+    .await
+    // It ends only once nobody listens any more.
+    .unwrap_or(Ok(End::Done))
+}
+
+/// Keeps the connection while `show` shows what happens to it, then says goodbye; gives what `show` gave.
+pub(super) async fn keep_while<T>(
+    request: &link::Request,
+    show: impl AsyncFnOnce(&mut mpsc::Receiver<link::Event>, &Notify) -> T,
+) -> Option<T> {
     let (sender, mut events) = mpsc::channel(limits::WATCH_QUEUE);
     let redial = Notify::new();
     let mut link = Box::pin(link::keep(request, sender, &redial));
-    let title = request.target.to_string();
     let show = async {
-        let end = if as_table {
-            table::run(title, count, &mut events, &redial).await
-        } else {
-            let (mut out, mut complaints) = (io::stdout().lock(), io::stderr());
-            let terminal = out.is_terminal();
-            let lines = lines::Lines { out: &mut out, complaints: &mut complaints, title, count, terminal };
-            Ok(lines.run(&mut events).await)
-        };
+        let end = show(&mut events, &redial).await;
         // Tells the link, which then tells the server.
         events.close();
         end
     };
     let end = tokio::select! {
         end = show => end,
-        // It ends only once `events` is closed.
-        () = &mut link => return Ok(End::Done),
+        () = &mut link => return None,
     };
     // A server that is slow to say goodbye is left without it.
     let _ = timeout(limits::WATCH_GOODBYE, link).await;
-    end
+    Some(end)
 }

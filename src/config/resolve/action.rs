@@ -20,6 +20,7 @@ use crate::config::texts::HeaderText;
 use crate::config::urls::Location;
 use crate::config::values::{FromText as _, Parsed};
 use crate::feed::Delivery;
+use crate::guard::Carrier;
 use crate::limits;
 use crate::net::Limits;
 use crate::route::{Action, Files, PathPattern, Redirect, Respond};
@@ -170,10 +171,20 @@ pub(super) fn action(file: &mut RouteFile, known: &Known<'_>, problems: &mut Pro
             .map(|feed| Action::Page { feed: feed.name().to_owned() }),
         redirect(file, problems),
         take(&mut file.respond).read(problems).map(|(_, table)| Action::Respond(respond(table.0, problems))),
-        known_auth(take(&mut file.ticket), known.auths, problems)
-            .map(|auth| Action::Ticket { auth: auth.options.name.clone() }),
+        ticket(take(&mut file.ticket), known.auths, problems),
     ];
     actions.into_iter().flatten().next()
+}
+
+fn ticket(field: Field<Parsed<String>>, auths: &[Auth], problems: &mut Problems) -> Option<Action> {
+    let place = field.span().unwrap_or_default();
+    let auth = known_auth(field, auths, problems)?;
+    let name = auth.options.name.clone();
+    if !auth.options.from.contains(&Carrier::Ticket) {
+        let what = format!("nobody takes these tickets: the `from` of {} has no \"ticket\"", quoted(&name));
+        problems.warning(place, Wrong::new(what, "add it there, or remove this route"));
+    }
+    Some(Action::Ticket { auth: name })
 }
 
 fn proxy(file: &mut RouteFile, upstreams: &[Upstream], problems: &mut Problems) -> Option<Action> {

@@ -171,7 +171,7 @@ fn named_file(field: Field<Parsed<String>>, what: &str, problems: &mut Problems)
 fn jwks(field: Field<Parsed<HttpUrl>>, problems: &mut Problems) -> Option<KeyOptions> {
     let Parsed(HttpUrl(dial)) = field.value(problems)?;
     // No `[upstream.NAME]` has a name like this.
-    let upstream = plain(dial.url.clone(), vec![dial.server]);
+    let upstream = Box::new(plain(dial.url.clone(), vec![dial.server]));
     Some(KeyOptions::JwksUrl(JwksUrl { upstream, path: dial.target, url: dial.url }))
 }
 

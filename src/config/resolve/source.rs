@@ -65,9 +65,7 @@ pub(super) fn fallback(
     let (span, Table(file)) = file.read(problems)?;
     let FallbackFile { stats, websocket, poll, sse, every, headers, after } = file;
     let after = duration(after, ANY, limits::FALLBACK_AFTER, problems);
-    let never_down = ["stats", "alerts", "publish"];
-    if !sources.undialled.is_empty() && sources.undialled.iter().all(|(key, _)| never_down.contains(key)) {
-        let (key, _) = sources.undialled.first()?;
+    if let (Some((key, _)), true) = (sources.undialled.first(), sources.options.len() == sources.undialled.len()) {
         let what = format!("this would never serve: a source like `{key}` is never down");
         problems.warning(span.clone(), Wrong::new(what, "remove `fallback`"));
     }

@@ -18,6 +18,7 @@ fn bounds_are_where_they_are_said_to_be() {
         ("upstream.a.connect_timeout", ["\"1ms\"", "\"1h\""], ["\"0s\"", "\"8785h\""]),
         ("upstream.a.health.fall", ["1", "1000"], ["0", "1001"]),
         ("upstream.a.health.every", ["\"100ms\"", "\"1h\""], ["\"99ms\"", "\"0s\""]),
+        ("feed.a.max_message", ["1", "\"16MiB\""], ["0", "16777217"]),
         ("feed.b.source.stats.every", ["\"100ms\"", "\"1h\""], ["\"99ms\"", "\"0s\""]),
     ] {
         let config = |value: &str| {
@@ -66,6 +67,99 @@ fn listeners_feeds_and_routes_are_bounded() {
         assert_eq!(first_lines(&(SMALLEST.to_owned() + &of(most, each))), [""; 0]);
         let lines = first_lines(&(SMALLEST.to_owned() + &of(most + 1, each)));
         assert!(lines.len() == 1 && lines[0].contains(&format!(" {what}, and ")), "{lines:?}");
+    }
+}
+
+/// As `bounds_are_where_they_are_said_to_be`, of a key in the middle of `config`, written as `KEY`.
+#[track_caller]
+fn bounded_key(config: &str, right: [&str; 2], wrong: [&str; 2]) {
+    let config = |value: &str| format!("{SMALLEST}{}", config.replace("KEY", value));
+    for value in right {
+        assert_eq!(first_lines(&config(value)), [""; 0], "{value}");
+    }
+    for value in wrong {
+        let lines = first_lines(&config(value));
+        let [line] = lines.as_slice() else { panic!("{value}: {lines:?}") };
+        assert!(line.contains("out of range") || line.contains("longer than 366 days"), "{value}: {line}");
+    }
+}
+
+#[test]
+fn what_is_asked_of_sources_and_sessions_is_bounded() {
+    let split = "[feed.a]\nsource = { websocket = \"ws://a\" }\nshare = [\"query\"]\nlinger = KEY\n";
+    bounded_key(split, ["\"0s\"", "\"1h\""], ["\"8785h\"", "\"8786h\""]);
+    let poll = "[feed.a]\nsource = { poll = \"http://a\", every = KEY }\n";
+    bounded_key(poll, ["\"100ms\"", "\"1h\""], ["\"99ms\"", "\"0s\""]);
+    let fallback = "[feed.a]\nsource = { sse = \"http://a\" }\nfallback = { stats = {}, after = KEY }\n";
+    bounded_key(fallback, ["\"0s\"", "\"1h\""], ["\"8785h\"", "\"8786h\""]);
+    let session = |key: &str| {
+        format!(
+            "[upstream.a]\nservers = [\"http://a\"]\n[[route]]\npath = \"/a\"\nproxy = \"a\"\nsession = {{ {key} = KEY }}\n"
+        )
+    };
+    bounded_key(&session("hold"), ["\"0s\"", "\"1h\""], ["\"8785h\"", "\"8786h\""]);
+    bounded_key(&session("resend"), ["0", "64"], ["65", "1000"]);
+    bounded_key(&session("max_message"), ["1", "\"16MiB\""], ["0", "16777217"]);
+}
+
+#[test]
+fn what_is_asked_of_admission_is_bounded() {
+    let route = "[[route]]\npath = \"/a\"\nrespond = {}\n";
+    let auth = format!("[auth.a]\nsecret = \"{}\"\nleeway = KEY\n{route}auth = \"a\"\n", "x".repeat(32));
+    bounded_key(&auth, ["\"0s\"", "\"10m\""], ["\"601s\"", "\"1h\""]);
+    let limit = |key: &str| format!("[limit.a]\nrequests = \"1/s\"\n{key} = KEY\n{route}limit = \"a\"\n");
+    for key in ["connections", "connections_per_client", "connections_per_subject"] {
+        bounded_key(&limit(key), ["1", "1048576"], ["0", "1048577"]);
+    }
+    bounded_key(&limit("burst"), ["1", "1000000"], ["0", "1000001"]);
+    bounded_key(&limit("message_size"), ["1", "\"16MiB\""], ["0", "16777217"]);
+    bounded_key(&limit("messages"), ["\"1/h\"", "\"1000000/s\""], ["\"1000001/s\"", "\"99999999999/h\""]);
+}
+
+#[test]
+fn a_secret_is_long_or_told_of() {
+    let config = |length: usize| format!("{SMALLEST}auth = \"a\"\n[auth.a]\nsecret = \"{}\"\n", "x".repeat(length));
+    assert_eq!(first_lines(&config(limits::SECRET_SHORT)), [""; 0]);
+    let lines = first_lines(&config(limits::SECRET_SHORT - 1));
+    assert!(lines.len() == 1 && lines[0].contains("warning: this secret is shorter than 32 bytes"), "{lines:?}");
+}
+
+#[test]
+fn sources_auths_and_limits_are_bounded() {
+    bounded(limits::SOURCES, "sources", |count| {
+        format!("{SMALLEST}[feed.a]\nsources = [{}]\n", list(count, |_| "{ websocket = \"ws://a\" }".to_owned()))
+    });
+    bounded(limits::HEADER_RULES, "headers", |count| {
+        let headers = list(count, |index| format!("X-{index} = \"a\""));
+        format!("{SMALLEST}[feed.a]\nsource = {{ websocket = \"ws://a\", headers = {{ {headers} }} }}\n")
+    });
+    let tables = |count: usize, table: &str, key: &str| {
+        let each = |index| {
+            format!(
+                "[{table}.t{index}]\n{key}\n[[route]]\npath = \"/{index}\"\nrespond = {{}}\n{table} = \"t{index}\"\n"
+            )
+        };
+        SMALLEST.to_owned() + &(0..count).map(each).collect::<String>()
+    };
+    let secret = format!("secret = \"{}\"", "x".repeat(32));
+    bounded(limits::AUTHS, "auths", |count| tables(count, "auth", &secret));
+    bounded(limits::LIMITS, "limits", |count| tables(count, "limit", "connections = 1"));
+}
+
+#[test]
+fn what_one_auth_or_route_lists_is_bounded() {
+    let auth = |keys: String| format!("{SMALLEST}auth = \"a\"\n[auth.a]\nsecret = \"{}\"\n{keys}\n", "x".repeat(32));
+    bounded(limits::REQUIRED_CLAIMS, "claims", |count| {
+        auth(format!("require = {{ {} }}", list(count, |index| format!("c{index} = 1"))))
+    });
+    bounded(limits::CARRIERS, "places for a token", |count| {
+        auth(format!("from = [{}]", list(count, |index| format!("\"query:t{index}\""))))
+    });
+    for key in ["allow", "deny"] {
+        bounded(limits::ROUTE_NETWORKS, "networks", |count| {
+            let networks = list(count, |index| format!("\"10.0.{}.{}\"", index / 256, index % 256));
+            format!("{SMALLEST}{key} = [{networks}]\n")
+        });
     }
 }
 

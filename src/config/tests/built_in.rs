@@ -1,12 +1,11 @@
 //! The built-in config.
 
-use serde_json::Value;
-
 use super::surroundings;
-use crate::config::{Chosen, load};
+use crate::config::{Chosen, Surroundings, load};
 use crate::feed::{Shape, Snapshot};
-use crate::guard::{OriginHost, OriginPort, OriginRule};
+use crate::guard::{KeyOptions, OriginHost, OriginPort, OriginRule};
 use crate::route::{Action, PathPattern};
+use crate::secret::Secret;
 
 #[test]
 fn the_built_in_config_is_right() {
@@ -47,7 +46,7 @@ fn the_built_in_config_admits_front_ends_under_development() {
 }
 
 #[test]
-fn the_built_in_answers_are_json() {
+fn the_built_in_answer_is_json() {
     let config = load(&Chosen::BuiltIn, &surroundings()).unwrap().config;
     let bodies: Vec<(u16, String)> = config
         .routes
@@ -63,9 +62,25 @@ fn the_built_in_answers_are_json() {
             | Action::Redirect(_) => None,
         })
         .collect();
-    let [(503, problem), (200, health)] = bodies.as_slice() else { panic!("{bodies:?}") };
-    let problem: Value = serde_json::from_str(problem).unwrap();
-    assert_eq!((&problem["status"], &problem["title"]), (&Value::from(503), &Value::from("Service Unavailable")));
-    assert!(problem["detail"].as_str().unwrap().contains("/ws"));
+    let [(200, health)] = bodies.as_slice() else { panic!("{bodies:?}") };
     assert_eq!(health, r#"{"status":"healthy","service":"steadfeed"}"#);
+}
+
+#[test]
+fn the_built_in_config_takes_tokens_where_a_secret_is_set() {
+    let auths = |variable: &dyn Fn(&str) -> Option<String>| {
+        let loaded = load(&Chosen::BuiltIn, &Surroundings { variable, ..surroundings() }).unwrap();
+        let [auth] = loaded.config.auths.as_slice() else { panic!("{:?}", loaded.config.auths) };
+        let route = loaded.config.routes.iter().find(|route| route.auth.is_some()).unwrap();
+        assert_eq!(route.path, PathPattern::Exact("/api/system/ws".to_owned()));
+        (route.auth.clone().unwrap(), auth.key.clone(), loaded.warnings.len())
+    };
+    let absent = KeyOptions::Absent { variable: "JWT_SECRET".to_owned() };
+    assert_eq!(auths(&|_| None), ("viewers".to_owned(), absent.clone(), 0));
+    assert_eq!(auths(&|_| Some(String::new())), ("viewers".to_owned(), absent, 0));
+    let long = "x".repeat(32);
+    let set = auths(&|name| (name == "JWT_SECRET").then(|| long.clone()));
+    assert_eq!(set, ("viewers".to_owned(), KeyOptions::Secret(Secret::new(long.clone())), 0));
+    // One that can be found by trying is told of.
+    assert_eq!(auths(&|name| (name == "JWT_SECRET").then(|| "x".repeat(31))).2, 1);
 }

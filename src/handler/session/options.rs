@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::feed::{Delivery, NormalizeOptions};
+use crate::limits;
 
 /// `[route.session]`: a WebSocket whose messages are understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,4 +28,18 @@ pub enum Held {
     Queue,
     /// Answered with an `error`.
     Refuse,
+}
+
+/// `[route.session]` that says nothing.
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            normalize: NormalizeOptions::default(),
+            delivery: Delivery::default(),
+            hold: limits::SESSION_HOLD,
+            resend: 0,
+            held: Held::default(),
+            max_message: limits::MAX_MESSAGE,
+        }
+    }
 }

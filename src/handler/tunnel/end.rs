@@ -11,31 +11,36 @@ use std::task::{Context, Poll, ready};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use rustls::Connection;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::stream::Stream;
 use crate::limits;
 use crate::net::stream::Io as ClientIo;
+use crate::net::tethered::Tethered;
 use crate::upstream::Io as ServerIo;
 
 /// One side.
 #[derive(Debug)]
-pub(super) enum End {
+pub(in crate::handler) enum End {
     Socket(Socket),
     Stream(Box<Stream>),
+    /// The same, that fails when its peer takes nothing for `send_timeout`.
+    Tethered(Box<Stream<Tethered<TokioIo<Upgraded>>>>),
     /// Closed, before the other side was.
     Gone,
 }
 
 /// A socket, taken back out of hyper.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(in crate::handler) struct Socket {
     wire: Wire,
     tls: Option<Box<Connection>>,
     /// No more will be written.
     finished: bool,
+    /// The peer was told so.
+    shut: bool,
 }
 
 #[derive(Debug)]
@@ -46,13 +51,19 @@ enum Wire {
 
 impl End {
     #[must_use]
-    pub(super) fn stream(io: TokioIo<Upgraded>) -> End {
+    pub(in crate::handler) fn stream(io: TokioIo<Upgraded>) -> End {
         End::Stream(Box::new(Stream::new(io)))
     }
 
-    /// The client's socket.
     #[must_use]
-    pub(super) fn from_client(io: ClientIo) -> End {
+    pub(in crate::handler) fn tethered(io: Tethered<TokioIo<Upgraded>>) -> End {
+        End::Tethered(Box::new(Stream::new(io)))
+    }
+
+    /// The client's socket. A tunnel has no deadline of its own: the kernel finds out that a client is gone, as the listener
+    /// has it.
+    #[must_use]
+    pub(in crate::handler) fn from_client(io: ClientIo) -> End {
         let (stream, tls) = match io {
             ClientIo::Plain(stream) => (stream, None),
             ClientIo::Tls(stream) => {
@@ -60,17 +71,12 @@ impl End {
                 (stream, Some(Connection::Server(tls)))
             }
         };
-        // A tunnel has no deadline of its own: the kernel finds out that a client is gone.
-        let keepalive =
-            TcpKeepalive::new().with_time(limits::TUNNEL_KEEPALIVE).with_interval(limits::TUNNEL_KEEPALIVE / 4);
-        // Where it refuses to, the client stays until something is written to it.
-        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         End::socket(Wire::Tcp(stream), tls)
     }
 
     /// The server's socket.
     #[must_use]
-    pub(super) fn from_server(io: ServerIo) -> End {
+    pub(in crate::handler) fn from_server(io: ServerIo) -> End {
         match io {
             ServerIo::Plain(stream) => End::socket(Wire::Tcp(stream), None),
             ServerIo::Unix(stream) => End::socket(Wire::Unix(stream), None),
@@ -86,41 +92,45 @@ impl End {
             tls.set_buffer_limit(Some(limits::TLS_BUFFER));
             Box::new(tls)
         });
-        End::Socket(Socket { wire, tls, finished: false })
+        End::Socket(Socket { wire, tls, finished: false, shut: false })
     }
 
     /// Reads what has arrived, at most `into`'s length; 0 at the end.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(in crate::handler) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             End::Socket(socket) => socket.poll_read(cx, into),
             End::Stream(stream) => stream.poll_read(cx, into),
+            End::Tethered(stream) => stream.poll_read(cx, into),
             End::Gone => Poll::Ready(Ok(0)),
         }
     }
 
     /// Writes as much of `bytes` as is taken now, at least one.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(in crate::handler) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             End::Socket(socket) => socket.poll_write(cx, bytes),
             End::Stream(stream) => stream.poll_write(cx, bytes),
+            End::Tethered(stream) => stream.poll_write(cx, bytes),
             End::Gone => Poll::Ready(Err(ErrorKind::BrokenPipe.into())),
         }
     }
 
     /// Sends what was taken and waits here.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::handler) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             End::Socket(socket) => socket.poll_flush(cx),
             End::Stream(stream) => stream.poll_flush(cx),
+            End::Tethered(stream) => stream.poll_flush(cx),
             End::Gone => Poll::Ready(Ok(())),
         }
     }
 
     /// Says that no more will be written; reading goes on.
-    pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::handler) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             End::Socket(socket) => socket.poll_finish(cx),
             End::Stream(stream) => stream.poll_finish(cx),
+            End::Tethered(stream) => stream.poll_finish(cx),
             End::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -129,18 +139,20 @@ impl End {
     ///
     /// # Errors
     /// If the stream says too much meanwhile.
-    pub(super) fn hoard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> io::Result<()> {
+    pub(in crate::handler) fn hoard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> io::Result<()> {
         match self {
             End::Socket(_) | End::Gone => Ok(()),
             End::Stream(stream) => stream.hoard(cx, scratch),
+            End::Tethered(stream) => stream.hoard(cx, scratch),
         }
     }
 
     /// Reads and drops what it still says, where that may not stay unread; completes once no more will come.
-    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+    pub(in crate::handler) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
         match self {
             End::Socket(_) | End::Gone => Poll::Ready(()),
             End::Stream(stream) => stream.poll_discard(cx, scratch),
+            End::Tethered(stream) => stream.poll_discard(cx, scratch),
         }
     }
 }
@@ -199,7 +211,7 @@ impl Socket {
             ready!(flush(tls, &mut self.wire, cx))?;
         }
         self.finished = true;
-        Poll::Ready(self.wire.shutdown())
+        if std::mem::replace(&mut self.shut, true) { Poll::Ready(Ok(())) } else { Poll::Ready(self.wire.shutdown()) }
     }
 }
 

@@ -66,7 +66,7 @@ impl Tunnels {
     }
 
     /// Lends the buffer that all read into.
-    pub(super) fn with_scratch<T>(&self, then: impl FnOnce(&mut [u8]) -> T) -> T {
+    pub(in crate::handler) fn with_scratch<T>(&self, then: impl FnOnce(&mut [u8]) -> T) -> T {
         then(&mut self.scratch.borrow_mut())
     }
 }

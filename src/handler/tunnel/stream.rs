@@ -17,7 +17,7 @@ use crate::limits;
 
 /// One stream, as `S` reads and writes it.
 #[derive(Debug)]
-pub(super) struct Stream<S = TokioIo<Upgraded>> {
+pub(in crate::handler) struct Stream<S = TokioIo<Upgraded>> {
     io: S,
     queue: BytesMut,
     /// Frames that the queue is of: each read gives one at most.
@@ -27,11 +27,11 @@ pub(super) struct Stream<S = TokioIo<Upgraded>> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     #[must_use]
-    pub(super) fn new(io: S) -> Stream<S> {
+    pub(in crate::handler) fn new(io: S) -> Stream<S> {
         Stream { io, queue: BytesMut::new(), frames: 0, ended: false }
     }
 
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(in crate::handler) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.queue.is_empty() {
             return self.fill(cx, into);
         }
@@ -43,17 +43,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         Poll::Ready(Ok(count))
     }
 
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(in crate::handler) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let piece = bytes.get(..limits::H2_PIECE).unwrap_or(bytes);
         Pin::new(&mut self.io).poll_write(cx, piece)
     }
 
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::handler) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
     /// Completes when the end is on its way.
-    pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::handler) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
@@ -62,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     ///
     /// # Errors
     /// If that much was said in small frames, or the stream fails.
-    pub(super) fn hoard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> io::Result<()> {
+    pub(in crate::handler) fn hoard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> io::Result<()> {
         while !self.ended {
             if self.queue.len() >= limits::H2_UNHEARD {
                 let small = self.queue.len() / self.frames.max(1) < limits::TUNNEL_SMALL_FRAME;
@@ -78,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     }
 
     /// Reads and drops what has come; completes once no more will.
-    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+    pub(in crate::handler) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
         (self.queue, self.frames) = (BytesMut::new(), 0);
         while !self.ended {
             match ready!(self.read(cx, scratch)) {

@@ -56,9 +56,9 @@ fn a_source_is_back_after_every_way_that_a_connection_ends() {
             (Some(frames(&[0x88, 0])), "it closed without a code"),
             (Some(frames(&frame::close(CloseCode::GOING_AWAY, ""))), "it closed with 1001"),
             (Some(frames(&frame::close(CloseCode::RESTART, "deploy"))), "it closed with 1012: deploy"),
-            (Some(frames(&[0xc1, 1, 0])), "compressed, though no compression was agreed on"),
+            (Some(frames(&[0xc1, 1, 0])), "compressed, though nobody agreed on that"),
             (Some(frames(&[0x81, 2, 0xc3, 0x28])), "text is not UTF-8"),
-            (Some(frames(&[0x81, 0x81, 1, 2, 3, 4, 5])), "frame with mask"),
+            (Some(frames(&[0x81, 0x81, 1, 2, 3, 4, 5])), "masked frame of a server"),
         ];
         for (round, (last, expected)) in ends.into_iter().enumerate() {
             let mut line = backend.websocket().await;

@@ -6,13 +6,13 @@ use std::num::NonZeroUsize;
 use std::thread::JoinHandle;
 
 use steadfeed::app::App;
-use steadfeed::config::{self, Surroundings};
+use steadfeed::config::{self, Config, Surroundings};
 use steadfeed::shutdown::Stages;
 
 use super::{KeepAlive, Reply, get, post_json, until};
 
 /// What every test config starts with: an admin listener, and two workers.
-const BASE: &str = "workers = 2\n[log]\naccess = false\n[admin]\nlisten = \"127.0.0.1:0\"\n";
+pub const BASE: &str = "workers = 2\n[log]\naccess = false\n[admin]\nlisten = \"127.0.0.1:0\"\n";
 
 pub struct Proxy {
     addresses: Vec<SocketAddr>,
@@ -42,11 +42,22 @@ impl Proxy {
         Proxy::start_whole(&format!("{BASE}{toml}"))
     }
 
+    /// The same, of a config that is changed once it is read.
+    pub fn start_edited(toml: &str, edit: impl FnOnce(&mut Config)) -> Proxy {
+        Proxy::start_with(&format!("{BASE}{toml}"), edit)
+    }
+
     /// Starts from exactly this config.
     pub fn start_whole(toml: &str) -> Proxy {
+        Proxy::start_with(toml, |_| {})
+    }
+
+    /// Starts from a config of which `change` makes what no text does.
+    pub fn start_with(toml: &str, change: impl FnOnce(&mut Config)) -> Proxy {
         let surroundings = Surroundings { variable: &|_| None, cpus: NonZeroUsize::MIN, descriptors: 20_000 };
-        let loaded = config::check("test.toml".to_owned(), toml.to_owned(), &surroundings)
+        let mut loaded = config::check("test.toml".to_owned(), toml.to_owned(), &surroundings)
             .unwrap_or_else(|refused| panic!("{refused}"));
+        change(&mut loaded.config);
         let app = App::bind(loaded.config).unwrap_or_else(|error| panic!("{error}"));
         let addresses = app.addresses().iter().map(|at| at.address).collect();
         let (admin, stages) = (app.admin_address(), app.stages());

@@ -1,0 +1,163 @@
+//! How a session begins: both handshakes, the upstream's first.
+//!
+//! Owns: what the client is told of its own: the subprotocol that the upstream picked, the compression that we speak.
+//! Never: opens the client's socket where there is no upstream socket.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+
+use super::Session;
+use super::attendance::{Attendance, ClientWire};
+use super::dial::{Dialled, Dialler, NotDialled};
+use super::identity::Identity;
+use super::parts::Moment;
+use super::state::{Beginning, State};
+use crate::handler::tunnel::{self, Place, Tunnels, end::End};
+use crate::handler::{Call, Kind, Outcome};
+use crate::message::{Body, respond};
+use crate::net::clock::InFlight;
+use crate::net::tethered::{Tether, Tethered};
+use crate::shutdown::{Tasks, random_part};
+use crate::telemetry::SocketRecord;
+use crate::upstream::Upstream;
+use crate::ws::{Decoder, Offer, handshake};
+
+/// Both sides, once they are no longer HTTP.
+struct Opening {
+    client: OnUpgrade,
+    dialled: Dialled,
+    dialler: Option<Rc<Dialler>>,
+    beginning: Beginning,
+    /// Of a stream of HTTP/2.
+    stream: Option<(InFlight, Tether)>,
+    record: SocketRecord,
+    tunnels: Rc<Tunnels>,
+}
+
+/// Opens the upstream's socket and then the client's, or says why not.
+///
+/// # Errors
+/// If the upstream gave no answer to pass on.
+pub(super) async fn open(
+    session: &Session,
+    upstream: &Rc<Upstream>,
+    call: &Call<'_>,
+    mut request: Request<Incoming>,
+) -> Outcome {
+    let on_client = hyper::upgrade::on(&mut request);
+    let (mut parts, body) = request.into_parts();
+    let offer = match shake_hands(&parts) {
+        Ok(offer) => offer,
+        Err(refused) => return Ok((*refused, Kind::Own)),
+    };
+    let (terms, identity) = (&session.terms, Identity::new(call.admission));
+    let client = call.asked.peer.client;
+    let path: Box<str> = parts.uri.path().into();
+    let http2 = parts.version == Version::HTTP_2;
+    parts.method = Method::GET;
+    let outgoing = session.proxy.outgoing(call, parts, body)?;
+    let dialler = Dialler::new(upstream, client, &outgoing, terms.forwarding.clone());
+    let token = identity.credential().map(|credential| Arc::clone(&credential.token));
+    let dialled = match dialler.dial(token).await {
+        Ok(dialled) => dialled,
+        Err(NotDialled::Unanswered(failure)) => return Err(session.proxy.failed(failure)),
+        Err(NotDialled::Declined(sent)) => return tunnel::declined(upstream, *sent, http2),
+        Err(NotDialled::Bad(failure)) => return Err(failure),
+    };
+    let answer = answer(&offer, &dialled, call);
+    let stream = call.asked.tether.map(|tether| (call.asked.in_flight.clone(), tether.clone()));
+    let send_timeout = stream.is_none().then_some(call.asked.send_timeout);
+    let deflate = offer.deflate.is_some();
+    let opening = Opening {
+        client: on_client,
+        dialled,
+        dialler: (!terms.hold.is_zero()).then(|| Rc::new(dialler)),
+        beginning: Beginning { terms: Arc::clone(terms), identity, deflate, send_timeout, part: random_part },
+        stream,
+        record: SocketRecord::open(call.access, call.meters, client, &path),
+        tunnels: Rc::clone(call.tunnels),
+    };
+    let work = opening.run(call.tasks.clone());
+    if http2 {
+        call.tasks.spawn_small(work);
+    } else {
+        call.asked.after.set(work);
+    }
+    Ok((answer, Kind::Socket))
+}
+
+/// What the client offers, or the answer that refuses it.
+fn shake_hands(parts: &Parts) -> Result<Offer, Box<Response<Body>>> {
+    match parts.version {
+        Version::HTTP_2 => handshake::check_h2(&parts.headers),
+        _ => handshake::check_h1(parts),
+    }
+    .map_err(|refusal| {
+        let mut response = respond::problem(refusal.status(), refusal.message());
+        response.headers_mut().extend(refusal.headers(parts.version));
+        Box::new(response)
+    })
+}
+
+/// The answer that opens the client's socket: the upstream's headers, and our own handshake.
+fn answer(offer: &Offer, dialled: &Dialled, call: &Call<'_>) -> Response<Body> {
+    let protocol = dialled.protocol.as_ref().and_then(|protocol| protocol.to_str().ok());
+    let mut answer = handshake::response(offer, protocol.or(consumed(call))).map(|()| Body::Empty);
+    let mut headers: HeaderMap<HeaderValue> = dialled.headers.clone();
+    for (name, value) in answer.headers() {
+        headers.insert(name, value.clone());
+    }
+    *answer.headers_mut() = headers;
+    answer
+}
+
+/// The subprotocol that a guard took for itself (`bearer`, which carried the token): the one to speak where the upstream,
+/// which was not offered it, picked none. No guard takes any so far.
+fn consumed<'a>(_call: &Call<'a>) -> Option<&'a str> {
+    None
+}
+
+impl Opening {
+    /// Waits until both sides are no longer HTTP; the session is a task of its own, since this one's size is not kept for as
+    /// long as it lives.
+    async fn run(self, tasks: Tasks) {
+        let Opening { client, dialled, dialler, beginning, stream, record, tunnels } = self;
+        let protocol = dialled.protocol.clone();
+        let (client, upstream) = match (client.await, dialled.open().await) {
+            (Ok(client), Ok(upstream)) => (client, upstream),
+            (Err(error), _) => return dropped(record, &format!("the client's upgrade failed: {error}")),
+            (Ok(_), Err(error)) => return dropped(record, &format!("the upstream's upgrade failed: {error}")),
+        };
+        let Some((end, early, place)) = client_side(client, stream) else {
+            return dropped(record, "the connection is not one of ours");
+        };
+        let decoder = Decoder::new(beginning.identity.inbound().message_size, beginning.deflate);
+        let state = State::new(beginning, Moment::now());
+        let client = ClientWire { end, early, decoder };
+        let seat = Tunnels::seat(&tunnels);
+        tasks.spawn_small(Attendance::new(client, upstream, state, dialler, protocol, seat, (record, place)));
+    }
+}
+
+fn client_side(upgraded: Upgraded, stream: Option<(InFlight, Tether)>) -> Option<(End, Bytes, Place)> {
+    let Some((in_flight, tether)) = stream else { return tunnel::raw_client(upgraded) };
+    let io = Tethered::new(TokioIo::new(upgraded), tether);
+    Some((End::tethered(io), Bytes::new(), Place::Stream { _in_flight: in_flight }))
+}
+
+fn dropped(record: SocketRecord, reason: &str) {
+    record.closed(crate::ws::CloseCode::ABNORMAL.get(), reason, 0, 0);
+}
+
+impl std::fmt::Debug for Opening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opening").field("dialled", &self.dialled).finish_non_exhaustive()
+    }
+}

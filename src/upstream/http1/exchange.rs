@@ -1,0 +1,180 @@
+//! One request and the head of its answer.
+//!
+//! Owns: how long the head may take. Informational answers (RFC 9110, section 15.2) are passed over.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use tokio::time::Instant;
+
+use super::Conn;
+use super::decoder::Decoder;
+use super::failure::Broken;
+use super::head::{self, Head};
+use super::incoming::Hearing;
+use super::saying::{Saying, Unsaid};
+use crate::message::Body;
+use crate::upstream::failure::BodyError;
+use crate::upstream::incoming::Incoming;
+use crate::upstream::io::Io;
+use crate::upstream::pool::Pool;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(in crate::upstream) enum Begun {
+    /// It took too long.
+    Late,
+    /// The client's own body failed.
+    Body(BodyError),
+    /// With `unsent`, the server got nothing of the request, which is there as it was.
+    Broken { broken: Broken, unsent: bool },
+}
+
+/// A connection that was answered with 101, and what is left of the request.
+#[derive(Debug)]
+pub struct Switched {
+    conn: Conn,
+    saying: Saying,
+    body: Body,
+}
+
+/// What is known once a head has come.
+struct Answered {
+    head: Head,
+    saying: Saying,
+}
+
+/// Says the request, and completes with the answer's head, which may take `allowance`; the connection goes to `pool` with
+/// the answer's end. The body is taken out of the request where some of it is left.
+pub(in crate::upstream) async fn exchange(
+    mut conn: Conn,
+    request: &mut Request<Body>,
+    allowance: Duration,
+    pool: Option<&Rc<Pool>>,
+) -> Result<Response<Incoming>, Begun> {
+    let Answered { head, saying } = converse(&mut conn, request, allowance).await?;
+    let Head { parts, length, keeps } = head;
+    let pool = pool.filter(|_| keeps).map(Rc::clone);
+    let mut decoder = Decoder::new(length);
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody asked for it: nothing that follows is HTTP.
+        return Ok(Response::from_parts(parts, Incoming::Whole(Bytes::new())));
+    }
+    let run = decoder.left().and_then(|left| usize::try_from(left).ok());
+    if saying.is_done() && run.is_some_and(|left| conn.heard.len() >= left) {
+        let whole = conn.heard.split_to(run.unwrap_or_default()).freeze();
+        decoder.pass(whole.len());
+        if let Some(pool) = pool.filter(|_| conn.heard.is_empty()) {
+            pool.put(conn.rested());
+        }
+        return Ok(Response::from_parts(parts, Incoming::Whole(whole)));
+    }
+    let body = std::mem::replace(request.body_mut(), Body::Empty);
+    let hearing = Hearing::new(conn, decoder, saying, body, pool);
+    Ok(Response::from_parts(parts, Incoming::Http1(Box::new(hearing))))
+}
+
+/// Asks for another protocol (RFC 9110, section 7.8).
+pub(in crate::upstream) async fn switch(
+    mut conn: Conn,
+    request: &mut Request<Body>,
+    allowance: Duration,
+) -> Result<(Response<Incoming>, Option<Switched>), Begun> {
+    let Answered { head, saying } = converse(&mut conn, request, allowance).await?;
+    let body = std::mem::replace(request.body_mut(), Body::Empty);
+    if head.parts.status != StatusCode::SWITCHING_PROTOCOLS {
+        let hearing = Hearing::new(conn, Decoder::new(head.length), saying, body, None);
+        return Ok((Response::from_parts(head.parts, Incoming::Http1(Box::new(hearing))), None));
+    }
+    let switched = Switched { conn, saying, body };
+    Ok((Response::from_parts(head.parts, Incoming::Whole(Bytes::new())), Some(switched)))
+}
+
+impl Switched {
+    /// The connection, and what the server has said on it behind its answer, once the request is said to its end.
+    ///
+    /// # Errors
+    /// If it cannot be, in words for the log.
+    pub async fn taken(mut self) -> Result<(Io, Bytes), String> {
+        poll_fn(|cx| self.saying.poll(cx, &mut self.conn.io, &mut self.body)).await.map_err(|unsaid| match unsaid {
+            Unsaid::Body(error) => error.to_string(),
+            Unsaid::Broken(broken) => broken.to_string(),
+        })?;
+        Ok(self.conn.into_parts())
+    }
+}
+
+async fn converse(conn: &mut Conn, request: &mut Request<Body>, allowance: Duration) -> Result<Answered, Begun> {
+    let now = Instant::now();
+    let mut saying = Some(Saying::new(request, now));
+    let mut due = now + allowance;
+    let method = request.method().clone();
+    poll_fn(|cx| {
+        loop {
+            let Some(now) = &mut saying else { return Poll::Pending };
+            if let Poll::Ready(head) = poll_head(conn, cx, now, request.body_mut(), &method) {
+                let unsent = !now.has_begun();
+                return Poll::Ready(match (head, saying.take()) {
+                    (Ok(head), Some(saying)) => Ok(Answered { head, saying }),
+                    (Ok(_), None) => Err(Begun::Late),
+                    (Err(unsaid), _) => Err(Begun::of(unsaid, unsent)),
+                });
+            }
+            if conn.alarm.poll(cx, due).is_pending() {
+                return Poll::Pending;
+            }
+            // Its time begins with the end of the request, or where that stops being taken.
+            let began = now.servers_turn().unwrap_or_else(Instant::now);
+            if began + allowance <= Instant::now() {
+                return Poll::Ready(Err(Begun::Late));
+            }
+            due = began + allowance;
+        }
+    })
+    .await
+}
+
+fn poll_head(
+    conn: &mut Conn,
+    cx: &mut Context<'_>,
+    saying: &mut Saying,
+    body: &mut Body,
+    method: &Method,
+) -> Poll<Result<Head, Unsaid>> {
+    if let Poll::Ready(Err(unsaid)) = saying.poll(cx, &mut conn.io, body) {
+        return Poll::Ready(Err(unsaid));
+    }
+    loop {
+        if !conn.heard.is_empty() {
+            match head::response(&mut conn.heard, method) {
+                Ok(Some(head)) if is_interim(head.parts.status) => continue,
+                Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                Ok(None) => {}
+                Err(broken) => return Poll::Ready(Err(Unsaid::Broken(broken))),
+            }
+        }
+        match conn.poll_hear(cx) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(Unsaid::Broken(Broken::Closed))),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(Unsaid::Broken(error.into()))),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}
+
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+impl Begun {
+    fn of(unsaid: Unsaid, unsent: bool) -> Begun {
+        match unsaid {
+            Unsaid::Body(error) => Begun::Body(error),
+            Unsaid::Broken(broken) => Begun::Broken { broken, unsent },
+        }
+    }
+}
