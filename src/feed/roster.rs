@@ -3,6 +3,8 @@
 //! Owns: the worker's copy of the feed's log, the viewers on raw sockets, their timing wheel. Never: wakes a task,
 //! copies a message or takes a lock for a viewer.
 
+mod stay;
+
 use std::cell::{Cell, Ref, RefCell};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,6 +32,8 @@ use super::viewer::Viewer;
 use crate::limits;
 use crate::shutdown;
 use crate::ws::{self, CloseCode, OpCode, close};
+
+pub use stay::{PullPermit, Stay, Subscription};
 
 /// The viewers of one feed on one worker.
 #[derive(Debug)]
@@ -61,22 +65,6 @@ pub struct Roster {
 
 /// A worker's one read buffer; whoever reads borrows it for that moment.
 pub type Scratch = Rc<RefCell<Box<[u8]>>>;
-
-/// Someone is here, or about to be: a branch's roster does not end meanwhile.
-#[derive(Debug)]
-pub struct Stay(Rc<Roster>);
-
-/// A pulling viewer, counted until dropped.
-#[derive(Debug)]
-pub struct PullPermit(Stay);
-
-/// A viewer's place in its roster, given back on drop.
-#[derive(Debug)]
-pub struct Subscription {
-    stay: Stay,
-    viewer: Rc<Viewer>,
-    slot: usize,
-}
 
 impl Roster {
     #[must_use]
@@ -128,32 +116,6 @@ impl Roster {
         &self.noticed
     }
 
-    /// Counts a viewer that pulls.
-    #[must_use]
-    pub fn pull_permit(self: &Rc<Self>) -> PullPermit {
-        self.feed.meters().viewers.inc();
-        PullPermit(Stay::new(self))
-    }
-
-    /// Keeps the token of a viewer that does not stay until the next one's, or for as long as this roster is there.
-    pub fn keep_passing(&self, visit: Visit) {
-        *self.passing.borrow_mut() = Some(visit);
-    }
-
-    /// Completes when nobody has been here for `linger`.
-    pub async fn abandoned(&self, linger: Duration) {
-        loop {
-            let due = self.emptied.get() + linger;
-            if self.stays.get() > 0 {
-                self.left.notified().await;
-            } else if due <= Instant::now() {
-                return;
-            } else {
-                tokio::time::sleep_until(due).await;
-            }
-        }
-    }
-
     /// Completes for one that pulls when it is to leave.
     pub async fn leave_in_turn(&self) {
         self.draining.cancelled().await;
@@ -169,21 +131,6 @@ impl Roster {
     /// Completes when the drain begins.
     pub async fn draining(&self) {
         self.draining.cancelled().await;
-    }
-
-    /// Seats a viewer on a raw socket.
-    #[must_use]
-    pub fn subscribe(self: &Rc<Self>, viewer: Viewer) -> Subscription {
-        if self.draining.is_cancelled() {
-            // Its upgrade was under way as the drain began, and it is not among those that leave in turn.
-            viewer.close(CloseCode::RESTART, close::DRAINING, Instant::now());
-        }
-        let viewer = Rc::new(viewer);
-        let slot = self.viewers.borrow_mut().insert(Rc::clone(&viewer));
-        self.feed.meters().viewers.inc();
-        let subscription = Subscription { stay: Stay::new(self), viewer, slot };
-        subscription.rearm();
-        subscription
     }
 
     /// Follows the feed and writes to all viewers; never ends.
@@ -348,62 +295,5 @@ impl Roster {
             }
             None => viewer.timer.set(Some((self.wheel.borrow_mut().insert_at(slot, due), due))),
         }
-    }
-}
-
-impl Subscription {
-    #[must_use]
-    pub fn viewer(&self) -> &Rc<Viewer> {
-        &self.viewer
-    }
-
-    /// Looks at the viewer's deadlines again, after something may have brought one forward.
-    pub fn rearm(&self) {
-        self.stay.0.rearm(self.slot, &self.viewer);
-    }
-
-    pub fn with_scratch<T>(&self, size: usize, then: impl FnOnce(&mut [u8]) -> T) -> T {
-        self.stay.0.with_scratch(size, then)
-    }
-}
-
-impl Stay {
-    #[must_use]
-    pub fn new(roster: &Rc<Roster>) -> Stay {
-        roster.stays.set(roster.stays.get() + 1);
-        Stay(Rc::clone(roster))
-    }
-
-    #[must_use]
-    pub fn roster(&self) -> &Rc<Roster> {
-        &self.0
-    }
-}
-
-impl Drop for Stay {
-    fn drop(&mut self) {
-        let roster = &self.0;
-        roster.stays.set(roster.stays.get() - 1);
-        if roster.stays.get() == 0 {
-            roster.emptied.set(Instant::now());
-            roster.left.notify_one();
-        }
-    }
-}
-
-impl Drop for PullPermit {
-    fn drop(&mut self) {
-        self.0.0.feed.meters().viewers.dec();
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let roster = &self.stay.0;
-        roster.viewers.borrow_mut().remove(self.slot);
-        if let Some((key, _)) = self.viewer.timer.take() {
-            roster.wheel.borrow_mut().remove(&key);
-        }
-        roster.feed.meters().viewers.dec();
     }
 }
