@@ -127,7 +127,7 @@ impl Auth {
             }
             KeyOptions::JwksUrl(url) => {
                 let set = KeySet::new(Arc::clone(&name), url.url.clone(), metrics.key_set(&name));
-                Keys::Set { set: Arc::new(set), place: Place::Url(url.clone()) }
+                Keys::Set { set: Arc::new(set), place: Place::Url(Box::new(url.clone())) }
             }
             KeyOptions::JwksFile(path) => {
                 let unread = |error| AuthError::Key { auth: options.name.clone(), path: path.clone(), error };
