@@ -265,6 +265,7 @@ impl Viewer {
 mod tests {
     #[test]
     fn what_is_kept_of_each_viewer_is_small() {
-        assert!(size_of::<super::Viewer>() <= 256, "{}", size_of::<super::Viewer>());
+        // With an Rc's counts that fills a chunk of 288 bytes.
+        assert!(size_of::<super::Viewer>() <= 264, "{}", size_of::<super::Viewer>());
     }
 }
