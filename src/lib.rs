@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! socket -> net (accept, PROXY, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
-//!           forward / tunnel / feed_ws / feed_sse / feed_get / files / page / respond
+//!           forward / tunnel / session / feed_ws / feed_sse / feed_get / files / page / respond
 //! source (stats, websocket, poll, sse, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
 //! ```
 //!
