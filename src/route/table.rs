@@ -10,6 +10,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
+use crate::feed::Delivery;
 use crate::guard::{Check, ForwardToken, Guards, Network, TokenRule, Wardens};
 use crate::handler::files::{CacheRule, Folder};
 use crate::handler::{Asset, FeedDoor, Files, Fixed, Forwarding, Handler, Proxy, Redirect, Session, Ticket};
@@ -87,13 +88,7 @@ impl Table {
             };
             match &options.action {
                 Action::Feed { feed, delivery } => {
-                    let (path, is_prefix) = match &options.path {
-                        PathPattern::Exact(path) => (path, false),
-                        PathPattern::Prefix(path) => (path, true),
-                    };
-                    let delivery = Arc::new(delivery.clone());
-                    let door = FeedDoor { feed: feed.clone(), delivery, path: path.as_str().into(), is_prefix };
-                    add(options.path.clone(), Handler::Feed(door));
+                    add(options.path.clone(), Handler::Feed(door(&options.path, feed, delivery)));
                 }
                 Action::Respond(fixed) => {
                     let fixed = Fixed { status: fixed.status, type_: fixed.type_.clone(), body: fixed.body.clone() };
@@ -199,6 +194,14 @@ impl Paths {
             self.prefixes.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, route)| route)
         })
     }
+}
+
+fn door(path: &PathPattern, feed: &str, delivery: &Delivery) -> FeedDoor {
+    let (path, is_prefix) = match path {
+        PathPattern::Exact(path) => (path, false),
+        PathPattern::Prefix(path) => (path, true),
+    };
+    FeedDoor { is_prefix, ..FeedDoor::at(path, feed, Arc::new(delivery.clone())) }
 }
 
 fn folder(route: &Options, files: &options::Files) -> Files {
