@@ -8,8 +8,11 @@ use std::collections::VecDeque;
 use std::io;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
+use super::system::{self, system};
 use crate::limits;
+use crate::ws::frame::{self, OpCode};
 
 /// Bytes on their way to a viewer. While there are none, it owns nothing.
 #[derive(Debug, Default)]
@@ -74,6 +77,16 @@ impl Outgoing {
         debug_assert!(waiting.answers.len() <= limits::OUTBOX_FRAMES + 2, "the reader stops when it is full");
         waiting.bytes += frame.len();
         waiting.answers.push_back(frame);
+    }
+
+    /// Adds a message of our own; `data` is JSON text.
+    pub fn say(&mut self, type_: &str, data: Option<&str>) {
+        self.answer(frame::frame(OpCode::Text, false, &system(type_, data, &[], Timestamp::now())));
+    }
+
+    /// Adds an `error`; both texts are plain.
+    pub fn refuse(&mut self, code: &str, message: &str) {
+        self.answer(frame::frame(OpCode::Text, false, &system::error(code, message, Timestamp::now())));
     }
 
     /// Whether the viewer must read before it is heard again.

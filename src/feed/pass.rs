@@ -18,6 +18,7 @@ use crate::admission::{Admission, Credential};
 use crate::limits;
 use crate::rate::Bucket;
 use crate::secret::Secret;
+use crate::ws::Message;
 use crate::ws::frame::{self, OpCode};
 
 /// What one open socket was admitted with.
@@ -114,6 +115,14 @@ impl Pass {
         }
         *bearer = Bearer { look: look(&newer, now, wall), credential: newer };
         Ok(expires)
+    }
+}
+
+/// Whether the client may say this now. Pings and their like are no messages; who has no pass may say what it likes.
+pub fn lets(pass: Option<&mut Pass>, message: &Message, now: Instant) -> bool {
+    match message {
+        Message::Text(_) | Message::Binary(_) => pass.is_none_or(|pass| pass.take_message(now)),
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) => true,
     }
 }
 

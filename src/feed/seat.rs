@@ -21,13 +21,11 @@ use super::pass::{self, Pass};
 use super::pulse::{Due, Pulse};
 use super::roster::Roster;
 use super::select::Selection;
-use super::system::{self, system};
 use super::turn::{Progress, Turn};
 pub use super::wish::{Wish, first_cursor};
 use crate::admission::Admission;
 use crate::limits;
-use crate::ws::frame::{self, OpCode};
-use crate::ws::{CloseCode, CloseFrame, Message, Violation, close};
+use crate::ws::{CloseCode, CloseFrame, Message, Violation, close, frame};
 
 /// One WebSocket viewer.
 #[derive(Debug)]
@@ -73,7 +71,7 @@ impl Seat {
             audience,
         };
         if seat.delivery.greet {
-            seat.say("connected", None);
+            seat.out.say("connected", None);
         }
         seat.pace(wish.selection.every, now);
         seat
@@ -184,17 +182,15 @@ impl Seat {
         if self.ending.is_some() && !matches!(message, Message::Close(_)) {
             return;
         }
-        if matches!(message, Message::Text(_) | Message::Binary(_))
-            && self.pass.as_mut().is_some_and(|pass| !pass.take_message(now))
-        {
+        if !pass::lets(self.pass.as_deref_mut(), &message, now) {
             return self.close(CloseCode::POLICY, close::MESSAGE_RATE, now);
         }
         match message {
             Message::Text(text) => match command::parse(&text) {
                 Ok(command) => self.obey(command, now),
-                Err(error) => self.refuse(error.code, &error.message),
+                Err(error) => self.out.refuse(error.code, &error.message),
             },
-            Message::Binary(_) => self.refuse("not_text", "a viewer's messages are JSON text, not binary"),
+            Message::Binary(_) => self.out.refuse("not_text", "a viewer's messages are JSON text, not binary"),
             Message::Ping(payload) => self.out.answer(frame::pong(&payload)),
             Message::Pong(_) => {}
             Message::Close(frame) => self.hear_close(frame, now),
@@ -306,7 +302,7 @@ impl Seat {
     fn obey(&mut self, command: Command, now: Instant) {
         match command {
             Command::Subscribe(request) => self.subscribe(request, now),
-            Command::Ping => self.say("pong", None),
+            Command::Ping => self.out.say("pong", None),
             Command::History { last } => {
                 let log = self.roster.log();
                 self.cursor.move_to(Cursor::newest(&log, last));
@@ -322,10 +318,10 @@ impl Seat {
         let given_up = own.filter(|_| Rc::strong_count(&self.audience) == 1);
         let selection = match wanted.interned_for(given_up, self.roster.feed().field_sets()) {
             Ok(selection) => selection,
-            Err(error) => return self.refuse("too_many", &error.to_string()),
+            Err(error) => return self.out.refuse("too_many", &error.to_string()),
         };
         let shape = self.audience.shape();
-        self.say("subscribed", Some(&selection.to_json()));
+        self.out.say("subscribed", Some(&selection.to_json()));
         self.audience = self.roster.audiences().join(shape, self.audience.deflate(), &selection);
         if self.roster.feed().options().snapshot != Snapshot::None {
             self.cursor.move_to(first_cursor(&self.roster, None));
@@ -348,13 +344,5 @@ impl Seat {
                 self.cursor.conflate(log);
             }
         }
-    }
-
-    fn refuse(&mut self, code: &str, message: &str) {
-        self.out.answer(frame::frame(OpCode::Text, false, &system::error(code, message, Timestamp::now())));
-    }
-
-    fn say(&mut self, type_: &str, data: Option<&str>) {
-        self.out.answer(frame::frame(OpCode::Text, false, &system(type_, data, &[], Timestamp::now())));
     }
 }
