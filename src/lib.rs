@@ -26,6 +26,10 @@
 //! *read after the cursor*. How the feed [stands](feed::standing) is told in the same sequence, on keepalives, and is never
 //! a value; what a fallback said goes from every copy with the first message of a source.
 //!
+//! A feed that `share` splits is one such [`feed::hub::Feed`] for each *branch*: for those who have path, query or subject in
+//! common, which [`feed::branch::Key`] says. The first viewer begins it: its worker asks the control thread to fill it, makes
+//! a roster for it, and lets both go when nobody has been there for the feed's `linger`.
+//!
 //! # Invariants
 //!
 //! 1. A message is normalised once, and encoded once a shape, whoever watches.

@@ -79,8 +79,7 @@ impl Table {
             };
             match &options.action {
                 Action::Feed { feed, delivery } => {
-                    let door = door(feed, delivery, &options.path);
-                    add(options.path.clone(), Handler::Feed(door));
+                    add(options.path.clone(), Handler::Feed(door(&options.path, feed, delivery)));
                 }
                 Action::Respond(fixed) => {
                     let fixed = Fixed { status: fixed.status, type_: fixed.type_.clone(), body: fixed.body.clone() };
@@ -188,6 +187,14 @@ impl Paths {
     }
 }
 
+fn door(path: &PathPattern, feed: &str, delivery: &Delivery) -> FeedDoor {
+    let (path, is_prefix) = match path {
+        PathPattern::Exact(path) => (path, false),
+        PathPattern::Prefix(path) => (path, true),
+    };
+    FeedDoor { is_prefix, ..FeedDoor::at(path, feed, Arc::new(delivery.clone())) }
+}
+
 fn folder(route: &Options, files: &options::Files) -> Files {
     let rule = |(path, value): &(PathPattern, HeaderValue)| match path {
         PathPattern::Exact(path) => CacheRule { path: path.clone(), prefix: false, value: value.clone() },
@@ -248,15 +255,6 @@ fn meters(action: &Action, name: &str, metrics: &Metrics) -> RouteMeters {
         | Action::Files(_)
         | Action::Redirect(_) => metrics.route(name),
     }
-}
-
-fn door(feed: &str, delivery: &Delivery, path: &PathPattern) -> FeedDoor {
-    let (path, is_prefix) = match path {
-        PathPattern::Exact(path) => (path, false),
-        PathPattern::Prefix(path) => (path, true),
-    };
-    let delivery = Arc::new(delivery.clone());
-    FeedDoor { feed: feed.to_owned(), delivery, path: path.as_str().into(), is_prefix }
 }
 
 fn check(asked: &AuthRequest) -> Check {
