@@ -30,6 +30,22 @@
 //! common, which [`feed::branch::Key`] says. The first viewer begins it: its worker asks the control thread to fill it, makes
 //! a roster for it, and lets both go when nobody has been there for the feed's `linger`.
 //!
+//! # Three ways of a socket
+//!
+//! A *tunnel* moves bytes between a client and a server and knows nothing of them. A *session* ([`handler::session`]) reads
+//! each message of both, with one upstream socket a client, and keeps the client while that socket is opened anew. A *feed* is
+//! read once from its sources ([`source`]) and told to all its viewers.
+//!
+//! Requests go to servers over HTTP/1.1 that is our own ([`upstream`], `http1`), spoken within the request's task: a head is
+//! framed anew and an answer's parsed where it is needed, without a task, a channel and two buffers a connection in between.
+//! HTTP/2, and all that clients speak, is hyper's.
+//!
+//! # Admission
+//!
+//! [`guard`] makes its checks in one visible order, what costs least first, and gives an [`admission::Admission`]: whose token it
+//! was, what the socket may say, and the places that it takes. A socket keeps it for as long as it lives; dropping it gives the
+//! places back.
+//!
 //! # Invariants
 //!
 //! 1. A message is normalised once, and encoded once a shape, whoever watches.
@@ -41,6 +57,10 @@
 //! 5. Only [`shutdown`] spawns: what runs can be counted, told to end, and ended. (The command line's client, which has no
 //!    drain, drives its one request; threads are the [`worker`]s, the access log's writer and the certificates' watcher.)
 //! 6. A panic over one connection or viewer ends that one alone.
+//! 7. What one subject's token brought is told to that subject alone: it is part of a branch's key, and of nothing that is kept
+//!    for others.
+//! 8. A token is a [`secret::Secret`] from the moment it is found, is cut from the request that goes on, and is written
+//!    nowhere.
 //!
 //! # Who may import whom
 //!

@@ -1,7 +1,7 @@
 //! Sessions: a WebSocket whose messages are understood, with one upstream socket a client.
 //!
-//! Owns: what a client and its upstream socket say to each other. The session itself is [`state`] (and [`due`], its
-//! deadlines), which knows no socket; [`attendance`] (and [`turn`]) moves the bytes; [`open`] and [`dial`] shake hands.
+//! Owns: what a client and its upstream socket say to each other. The session itself is `state` (and `due`, its
+//! deadlines), which knows no socket; `attendance` (and `turn`) moves the bytes; `open` and `dial` shake hands.
 //! Never: shares an upstream socket between clients, or closes a client because its upstream restarts.
 
 mod attendance;
