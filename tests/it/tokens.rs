@@ -182,6 +182,33 @@ async fn an_application_never_sees_a_token_and_a_tunnel_is_answered_bearer() {
 }
 
 #[tokio::test]
+async fn a_session_is_answered_bearer_and_its_application_never_sees_the_token() {
+    let backend = Backend::bind().await;
+    let app = format!(
+        "[upstream.app]\nservers = [\"{}\"]\n[[route]]\npath = \"/*\"\nproxy = \"app\"\nauth = \"viewers\"\n[route.session]\n",
+        backend.server()
+    );
+    let proxy = Proxy::start(&config("", &app));
+    let token = hs256(&claims());
+    let pair = format!("bearer, {token}");
+    for (offered, picked) in [(pair.clone(), "bearer"), (format!("v1, {pair}"), "v1")] {
+        let mut client = RawHttp::connect(proxy.address()).await;
+        let fields = [("Sec-WebSocket-Protocol", offered.as_str())];
+        client.send(upgrade(proxy.address(), "/ws", &fields).as_bytes()).await;
+        let (head, mut server) = backend.request().await;
+        assert!(!head.contains(&token) && !head.to_lowercase().contains("bearer"), "{head}");
+        let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).expect("a key");
+        let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.trim().as_bytes());
+        let chosen = if picked == "v1" { "Sec-WebSocket-Protocol: v1\r\n" } else { "" };
+        let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+        server.send(format!("{switch}Sec-WebSocket-Accept: {accept}\r\n{chosen}\r\n").as_bytes()).await;
+        let answer = client.head().await.to_lowercase();
+        assert!(answer.contains(&format!("\r\nsec-websocket-protocol: {picked}\r\n")), "{answer}");
+        assert_eq!(answer.matches("sec-websocket-protocol").count(), 1, "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_goes_on_only_where_the_route_says_so() {
     let backend = Backend::bind().await;
     let route = |path: &str, how: &str| {
