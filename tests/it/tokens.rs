@@ -141,6 +141,22 @@ async fn a_token_of_64_kib_is_refused() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_too_large_for_its_token_is_counted_as_one_that_is_no_head_at_all() {
+    let proxy = private();
+    let long = format!("GET /private HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", "x".repeat(64 * 1024));
+    for (head, status, reason) in
+        [(long.as_str(), 431, "header_size"), ("GET /private HTTP/1.1\r\nno field\r\n\r\n", 400, "malformed")]
+    {
+        let mut raw = RawHttp::connect(proxy.address()).await;
+        raw.send(head.as_bytes()).await;
+        let answer = raw.head().await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let counted = format!("steadfeed_denied_total{{route=\"none\",reason=\"{reason}\"}}");
+        proxy.until_metric(&counted, 1.0).await;
+    }
+}
+
+#[tokio::test]
 async fn a_token_of_another_routes_auth_is_refused() {
     let second = "[auth.editors]\nsecret = \"another secret of at least 32 bytes\"\n\
                   [[route]]\npath = \"/edit\"\nfeed = \"f\"\nauth = \"editors\"\n";
