@@ -156,6 +156,30 @@ async fn a_head_that_is_too_large_for_its_token_is_counted_as_one_that_is_no_hea
     }
 }
 
+/// What a page tells its script.
+fn told(page: &str) -> Value {
+    let (_, rest) = page.split_once("<script type=\"application/json\"").expect("what the page is told");
+    let (_, rest) = rest.split_once('>').expect("the tag's end");
+    serde_json::from_str(rest.split_once("</script>").expect("its end").0).expect("JSON")
+}
+
+#[tokio::test]
+async fn a_page_that_asks_for_a_token_loads_and_shows_it_to_its_feed() {
+    let page =
+        "[[route]]\npath = \"/live\"\npage = \"f\"\nauth = \"viewers\"\n[[route]]\npath = \"/open\"\npage = \"f\"\n";
+    let proxy = Proxy::start(&config("", &format!("{ROUTES}{page}")));
+    assert_eq!(get(proxy.address(), "/live", &[]).await.status, 401);
+    let live = get(proxy.address(), &format!("/live?token={}", hs256(&claims())), &[]).await;
+    assert_eq!(live.status, 200);
+    // Browsers ask for these without the page's query.
+    assert_eq!(get(proxy.address(), "/live/.steadfeed/page.js", &[]).await.status, 200);
+    let told_live = told(&live.text());
+    assert_eq!((&told_live["feed"], &told_live["token"]), (&json!("/private"), &json!("token")));
+    assert_eq!(told_live["private"], json!(["/private"]));
+    let told_open = told(&get(proxy.address(), "/open", &[]).await.text());
+    assert_eq!((&told_open["feed"], &told_open["private"]), (&json!("/f"), &json!([])));
+}
+
 #[tokio::test]
 async fn a_token_of_another_routes_auth_is_refused() {
     let second = "[auth.editors]\nsecret = \"another secret of at least 32 bytes\"\n\
