@@ -416,6 +416,7 @@ async fn a_client_that_says_too_much_or_nonsense_is_told_so() {
     client.raw.send(&masked(0x81, b"\xff")).await;
     let frame = client.frame().await;
     assert_eq!((frame.first, &frame.payload[..2]), (0x88, &1007u16.to_be_bytes()[..]));
+    assert!(client.raw.closed().await.is_empty(), "it need not wait for the end");
     assert_eq!(server.closed().await.0, 1001);
 }
 
