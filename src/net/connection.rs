@@ -80,7 +80,7 @@ pub trait Answer: 'static {
     /// Answers one request.
     fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>>;
 
-    /// Is told of a request whose head could not be read, to count it: hyper has answered with a status alone.
+    /// Is told of a request whose head could not be read, to count it: it was answered without being asked for.
     fn unread(&self, _unread: Unread) {}
 }
 

@@ -272,12 +272,12 @@ fn page<'a>(
     auth: Option<&str>,
     token: Option<&'a str>,
 ) -> Page<'a> {
-    let alerts = alerts.iter().filter_map(|name| door(routes, name, auth)).collect();
-    Page { name: feed, feed: door(routes, feed, auth), alerts, token }
+    let alerts = alerts.iter().filter_map(|name| page_door(routes, name, auth)).collect();
+    Page { name: feed, feed: page_door(routes, feed, auth), alerts, token }
 }
 
 /// Where a page asks for a feed: by the page's own `auth`, else where everyone may, else where it first is served.
-fn door<'a>(routes: &'a [Options], feed: &str, auth: Option<&str>) -> Option<Door<'a>> {
+fn page_door<'a>(routes: &'a [Options], feed: &str, auth: Option<&str>) -> Option<Door<'a>> {
     let doors = routes.iter().filter_map(|route| match (&route.action, &route.path) {
         (Action::Feed { feed: served, .. }, PathPattern::Exact(path)) if served == feed => {
             Some((route.auth.as_deref(), path.as_str()))
