@@ -50,6 +50,11 @@ pub struct NotRenewed {
     pub message: String,
 }
 
+/// The code of an answer to a token that does not take the place of the one before, wherever a socket is served.
+pub const AUTH_FAILED: &str = "auth_failed";
+/// What is said of a good token of another subject.
+pub const ANOTHERS: &str = "the token is another's than the one that this socket was opened with";
+
 impl Pass {
     /// The pass of a socket that opens now; `None` where there is nothing to hold it to. `wall` is the time of day at `now`.
     #[must_use]
@@ -104,10 +109,10 @@ impl Pass {
         let (Some(bearer), Some(renewal)) = (&mut self.bearer, &self.admission.renewal) else {
             return Err(NotRenewed::not_needed());
         };
-        let failed = |message| NotRenewed { code: "auth_failed", message };
+        let failed = |message| NotRenewed { code: AUTH_FAILED, message };
         let newer = renewal.renew(token, wall).map_err(failed)?;
         if !bearer.credential.may_be_replaced_by(&newer) {
-            return Err(failed("the token is another's than the one that this socket was opened with".to_owned()));
+            return Err(failed(ANOTHERS.to_owned()));
         }
         let expires = newer.expires;
         if let Some(visit) = &self.visit {

@@ -148,6 +148,14 @@ impl Auth {
         &self.name
     }
 
+    /// The parameter of a URL's query in which a token may stand.
+    pub(super) fn query(&self) -> Option<&str> {
+        self.from.iter().find_map(|carrier| match carrier {
+            Carrier::Query(name) => Some(name.as_str()),
+            Carrier::Header | Carrier::Subprotocol | Carrier::Cookie(_) | Carrier::Ticket => None,
+        })
+    }
+
     /// What came with the request; the first carrier present decides.
     ///
     /// # Errors

@@ -33,6 +33,15 @@ pub(super) struct Bearer {
 }
 
 impl TokenRule {
+    /// The parameter of a URL's query in which a token may stand.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        match self {
+            TokenRule::By { auth, .. } => auth.query(),
+            TokenRule::None | TokenRule::Never(_) => None,
+        }
+    }
+
     /// Whose token came with the request, where one is asked for.
     ///
     /// # Errors

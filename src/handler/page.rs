@@ -43,6 +43,12 @@ impl Asset {
         Asset { type_, body, etag: format!("\"{:016x}\"", hasher.finish()), document }
     }
 
+    /// Whether it is the same for every page there is, and holds nothing of this one.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        !self.document
+    }
+
     /// The file, or 304 to who has it.
     #[must_use]
     pub fn answer<B>(&self, request: &Request<B>) -> Response<Body> {

@@ -79,6 +79,24 @@ pub trait Answer: 'static {
 
     /// Answers one request.
     fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>>;
+
+    /// Is told of a request whose head could not be read, to count it: it was answered without being asked for.
+    fn unread(&self, _unread: Unread) {}
+}
+
+/// Why a request's head was not read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// 431.
+    TooLarge,
+    /// 400.
+    Malformed,
+}
+
+/// Why a connection ended that should not have.
+struct Fault {
+    reason: String,
+    unread: Option<Unread>,
 }
 
 /// What the requests of one connection have in common.
@@ -159,7 +177,8 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
         }
     };
     common.after.run().await;
-    if let Err(reason) = outcome {
+    if let Err(Fault { reason, unread }) = outcome {
+        unread.into_iter().for_each(|unread| answer.unread(unread));
         complain(peer, &reason);
     }
 }
@@ -224,7 +243,7 @@ async fn drive<C>(
     clock: &Clock,
     limits: &Limits,
     tasks: &Tasks,
-) -> Result<(), String>
+) -> Result<(), Fault>
 where
     C: Future<Output = hyper::Result<()>>,
 {
@@ -235,7 +254,7 @@ where
             biased;
             outcome = under_clock(connection.as_mut(), alarm.as_mut(), clock, limits) => match outcome {
                 Some(Err(error)) if !clock.awaits_head() && has_left(&error) => return Ok(()),
-                Some(outcome) => return outcome.map_err(|error| describe(&error)),
+                Some(outcome) => return outcome.map_err(|error| Fault::of(&error, limits)),
                 None => match clock.check(limits) {
                     None => alarm.as_mut().reset(clock.next_look(limits)),
                     Some(Expired::Idle) => {
@@ -244,8 +263,8 @@ where
                         let _ = tokio::time::timeout(limits::CLOSE_TIMEOUT, connection.as_mut()).await;
                         return Ok(());
                     }
-                    Some(Expired::Head) => return Err("no complete request head in time".to_owned()),
-                    Some(Expired::Send) => return Err("a response made no progress".to_owned()),
+                    Some(Expired::Head) => return Err(Fault::said("no complete request head in time")),
+                    Some(Expired::Send) => return Err(Fault::said("a response made no progress")),
                 },
             },
             () = turn_to_leave(tasks, clock), if !draining => {
@@ -298,10 +317,23 @@ fn has_left(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || cause.is_some_and(|cause| gone.contains(&cause.kind()))
 }
 
-/// What hyper found wrong, with its cause.
-fn describe(error: &hyper::Error) -> String {
-    let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-    format!("{error}{cause}")
+impl Fault {
+    fn said(reason: &str) -> Fault {
+        Fault { reason: reason.to_owned(), unread: None }
+    }
+
+    /// What hyper found wrong, with its cause; of a head that is too large, what would let it in.
+    fn of(error: &hyper::Error, limits: &Limits) -> Fault {
+        if error.is_parse_too_large() {
+            let (size, fields) = (limits.header_size, limits::HEADER_FIELDS);
+            let reason = format!(
+                "the request's head is too large (a long token?): `header_size` of [limits] lets {size} bytes in, and {fields} fields"
+            );
+            return Fault { reason, unread: Some(Unread::TooLarge) };
+        }
+        let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+        Fault { reason: format!("{error}{cause}"), unread: error.is_parse().then_some(Unread::Malformed) }
+    }
 }
 
 fn complain(peer: Peer, reason: &str) {

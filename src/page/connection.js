@@ -22,11 +22,13 @@ export function backoff(attempt, random) {
 	return random() * Math.min(LIMITS.cap, LIMITS.base * 2 ** attempt);
 }
 
-/** The address of a path beside the page by `http` or `ws`, with TLS where the page has it. */
-export function feedUrl(path, page, last, scheme) {
+/** The address of a path beside the page by `http` or `ws`, with TLS where the page has it, and with the page's own `token` parameter where one is named. */
+export function feedUrl(path, page, last, scheme, token = null) {
 	const url = new URL(path, page);
+	const shown = token === null ? null : new URL(page).searchParams.get(token);
 	url.protocol = url.protocol.replace("http", scheme);
 	url.searchParams.set("last", last);
+	if (shown !== null) url.searchParams.set(token, shown);
 	return url.href;
 }
 

@@ -7,10 +7,20 @@
 pub struct Page<'a> {
     /// The feed's name.
     pub name: &'a str,
-    /// The path that serves the feed, where one does.
-    pub feed: Option<&'a str>,
-    /// The paths that serve alerts of it.
-    pub alerts: Vec<&'a str>,
+    /// What serves the feed, where something does.
+    pub feed: Option<Door<'a>>,
+    /// What serves alerts of it.
+    pub alerts: Vec<Door<'a>>,
+    /// The parameter of its own address in which a token may stand.
+    pub token: Option<&'a str>,
+}
+
+/// Where a page asks for a feed.
+#[derive(Debug, Clone, Copy)]
+pub struct Door<'a> {
+    pub path: &'a str,
+    /// It asks for a token such as the page's own: the page says again there what stands in its address.
+    pub token: bool,
 }
 
 /// A file that the page loads.
@@ -39,10 +49,13 @@ impl Page<'_> {
     /// The HTML as served at `path`.
     #[must_use]
     pub fn document(&self, path: &str) -> String {
+        let doors = self.feed.iter().chain(&self.alerts);
         let config = serde_json::json!({
             "name": self.name,
-            "feed": self.feed,
-            "alerts": self.alerts,
+            "feed": self.feed.map(|door| door.path),
+            "alerts": self.alerts.iter().map(|door| door.path).collect::<Vec<_>>(),
+            "token": self.token,
+            "private": doors.filter(|door| door.token).map(|door| door.path).collect::<Vec<_>>(),
             "version": env!("CARGO_PKG_VERSION"),
         });
         // Within a script element only `<` could end it early.
@@ -67,7 +80,7 @@ fn last_segment(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Page;
+    use super::{Door, Page};
 
     #[test]
     fn a_page_finds_its_parts_wherever_it_is_served() {
@@ -76,7 +89,12 @@ mod tests {
             ("/a/live", "/a/live/.steadfeed/page.js", "\"live/.steadfeed/page.js\""),
             ("/a/", "/a/.steadfeed/page.js", "\".steadfeed/page.js\""),
         ] {
-            let page = Page { name: "system", feed: Some("/ws"), alerts: Vec::new() };
+            let page = Page {
+                name: "system",
+                feed: Some(Door { path: "/ws", token: false }),
+                alerts: Vec::new(),
+                token: None,
+            };
             assert!(Page::assets(path).any(|(name, _)| name == part), "{path}");
             assert!(page.document(path).contains(link), "{path}");
         }
@@ -84,7 +102,14 @@ mod tests {
 
     #[test]
     fn a_feed_cannot_break_out_of_the_page() {
-        let page = Page { name: "</script><b>", feed: None, alerts: Vec::new() };
+        let page = Page { name: "</script><b>", feed: None, alerts: Vec::new(), token: None };
         assert!(!page.document("/").contains("</script><b>"));
+    }
+    #[test]
+    fn a_page_says_its_token_again_only_where_it_is_asked_for() {
+        let (feed, alerts) = (Door { path: "/ws", token: true }, Door { path: "/alerts", token: false });
+        let page = Page { name: "system", feed: Some(feed), alerts: vec![alerts], token: Some("jwt") };
+        let document = page.document("/");
+        assert!(document.contains(r#""private":["/ws"],"token":"jwt""#), "{document}");
     }
 }

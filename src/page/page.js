@@ -97,7 +97,8 @@ function showLink({ status, transport, reason }) {
 }
 
 function connect(path, last, resume, use, onChange) {
-	const url = (scheme) => feedUrl(path, location.href, last, scheme);
+	const token = config.private.includes(path) ? config.token : null;
+	const url = (scheme) => feedUrl(path, location.href, last, scheme, token);
 	return new Connection({
 		doors: { WebSocket: socketDoor(url("ws")), SSE: streamDoor(url("http"), resume) },
 		onMessage: (text, hint) => take(text, hint, use),

@@ -23,7 +23,7 @@ use crate::guard::{self, Denied, Visit};
 use crate::handler::{self, Call, Kind, Rosters, Tunnels, redirect};
 use crate::message::compress::{self, Wanted};
 use crate::message::{Body, framing, headers, respond};
-use crate::net::connection::{Answer, Asked};
+use crate::net::connection::{Answer, Asked, Unread};
 use crate::shutdown::Tasks;
 use crate::telemetry::access::{Entry, Outcome};
 use crate::telemetry::{AccessLog, Metrics, RouteMeters};
@@ -211,6 +211,13 @@ impl Answer for Service {
             took,
         });
         answered.response
+    }
+
+    fn unread(&self, unread: Unread) {
+        self.shared.unrouted.denied(match unread {
+            Unread::TooLarge => "header_size",
+            Unread::Malformed => "malformed",
+        });
     }
 }
 

@@ -16,7 +16,7 @@ use crate::handler::files::{CacheRule, Folder};
 use crate::handler::{Asset, FeedDoor, Files, Fixed, Forwarding, Handler, Proxy, Redirect, Session, Ticket};
 use crate::message::framing::Rule;
 use crate::message::target::{self, Readings};
-use crate::page::Page;
+use crate::page::{Door, Page};
 use crate::telemetry::{Metrics, RouteMeters};
 
 /// All routes.
@@ -66,8 +66,8 @@ impl Table {
             let guards = guards(options, wardens);
             let mut add = |path: PathPattern, handler: Handler| {
                 let route = Route {
+                    guards: guards_of(&handler, &guards),
                     handler,
-                    guards: guards.clone(),
                     cors: options.cors.clone(),
                     headers: options.headers.clone(),
                     check: options.auth_request.as_ref().map(check),
@@ -100,13 +100,8 @@ impl Table {
                 }
                 Action::Files(files) => add(options.path.clone(), Handler::Files(folder(options, files))),
                 Action::Page { feed } => {
-                    let watching = alerts(feed);
-                    let page = Page {
-                        name: feed,
-                        feed: path_of(routes, feed),
-                        alerts: watching.iter().filter_map(|name| path_of(routes, name)).collect(),
-                    };
                     let path = options.path.to_string();
+                    let page = page(routes, feed, &alerts(feed), options.auth.as_deref(), guards.token.query());
                     add(options.path.clone(), Handler::Page(Asset::document(page.document(&path))));
                     for (name, asset) in Page::assets(&path) {
                         add(PathPattern::Exact(name), Handler::Page(Asset::part(asset)));
@@ -261,10 +256,32 @@ fn check(asked: &AuthRequest) -> Check {
     Check::new(asked.upstream.name.clone(), &asked.path, asked.copy.clone())
 }
 
-/// The first route that serves `feed` on an exact path.
-fn path_of<'a>(routes: &'a [Options], feed: &str) -> Option<&'a str> {
-    routes.iter().find_map(|route| match (&route.action, &route.path) {
-        (Action::Feed { feed: served, .. }, PathPattern::Exact(path)) if served == feed => Some(path.as_str()),
+/// What the guards of a route ask of its `handler`'s requests. What every page loads holds no secret, and browsers ask for it
+/// without the token that stands in the page's own address.
+fn guards_of(handler: &Handler, guards: &Guards) -> Guards {
+    let is_part = matches!(handler, Handler::Page(asset) if asset.is_part());
+    let token = if is_part { TokenRule::None } else { guards.token.clone() };
+    Guards { token, ..guards.clone() }
+}
+
+/// The page of `feed`, which `alerts` watch, behind an `auth` that looks for a token in this parameter of the query.
+fn page<'a>(
+    routes: &'a [Options],
+    feed: &'a str,
+    alerts: &[String],
+    auth: Option<&str>,
+    token: Option<&'a str>,
+) -> Page<'a> {
+    let alerts = alerts.iter().filter_map(|name| page_door(routes, name, auth)).collect();
+    Page { name: feed, feed: page_door(routes, feed, auth), alerts, token }
+}
+
+/// Where a page asks for a feed: by the page's own `auth`, else where everyone may, else where it first is served.
+fn page_door<'a>(routes: &'a [Options], feed: &str, auth: Option<&str>) -> Option<Door<'a>> {
+    let doors = routes.iter().filter_map(|route| match (&route.action, &route.path) {
+        (Action::Feed { feed: served, .. }, PathPattern::Exact(path)) if served == feed => {
+            Some((route.auth.as_deref(), path.as_str()))
+        }
         (
             Action::Feed { .. }
             | Action::Page { .. }
@@ -276,7 +293,10 @@ fn path_of<'a>(routes: &'a [Options], feed: &str) -> Option<&'a str> {
             | Action::Redirect(_),
             _,
         ) => None,
-    })
+    });
+    // The first of those that are alike.
+    let (asks, path) = doors.min_by_key(|(asks, _)| (*asks != auth, asks.is_some()))?;
+    Some(Door { path, token: asks.is_some() && asks == auth })
 }
 
 #[cfg(test)]

@@ -141,6 +141,46 @@ async fn a_token_of_64_kib_is_refused() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_too_large_for_its_token_is_counted_as_one_that_is_no_head_at_all() {
+    let proxy = private();
+    let long = format!("GET /private HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", "x".repeat(64 * 1024));
+    for (head, status, reason) in
+        [(long.as_str(), 431, "header_size"), ("GET /private HTTP/1.1\r\nno field\r\n\r\n", 400, "malformed")]
+    {
+        let mut raw = RawHttp::connect(proxy.address()).await;
+        raw.send(head.as_bytes()).await;
+        let answer = raw.head().await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let counted = format!("steadfeed_denied_total{{route=\"none\",reason=\"{reason}\"}}");
+        proxy.until_metric(&counted, 1.0).await;
+    }
+}
+
+/// What a page tells its script.
+fn told(page: &str) -> Value {
+    let (_, rest) = page.split_once("<script type=\"application/json\"").expect("what the page is told");
+    let (_, rest) = rest.split_once('>').expect("the tag's end");
+    serde_json::from_str(rest.split_once("</script>").expect("its end").0).expect("JSON")
+}
+
+#[tokio::test]
+async fn a_page_that_asks_for_a_token_loads_and_shows_it_to_its_feed() {
+    let page =
+        "[[route]]\npath = \"/live\"\npage = \"f\"\nauth = \"viewers\"\n[[route]]\npath = \"/open\"\npage = \"f\"\n";
+    let proxy = Proxy::start(&config("", &format!("{ROUTES}{page}")));
+    assert_eq!(get(proxy.address(), "/live", &[]).await.status, 401);
+    let live = get(proxy.address(), &format!("/live?token={}", hs256(&claims())), &[]).await;
+    assert_eq!(live.status, 200);
+    // Browsers ask for these without the page's query.
+    assert_eq!(get(proxy.address(), "/live/.steadfeed/page.js", &[]).await.status, 200);
+    let told_live = told(&live.text());
+    assert_eq!((&told_live["feed"], &told_live["token"]), (&json!("/private"), &json!("token")));
+    assert_eq!(told_live["private"], json!(["/private"]));
+    let told_open = told(&get(proxy.address(), "/open", &[]).await.text());
+    assert_eq!((&told_open["feed"], &told_open["private"]), (&json!("/f"), &json!([])));
+}
+
+#[tokio::test]
 async fn a_token_of_another_routes_auth_is_refused() {
     let second = "[auth.editors]\nsecret = \"another secret of at least 32 bytes\"\n\
                   [[route]]\npath = \"/edit\"\nfeed = \"f\"\nauth = \"editors\"\n";
@@ -179,6 +219,33 @@ async fn an_application_never_sees_a_token_and_a_tunnel_is_answered_bearer() {
     server.send(format!("{switch}Sec-WebSocket-Protocol: v1\r\n\r\n").as_bytes()).await;
     let answer = client.head().await.to_lowercase();
     assert!(answer.contains("\r\nsec-websocket-protocol: v1\r\n") && !answer.contains("bearer"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_session_is_answered_bearer_and_its_application_never_sees_the_token() {
+    let backend = Backend::bind().await;
+    let app = format!(
+        "[upstream.app]\nservers = [\"{}\"]\n[[route]]\npath = \"/*\"\nproxy = \"app\"\nauth = \"viewers\"\n[route.session]\n",
+        backend.server()
+    );
+    let proxy = Proxy::start(&config("", &app));
+    let token = hs256(&claims());
+    let pair = format!("bearer, {token}");
+    for (offered, picked) in [(pair.clone(), "bearer"), (format!("v1, {pair}"), "v1")] {
+        let mut client = RawHttp::connect(proxy.address()).await;
+        let fields = [("Sec-WebSocket-Protocol", offered.as_str())];
+        client.send(upgrade(proxy.address(), "/ws", &fields).as_bytes()).await;
+        let (head, mut server) = backend.request().await;
+        assert!(!head.contains(&token) && !head.to_lowercase().contains("bearer"), "{head}");
+        let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).expect("a key");
+        let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.trim().as_bytes());
+        let chosen = if picked == "v1" { "Sec-WebSocket-Protocol: v1\r\n" } else { "" };
+        let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+        server.send(format!("{switch}Sec-WebSocket-Accept: {accept}\r\n{chosen}\r\n").as_bytes()).await;
+        let answer = client.head().await.to_lowercase();
+        assert!(answer.contains(&format!("\r\nsec-websocket-protocol: {picked}\r\n")), "{answer}");
+        assert_eq!(answer.matches("sec-websocket-protocol").count(), 1, "{answer}");
+    }
 }
 
 #[tokio::test]

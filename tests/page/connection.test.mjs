@@ -312,6 +312,13 @@ test("a feed's address follows the page's, and asks for history", () => {
   check("/ws/a b", "https://host/", "http", "https://host/ws/a%20b?last=30");
 });
 
+test("a page's own token goes to a feed that asks for it, and to no other", () => {
+  const page = "https://host/live?jwt=a%2Bb&x=1";
+  assert.equal(feedUrl("/ws", page, 30, "ws", "jwt"), "wss://host/ws?last=30&jwt=a%2Bb");
+  assert.equal(feedUrl("/ws", page, 30, "ws", "token"), "wss://host/ws?last=30");
+  assert.equal(feedUrl("/ws", page, 30, "ws"), "wss://host/ws?last=30");
+});
+
 test("a message is read in whatever shape the route gives it", () => {
   const time = Date.parse("2026-01-02T03:04:05.678Z");
   const check = (text, expected, hint) => assert.deepEqual({ ...decode(text, hint) }, expected);

@@ -53,14 +53,23 @@ pub(super) fn forward_token(file: &mut RouteFile, problems: &mut Problems) -> Op
     Some(token)
 }
 
-/// Says where every page there is may act as whoever looks at it.
-pub(super) fn check_origins(origins: &[OriginRule], place: Option<Span>, auth: Option<&Auth>, problems: &mut Problems) {
-    if let (Some(place), Some(auth)) = (place, auth)
-        && origins.contains(&OriginRule::Any)
-        && auth.takes_cookies()
-    {
+/// Says where every page there is may act as whoever looks at it: where cookies are what lets in, ours or, with `theirs`,
+/// those of the application that is asked, which asks for no more.
+pub(super) fn check_origins(
+    origins: &[OriginRule],
+    place: Option<Span>,
+    auth: Option<&Auth>,
+    theirs: bool,
+    problems: &mut Problems,
+) {
+    let Some(place) = place.filter(|_| origins.contains(&OriginRule::Any)) else { return };
+    if let Some(auth) = auth.filter(|auth| auth.takes_cookies()) {
         let name = quoted(&auth.options.name);
         let what = format!("with \"*\" every page there is could act as whoever looks at it: {name} takes cookies");
         problems.warning(place, Wrong::new(what, "name the origins, or take the cookie out of its `from`"));
+    } else if theirs {
+        let what =
+            "with \"*\" every page there is may open the application's sockets with the cookies of whoever looks at it";
+        problems.warning(place, Wrong::new(what, "name the origins, or ask for a token: auth = \"...\""));
     }
 }

@@ -103,7 +103,8 @@ fn route(header: &Span, mut file: RouteFile, known: &Known<'_>, problems: &mut P
     let body_timeout = duration(file.body_timeout, POSITIVE, known.limits.body_timeout, problems);
     let origins = around::origins(file.origins, problems);
     let auth = known_auth(file.auth, known.auths, problems);
-    admit::check_origins(&origins, origins_place, auth, problems);
+    let theirs = auth_is_absent && (kind == Some(Kind::Proxy) || auth_request.is_some());
+    admit::check_origins(&origins, origins_place, auth, theirs, problems);
     let (allow, deny) = admit::networks(file.allow, file.deny, problems);
     let limit = known_limit(file.limit, known.named_limits, problems);
     let path = path.filter(|_| host_is_right)?;

@@ -90,14 +90,14 @@ fn a_proxy_route_has_every_default() {
 fn a_proxy_route_is_what_it_says() {
     let route = route(&proxying(
         "",
-        "strip_prefix = \"/api\"\ncompress = true\nbody_size = \"1GiB\"\nbody_timeout = \"1s\"\norigins = [\"*\"]\n\
+        "strip_prefix = \"/api\"\ncompress = true\nbody_size = \"1GiB\"\nbody_timeout = \"1s\"\norigins = [\"null\"]\n\
          headers.request = { X-Tenant = \"a\", Host = \"app\", Cookie = \"\" }\nheaders.response = { Server = \"\" }\n\
          cors = { origins = [\"same\", \"null\"], credentials = true }\n\
          auth_request = { url = \"https://auth/check?a\", copy = [\"X-User\", \"x-user\", \"X-Groups\"] }",
     ));
     assert_eq!((route.strip_prefix.as_deref(), route.compress), (Some("/api"), true));
     assert_eq!((route.body_size, route.body_timeout.as_secs()), (1 << 30, 1));
-    assert_eq!(route.origins, [OriginRule::Any]);
+    assert_eq!(route.origins, [OriginRule::Null]);
     let set = |name: &'static str, value| (HeaderName::from_static(name), Some(HeaderValue::from_static(value)));
     let removed = |name| (HeaderName::from_static(name), None);
     let request = vec![set("x-tenant", "a"), set("host", "app"), removed("cookie")];

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::admission::{Admission, Credential, Inbound};
 use crate::feed::command::{self, Command};
+use crate::feed::pass;
 use crate::feed::system::{error, renewed, system};
 
 /// What the guards found out of one client, and what it has shown since. The places that it takes are held with it.
@@ -60,12 +61,12 @@ impl Identity {
         };
         match renewal.renew(token.reveal(), now) {
             Ok(newer) if self.credential().is_some_and(|known| known.may_be_replaced_by(&newer)) => {
-                let expires = renewed(newer.expires);
+                let expires = newer.expires;
                 self.renewed = Some(Box::new(newer));
-                Some(system("auth", Some(&expires), &[], now))
+                Some(system("auth", Some(&renewed(expires)), &[], now))
             }
-            Ok(_) => Some(error("auth_failed", "the token is not this socket's own subject's", now)),
-            Err(why) => Some(error("auth_failed", &why, now)),
+            Ok(_) => Some(error(pass::AUTH_FAILED, pass::ANOTHERS, now)),
+            Err(why) => Some(error(pass::AUTH_FAILED, &why, now)),
         }
     }
 }
