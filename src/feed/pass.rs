@@ -41,6 +41,11 @@ struct Bearer {
     look: Instant,
 }
 
+/// The code of an `error` that answers an `auth` whose token is not taken.
+pub const AUTH_FAILED: &str = "auth_failed";
+/// What is said of a good token of another subject, or of another `[auth]`.
+pub const ANOTHERS_TOKEN: &str = "the token is another's than the one that this socket was opened with";
+
 /// Why a token does not take the place of the one before. Both texts are plain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -104,10 +109,10 @@ impl Pass {
         let (Some(bearer), Some(renewal)) = (&mut self.bearer, &self.admission.renewal) else {
             return Err(NotRenewed::not_needed());
         };
-        let failed = |message| NotRenewed { code: "auth_failed", message };
+        let failed = |message| NotRenewed { code: AUTH_FAILED, message };
         let newer = renewal.renew(token, wall).map_err(failed)?;
         if !bearer.credential.may_be_replaced_by(&newer) {
-            return Err(failed("the token is another's than the one that this socket was opened with".to_owned()));
+            return Err(failed(ANOTHERS_TOKEN.to_owned()));
         }
         let expires = newer.expires;
         if let Some(visit) = &self.visit {

@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use crate::admission::{Admission, Credential, Inbound};
 use crate::feed::command::{self, Command};
-use crate::feed::system::{error, system};
+use crate::feed::pass::{ANOTHERS_TOKEN, AUTH_FAILED};
+use crate::feed::system::{error, renewed, system};
 
 /// What the guards found out of one client, and what it has shown since. The places that it takes are held with it.
 #[derive(Debug)]
@@ -59,19 +60,16 @@ impl Identity {
             Err(wrong) => return Some(error(wrong.code, &wrong.message, now)),
         };
         match renewal.renew(token.reveal(), now) {
-            Ok(newer) if self.credential().is_some_and(|known| is_same(known, &newer)) => {
-                let seconds = newer.expires.as_second().saturating_sub(now.as_second());
+            Ok(newer) if self.credential().is_some_and(|known| known.may_be_replaced_by(&newer)) => {
+                let expires = newer.expires;
                 self.renewed = Some(Box::new(newer));
-                Some(system("auth", Some(&format!("{{\"expires_in\":{seconds}}}")), &[], now))
+                Some(system("auth", Some(&renewed(expires)), &[], now))
             }
-            Ok(_) => Some(error("bad_token", "the token is not this socket's own subject's", now)),
-            Err(why) => Some(error("bad_token", &why, now)),
+            // As a feed answers, so that a client need not know which of both it speaks to.
+            Ok(_) => Some(error(AUTH_FAILED, ANOTHERS_TOKEN, now)),
+            Err(why) => Some(error(AUTH_FAILED, &why, now)),
         }
     }
-}
-
-fn is_same(one: &Credential, other: &Credential) -> bool {
-    one.auth == other.auth && one.subject == other.subject
 }
 
 #[cfg(test)]
@@ -125,10 +123,10 @@ pub(super) mod tests {
     fn a_newer_token_of_the_same_subject_is_taken() {
         check(
             r#"{"type":"auth","data":{"token":"ann@200"}}"#,
-            Some(r#"{"type":"auth","data":{"expires_in":200},"#),
+            Some(r#"{"type":"auth","data":{"expires":"1970-01-01T00:03:20.000Z"},"#),
             200,
         );
-        check(r#"{"type":"auth","data":{"token":"bob@200"}}"#, Some(r#""code":"bad_token""#), 100);
+        check(r#"{"type":"auth","data":{"token":"bob@200"}}"#, Some(r#""code":"auth_failed""#), 100);
         check(r#"{"type":"auth","data":{"token":"x"}}"#, Some("the token is malformed"), 100);
         check(r#"{"type":"auth"}"#, Some(r#""code":"bad_value""#), 100);
     }

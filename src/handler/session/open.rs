@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
@@ -109,19 +110,17 @@ fn shake_hands(parts: &Parts) -> Result<Offer, Box<Response<Body>>> {
 /// The answer that opens the client's socket: the upstream's headers, and our own handshake.
 fn answer(offer: &Offer, dialled: &Dialled, call: &Call<'_>) -> Response<Body> {
     let protocol = dialled.protocol.as_ref().and_then(|protocol| protocol.to_str().ok());
-    let mut answer = handshake::response(offer, protocol.or(consumed(call))).map(|()| Body::Empty);
+    let mut answer = handshake::response(offer, protocol).map(|()| Body::Empty);
     let mut headers: HeaderMap<HeaderValue> = dialled.headers.clone();
     for (name, value) in answer.headers() {
         headers.insert(name, value.clone());
     }
+    if call.admission.echo_bearer {
+        // The upstream was not offered it, and picked none of what it was.
+        headers.entry(SEC_WEBSOCKET_PROTOCOL).or_insert(handshake::BEARER);
+    }
     *answer.headers_mut() = headers;
     answer
-}
-
-/// The subprotocol that a guard took for itself (`bearer`, which carried the token): the one to speak where the upstream,
-/// which was not offered it, picked none. No guard takes any so far.
-fn consumed<'a>(_call: &Call<'a>) -> Option<&'a str> {
-    None
 }
 
 impl Opening {
