@@ -133,7 +133,9 @@ impl Attendance {
                 self.upstream.end = End::Gone;
                 (self.upstream.load, self.dialling) = (None, None);
             }
-            if self.state.has_client_ended() && !self.client.finished {
+            // One that broke the protocol cannot be heard to say goodbye: it is told that there is no more, and says so too.
+            let is_told_all = self.client.deaf && self.state.down.is_empty();
+            if (self.state.has_client_ended() || is_told_all) && !self.client.finished {
                 // Best effort: it may be gone, and then there is nobody to tell.
                 self.client.finished = self.client.end.poll_finish(cx).is_ready();
             }
