@@ -37,5 +37,10 @@ pub const SOURCE_RETRY_MAX: Duration = Duration::from_secs(10);
 pub const SOURCE_EVENT_ID: usize = 1024;
 /// How often the log says that messages of a source are too large.
 pub const SOURCE_COMPLAINT: Duration = Duration::from_secs(60);
+/// Reasons that the log tells in one outage: a backend whose words differ each time would fill it.
+pub const SOURCE_REASONS: usize = 8;
+/// How long a feed's branch waits for its first viewer's token before it says that there is none: that viewer is about to
+/// be seated.
+pub const SOURCE_FIRST_TOKEN: Duration = Duration::from_secs(1);
 /// Characters of a backend's own words in a log line.
 pub const SOURCE_WORDS: usize = 200;

@@ -6,14 +6,14 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
 use super::failure::Failure;
 use super::line::{Line, Record};
 use super::sse::Resume;
 use super::{Dial, DialOptions, poll, sse, websocket};
-use crate::feed::inlet::Inlet;
+use crate::feed::inlet::{Bearer, Inlet};
 use crate::limits;
 use crate::message::trace;
 use crate::telemetry::SourceMeters;
@@ -43,6 +43,10 @@ pub(super) async fn run(dial: &Dial, inlet: &Inlet, meters: &SourceMeters, upstr
     let upstream = upstreams.get(&options.upstream.name);
     let record = Record::new(inlet, meters, &options.url);
     let (mut backoff, mut resume) = (Backoff::default(), Resume::default());
+    if inlet.bearer() == Bearer::Missing {
+        // Begun for a viewer whose token is known as soon as it is seated.
+        let _ = timeout(limits::SOURCE_FIRST_TOKEN, inlet.changed()).await;
+    }
     loop {
         let line = Line::new(&record);
         let Err(failure) = tokio::select! {

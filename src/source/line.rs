@@ -1,6 +1,6 @@
 //! One source's connection as its feed, its log and its metrics see it.
 //!
-//! Owns: when a source counts as up, what is logged of it (the first failure of an outage, then only another reason, then
+//! Owns: when a source counts as up, what is logged of it (the first failure of an outage, then each other reason once, then
 //! its end), and whose turn it is on the thread. Never: dials.
 
 use std::cell::{Cell, RefCell};
@@ -31,11 +31,12 @@ pub(super) struct Record<'a> {
     complaint: Cell<Option<Complaint>>,
 }
 
-/// Since when a source is down, and what was last said of it.
+/// Since when a source is down, and what was said of it.
 #[derive(Debug)]
 struct Outage {
     since: Instant,
-    told: String,
+    /// At most [`limits::SOURCE_REASONS`]: a backend that gives another reason each time is not told of each time.
+    told: Vec<String>,
 }
 
 /// When messages were last said to be too large, and how many there were since.
@@ -87,16 +88,16 @@ impl<'a> Record<'a> {
         let again = again.map_or_else(|| "with the next token".to_owned(), |again| format!("in {again:.1?}"));
         let mut outage = self.outage.borrow_mut();
         match &mut *outage {
-            Some(Outage { told, .. }) if *told == reason => {
+            Some(Outage { told, .. }) if told.contains(&reason) || told.len() >= limits::SOURCE_REASONS => {
                 tracing::debug!(feed, source, reason, again, "source is still down");
             }
             Some(Outage { told, .. }) => {
                 tracing::warn!(feed, source, reason, again, "source is still down");
-                *told = reason;
+                told.push(reason);
             }
             None => {
                 tracing::warn!(feed, source, reason, again, "source is down: it is dialled until it is back");
-                *outage = Some(Outage { since: Instant::now(), told: reason });
+                *outage = Some(Outage { since: Instant::now(), told: vec![reason] });
             }
         }
     }
@@ -256,5 +257,20 @@ mod tests {
         assert_eq!((count(" WARN "), count(" DEBUG "), count("source is back")), (5, 2, 1), "{said}");
         assert!(said.contains("down=\"5.0s\"") && said.contains("again=\"in 1.0s\""), "{said}");
         assert_eq!((count("message is too large"), count("more=59"), meters.too_large.get()), (2, 1, 100), "{said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reasons_that_take_turns_are_each_told_once_and_not_without_end() {
+        let log = Log::capture();
+        let (inlet, meters) = with_line(&Metrics::new());
+        let record = Record::new(&inlet, &meters, "ws://h/");
+        for failure in [Failure::Ended, Failure::NoUpstream].iter().cycle().take(20) {
+            record.tell(failure, None);
+        }
+        assert_eq!(log.text().matches(" WARN ").count(), 2, "{}", log.text());
+        for number in 0..100 {
+            record.tell(&Failure::Upgrade(number.to_string()), None);
+        }
+        assert_eq!(log.text().matches(" WARN ").count(), limits::SOURCE_REASONS, "{}", log.text());
     }
 }

@@ -42,7 +42,7 @@ impl Group {
     /// # Errors
     /// If a server's host is no name that a certificate could have.
     pub(super) fn new(options: &Options, tls: &mut super::tls::Lazy, metrics: &Metrics) -> Result<Group, SetupError> {
-        let member = |server| Member::new(server, &options.name, tls, metrics).map(Arc::new);
+        let member = |server| Member::new(server, options, tls, metrics).map(Arc::new);
         Ok(Group {
             members: options.servers.iter().map(member).collect::<Result<_, _>>()?,
             balancer: Balancer::new(options.balance),
@@ -54,7 +54,7 @@ impl Group {
 impl Member {
     fn new(
         server: &Server,
-        upstream: &str,
+        options: &Options,
         tls: &mut super::tls::Lazy,
         metrics: &Metrics,
     ) -> Result<Member, SetupError> {
@@ -63,7 +63,12 @@ impl Member {
             addresses: Addresses::new(server),
             tls: tls.of(server)?,
             load: AtomicUsize::new(0),
-            standing: Standing::new(upstream, &name, metrics.server(upstream, &name)),
+            standing: Standing::new(
+                &options.name,
+                &name,
+                options.servers.len() == 1,
+                metrics.server(&options.name, &name),
+            ),
             server: server.clone(),
             name,
         })

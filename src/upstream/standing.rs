@@ -1,7 +1,8 @@
 //! What is known of one server's health, shared by all threads.
 //!
 //! Owns: passive marks (a server that does not answer is passed over for a while that grows) and what active checks
-//! found; each change is logged once. Never: asks a server.
+//! found; each change is logged once, unless the server is its upstream's only one: then nothing is passed over in favour of
+//! it, and whoever asked for it says what came of that. Never: asks a server.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::limits;
 pub(super) struct Standing {
     upstream: String,
     server: String,
+    /// Its upstream has no other.
+    alone: bool,
     born: Instant,
     /// Active checks find it down.
     unhealthy: AtomicBool,
@@ -45,11 +48,12 @@ pub(super) enum State {
 }
 
 impl Standing {
-    pub(super) fn new(upstream: &str, server: &str, up: Gauge) -> Standing {
+    pub(super) fn new(upstream: &str, server: &str, alone: bool, up: Gauge) -> Standing {
         up.set(1);
         Standing {
             upstream: upstream.to_owned(),
             server: server.to_owned(),
+            alone,
             born: Instant::now(),
             unhealthy: AtomicBool::new(false),
             breaks: AtomicU32::new(0),
@@ -134,7 +138,11 @@ impl Standing {
         self.marked.store(now, Relaxed);
         if marks == 0 {
             let Standing { upstream, server, .. } = self;
-            tracing::warn!(upstream, server, reason = %failure, "server does not answer: passed over for a while");
+            if self.alone {
+                tracing::debug!(upstream, server, reason = %failure, "server does not answer, and is the only one");
+            } else {
+                tracing::warn!(upstream, server, reason = %failure, "server does not answer: passed over for a while");
+            }
             self.show();
         }
     }
@@ -144,7 +152,11 @@ impl Standing {
         self.breaks.store(0, Relaxed);
         if self.marks.swap(0, Relaxed) != 0 {
             let Standing { upstream, server, .. } = self;
-            tracing::info!(upstream, server, "server answers again");
+            if self.alone {
+                tracing::debug!(upstream, server, "server answers again");
+            } else {
+                tracing::info!(upstream, server, "server answers again");
+            }
             self.show();
         }
     }
@@ -176,7 +188,7 @@ mod tests {
     use crate::upstream::Failure;
 
     fn standing() -> Standing {
-        Standing::new("app", "http://app", Default::default())
+        Standing::new("app", "http://app", false, Default::default())
     }
 
     fn refused() -> Failure {

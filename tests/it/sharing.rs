@@ -205,6 +205,8 @@ async fn each_user_has_an_upstream_that_is_asked_with_their_own_token() {
     let reply = get(proxy.address(), "/v", &[("Authorization", &bearer)]).await;
     assert_eq!((reply.json()["data"].clone(), reply.header("cache-control")), (json!(1), Some("private, no-cache")));
     assert_eq!(WsClient::refused(proxy.address(), "/v", &[]).await.0, 401);
+    let untimely = "steadfeed_feed_failures_total{feed=\"f\",reason=\"no_token\"}";
+    assert_eq!(proxy.metric(untimely).await, 0.0, "an upstream is asked once its first viewer's token is there");
     let bearer = format!("Bearer {}", token("", 60));
     assert_eq!(WsClient::refused(proxy.address(), "/v", &[("Authorization", &bearer)]).await.0, 403);
 }

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::{Message, http};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-use crate::support::{Backend, Proxy, WsClient, within};
+use crate::support::{Backend, Instance, Proxy, WsClient, within};
 
 /// A backend's side of a source's socket.
 struct Line {
@@ -111,6 +111,22 @@ async fn a_backend_that_restarts_is_dialled_once_and_closes_nobody() {
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     proxy.until_metric("steadfeed_feed_reconnects_total{feed=\"f\"}", 1.0).await;
     assert!(timeout(Duration::from_millis(300), backend.accept()).await.is_err(), "one socket serves all");
+}
+
+#[tokio::test]
+async fn an_outage_of_a_source_is_told_in_one_line_and_its_end_in_another() {
+    let backend = anywhere().await;
+    let address = backend.local_addr().expect("an address");
+    drop(backend);
+    let instance = Instance::start(&config(&format!("{{ websocket = \"ws://{address}/ws\" }}"), "", "")).await;
+    let told = instance.line("source is down").await;
+    assert!(told.contains("feed=\"f\"") && told.matches("Connection refused").count() == 1, "{told}");
+    let backend = listen(address).await;
+    Line::accept(&backend).await.say("1").await;
+    instance.line("source is back").await;
+    let printed = instance.printed();
+    let of_it: Vec<_> = printed.iter().filter(|line| line.contains(&address.to_string())).collect();
+    assert_eq!(of_it.len(), 2, "{printed:#?}");
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use steadfeed::config::{self, Surroundings};
 
 use crate::support::instance::run;
-use crate::support::raw_ws::upgrade;
-use crate::support::{Backend, Instance, Proxy, RawHttp, WsClient, get, request, until};
+use crate::support::raw_ws::{masked, upgrade};
+use crate::support::{Backend, Instance, Proxy, RawHttp, RawWs, WsClient, get, request, until};
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
 const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
@@ -245,6 +245,40 @@ async fn a_session_is_answered_bearer_and_its_application_never_sees_the_token()
         let answer = client.head().await.to_lowercase();
         assert!(answer.contains(&format!("\r\nsec-websocket-protocol: {picked}\r\n")), "{answer}");
         assert_eq!(answer.matches("sec-websocket-protocol").count(), 1, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_speaks_bearer_and_its_next_upstream_socket_gets_the_newest_token() {
+    let backend = Backend::bind().await;
+    let route = |path: &str, rest: &str| {
+        format!("[[route]]\npath = \"{path}\"\nproxy = \"app\"\nauth = \"viewers\"\n{rest}[route.session]\n")
+    };
+    let app = format!("[upstream.app]\nservers = [\"{}\"]\n", backend.server());
+    let routes = [
+        route("/kept", ""),
+        route("/h", "forward_token = \"header\"\n"),
+        route("/q", "forward_token = \"query:jwt\"\n"),
+    ];
+    let proxy = Proxy::start(&config("", &format!("{app}{}", routes.concat())));
+    for (path, forwards) in [("/kept", false), ("/h", true), ("/q?jwt=forged", true)] {
+        let token = |life| hs256(&json!({ "sub": "ann", "exp": now() + life }));
+        let (old, newest) = (token(300), token(600));
+        let pair = format!("v1, bearer, {old}");
+        let fields = [("Sec-WebSocket-Protocol", pair.as_str())];
+        let (mut client, server) = tokio::join!(RawWs::connect(proxy.address(), path, &fields), backend.websocket());
+        let answer = client.head.to_lowercase();
+        assert!(answer.contains("\r\nsec-websocket-protocol: bearer\r\n"), "{answer}");
+        assert_eq!(server.head.matches(&old).count(), usize::from(forwards), "{}", server.head);
+        assert!(!server.head.contains("forged") && server.head.contains("v1"), "{}", server.head);
+        let renewal = json!({ "type": "auth", "data": { "token": newest } }).to_string();
+        client.raw.send(&masked(0x81, renewal.as_bytes())).await;
+        let answer = client.json().await;
+        assert!(answer["type"] == "auth" && answer["data"]["expires"].is_string(), "{answer}");
+        server.reset();
+        let again = backend.websocket().await;
+        assert_eq!(again.head.matches(&newest).count(), usize::from(forwards), "{}", again.head);
+        assert!(!again.head.contains(&old) && !again.head.contains("forged"), "{}", again.head);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::message::framing::Rule;
 /// What went wrong between a server and us; shown, words for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     #[error("it closed the connection before its answer")]
     Closed,
