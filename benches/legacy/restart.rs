@@ -54,7 +54,7 @@ impl Seen {
 }
 
 pub async fn run(folder: &Path) -> Outcome<Vec<Finding>> {
-    let (viewers, rounds) = (size("VIEWERS", 5000)?, size("ROUNDS", 3)?);
+    let (viewers, rounds) = (size("VIEWERS", 5000)?, size("ROUNDS", 5)?);
     let mut all = Vec::new();
     for _ in 0..rounds {
         all.push(once(folder, viewers).await?);

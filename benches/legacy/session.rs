@@ -52,7 +52,7 @@ pub fn routes(upstream: SocketAddr) -> String {
 pub async fn run(folder: &Path) -> Outcome<Vec<Finding>> {
     let (_backend, upstream) = Backend::start(true).await?;
     let server = steadfeed(folder, &routes(upstream)).await?;
-    let rounds = size("ROUNDS", 3)?;
+    let rounds = size("ROUNDS", 5)?;
     let mut runs: Vec<[Run; 3]> = Vec::new();
     for round in 0..rounds {
         let mut of_round = [Run { cpu: f64::NAN, took: f64::NAN }; 3];
