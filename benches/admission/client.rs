@@ -1,16 +1,14 @@
 //! A client of the load: connects, asks for a WebSocket, reads the whole answer, and leaves.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 use super::Outcome;
 
 /// The longest answer: a refusal's head and problem.
 const ANSWER: usize = 2048;
-/// Whom steadfeed trusts to say for whom it speaks.
-const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// An upgrade as a browser asks for it, on a page of this host or of `origin`.
 pub fn upgrade(target: &str, origin: &str) -> String {
@@ -28,13 +26,6 @@ pub const OWN: &str = "http://dash.example.com";
 /// Says `request` on a connection of its own, and gives the status once the answer is whole.
 pub async fn ask(address: SocketAddr, request: &[u8]) -> Outcome<u16> {
     converse(TcpStream::connect(address).await?, request).await
-}
-
-/// The same as a proxy: `request` begins with a PROXY header.
-pub async fn ask_as_proxy(address: SocketAddr, request: &[u8]) -> Outcome<u16> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::new(IpAddr::V4(PROXY), 0))?;
-    converse(socket.connect(address).await?, request).await
 }
 
 async fn converse(mut stream: TcpStream, request: &[u8]) -> Outcome<u16> {

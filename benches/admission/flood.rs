@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::Outcome;
-use super::client::{OWN, ask_as_proxy, upgrade};
+use super::client::{OWN, ask, upgrade};
 use super::measure::{Cpu, size};
 use super::server::Server;
 use super::viewers::{Delay, Viewers};
@@ -113,7 +113,7 @@ async fn come(server: &Server, request: String, clients: usize, rate: usize) -> 
             let (permit, request) = (Arc::clone(&open).acquire_owned().await?, Rc::clone(&request));
             visits.spawn_local(async move {
                 let said = [&header(number), request.as_bytes()].concat();
-                let status = ask_as_proxy(proxied, &said).await.map_err(|error| error.to_string());
+                let status = ask(proxied, &said).await.map_err(|error| error.to_string());
                 drop(permit);
                 status
             });

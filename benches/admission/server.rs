@@ -78,7 +78,7 @@ fn is_ready(admin: SocketAddr) -> bool {
 
 /// Nothing is said to a viewer but what was published, so that to admit one costs least.
 const BASE: &str = r#"workers = 1
-trusted_proxies = ["127.0.0.2"]
+trusted_proxies = ["127.0.0.1"]
 [log]
 access = false
 [admin]
