@@ -1,11 +1,9 @@
-//! What admission costs an upgrade: a token found, verified, judged and taken out again.
+//! What admission itself costs, within this process: a token found, verified, judged and taken out again.
 //!
-//! `cargo bench --bench admission`. HS256 is to add at most 15 us; RS256 and ES256, whose signatures are dearer, stand
-//! beside it, and what it costs to refuse. Keys are made on the spot; a request is one as a browser sends it.
+//! A request is one as a browser sends it, with its token in the query, where finding and cutting it costs most.
 
 use std::future::Future;
 use std::hint::black_box;
-use std::io::Write as _;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -13,26 +11,20 @@ use std::time::Duration;
 use http::Request;
 use http::request::Parts;
 use jiff::Timestamp;
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
-use serde_json::json;
-use steadfeed::guard::{Algorithm, AuthOptions, Auths, Carrier, KeyOptions, Signer};
+use steadfeed::guard::Auths;
 use steadfeed::secret::Secret;
 use steadfeed::telemetry::Metrics;
-use tempfile::NamedTempFile;
+
+use super::keys::{ALGORITHMS, Side};
+use super::{Outcome, TARGET};
 
 /// How long each is measured.
 const FOR: Duration = Duration::from_secs(1);
-/// What HS256 may add to an upgrade.
-const TARGET: f64 = 15.0;
 
-fn main() {
+/// Microseconds of this thread's CPU a request.
+pub fn run() -> Outcome<()> {
     println!("{:<10} {:>12} {:>12} {:>12}", "us of CPU", "admit", "wrong key", "no token");
-    for (name, algorithm) in [
-        ("HS256", Algorithm::Hs256),
-        ("RS256", Algorithm::Rs256),
-        ("ES256", Algorithm::Es256),
-        ("EdDSA", Algorithm::EdDsa),
-    ] {
+    for (name, algorithm) in ALGORITHMS {
         let (ours, theirs) = (Side::new(algorithm), Side::new(algorithm));
         let auths = Auths::try_new(std::slice::from_ref(&ours.options), &Metrics::new()).expect("the key fits");
         let auth = auths.get("viewers").expect("it is there");
@@ -49,63 +41,11 @@ fn main() {
         let cost = |request: &Parts| time(|| drop(black_box(admit(black_box(request))))) - clone;
         let (admitted, refused, missing) = (cost(&good), cost(&bad), cost(&none));
         println!("{name:<10} {admitted:>12.2} {refused:>12.2} {missing:>12.2}");
-        if algorithm == Algorithm::Hs256 && admitted > TARGET {
+        if name == "HS256" && admitted > TARGET {
             println!("HS256 costs more than the {TARGET} us that it may");
         }
     }
-}
-
-/// Who signs, and what verifies it.
-struct Side {
-    options: AuthOptions,
-    signer: Signer,
-    _file: NamedTempFile,
-}
-
-impl Side {
-    fn new(algorithm: Algorithm) -> Side {
-        let pair = if algorithm == Algorithm::Rs256 {
-            KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)
-        } else if algorithm == Algorithm::EdDsa {
-            KeyPair::generate_for(&PKCS_ED25519)
-        } else {
-            KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
-        }
-        .expect("a key");
-        let (public, private) = (file(&pair.public_key_pem()), file(&pair.serialize_pem()));
-        let is_secret = algorithm == Algorithm::Hs256;
-        let key = if is_secret {
-            KeyOptions::Secret(Secret::new(pair.serialize_pem()))
-        } else {
-            KeyOptions::PublicKeyFile(public.path().to_owned())
-        };
-        let options = AuthOptions {
-            name: "viewers".to_owned(),
-            key,
-            algorithms: vec![algorithm],
-            issuer: Some("https://id.test".to_owned()),
-            audience: Some("dashboard".to_owned()),
-            leeway: Duration::from_secs(30),
-            require: vec![("role".to_owned(), json!("operator"))],
-            from: vec![Carrier::Header, Carrier::Subprotocol, Carrier::Query("token".to_owned()), Carrier::Ticket],
-        };
-        let signer =
-            if is_secret { Signer::configured(&options) } else { Signer::with_key_file(&options, private.path()) };
-        Side { options, signer: signer.expect("a key that signs"), _file: public }
-    }
-
-    fn token(&self) -> Secret {
-        let claims = [("role".to_owned(), json!(["viewer", "operator"])), ("name".to_owned(), json!("Ann"))];
-        let hour = Duration::from_secs(3600);
-        let token = self.signer.token(&self.options, "0f1c2d3e-user", hour, &claims, Timestamp::now());
-        token.expect("it is signed")
-    }
-}
-
-fn file(text: &str) -> NamedTempFile {
-    let mut file = NamedTempFile::new().expect("a file");
-    file.write_all(text.as_bytes()).expect("a disk");
-    file
+    Ok(())
 }
 
 /// An upgrade with its token in the query, where finding and cutting it costs most.
