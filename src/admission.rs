@@ -49,6 +49,14 @@ pub struct Inbound {
     pub message_size: usize,
 }
 
+impl Admission {
+    /// Whom its token speaks for; `None` without a token, or where that names nobody.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Arc<str>> {
+        self.credential.as_ref().map(|credential| &credential.subject).filter(|subject| !subject.is_empty())
+    }
+}
+
 impl Credential {
     /// Whether a socket that was opened with this one may go on with `newer`: only the same subject's, found good by the
     /// same auth.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use crate::admin::Admin;
-use crate::config::{Config, FeedConfig};
+use crate::config::{Config, FeedConfig, Summary};
 use crate::feed::branches::Starts;
 use crate::feed::hub::FeedHub;
 use crate::feed::pointer::PointerError;
@@ -165,6 +165,7 @@ impl App {
 
     async fn control<F: Future<Output = ()>>(self, workers: &Workers, stop: impl Fn() -> F) {
         let tasks = Tasks::new(self.stages.clone());
+        let summary = Summary(&self.config).to_string();
         let admin_limits = Arc::new(self.config.limits.clone());
         let upstreams = Rc::new(Upstreams::new(Arc::clone(&self.upstreams), tasks.clone()));
         let filler = Filler::new(self.config.feeds, &self.hub, &self.metrics, &upstreams);
@@ -179,6 +180,9 @@ impl App {
                 token,
                 hub: Arc::clone(&self.hub),
                 metrics: Arc::clone(&self.metrics),
+                sockets: workers.sockets(),
+                upstreams: Arc::clone(&self.upstreams),
+                summary,
                 stages: self.stages.clone(),
                 limits: Arc::clone(&admin_limits),
             };

@@ -65,7 +65,7 @@
 //! # Who may import whom
 //!
 //! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed, upstream}`; `route -> {guard, handler, message}`;
-//! `handler -> {message, feed, ws, page, upstream}`; `admin -> {message, feed}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
+//! `handler -> {message, feed, ws, page, upstream}`; `admin -> {message, feed, upstream}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
 //! other; `feed` and `ws` import no hyper and no listener; `limits`, `rate`, `secret` and `message` import nothing of ours;
 //! `admission -> rate`; else `anyone -> {admission, limits, rate, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
 //!

@@ -26,13 +26,16 @@ use crate::net::listener::{Accepted, Listener};
 use crate::net::permit::{Load, Place};
 use crate::route::service::{Service, Shared};
 use crate::shutdown::{DrainOptions, Stages, Tasks};
+use crate::telemetry::Sockets;
 use crate::telemetry::log::client_warning;
+use crate::telemetry::sockets::{self, Inquiry};
 use crate::upstream::{self, Upstreams};
 
 /// All workers' threads.
 #[derive(Debug)]
 pub struct Workers {
     placement: Arc<Placement>,
+    sockets: Sockets,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -91,10 +94,12 @@ impl Workers {
     /// If a thread or its runtime cannot be had.
     pub fn start(count: usize, work: &Work, connections: Arc<Connections>) -> io::Result<Workers> {
         let sealed = CancellationToken::new();
-        let start = |index| start(index, work.clone(), sealed.clone());
-        let started = (0..count).map(start).collect::<io::Result<Vec<_>>>()?;
+        let (desks, inquiries): (Vec<_>, Vec<_>) = (0..count).map(|_| sockets::desk()).unzip();
+        let start = |(index, inquiries)| start(index, work.clone(), inquiries, sealed.clone());
+        let started = inquiries.into_iter().enumerate().map(start).collect::<io::Result<Vec<_>>>()?;
         let (slots, threads) = started.into_iter().unzip();
-        Ok(Workers { placement: Arc::new(Placement { slots, connections, sealed }), threads })
+        let placement = Arc::new(Placement { slots, connections, sealed });
+        Ok(Workers { placement, sockets: Sockets::new(desks), threads })
     }
 
     /// Has the first worker accept from `listeners`, until everything drains.
@@ -105,6 +110,12 @@ impl Workers {
         let errand = Errand::Accept(listeners, Arc::clone(&self.placement));
         let first = self.placement.slots.first().ok_or(io::ErrorKind::NotFound)?;
         first.inbox.try_send(errand).map_err(|_| io::Error::other("no worker takes the listeners"))
+    }
+
+    /// To list and close what is open on them.
+    #[must_use]
+    pub fn sockets(&self) -> Sockets {
+        self.sockets.clone()
     }
 
     /// Waits until every worker has ended.
@@ -139,12 +150,18 @@ impl Placement {
     }
 }
 
-fn start(index: usize, work: Work, sealed: CancellationToken) -> io::Result<(Slot, JoinHandle<()>)> {
+fn start(
+    index: usize,
+    work: Work,
+    inquiries: mpsc::Receiver<Inquiry>,
+    sealed: CancellationToken,
+) -> io::Result<(Slot, JoinHandle<()>)> {
     let (inbox, errands) = mpsc::channel(limits::PLACEMENTS);
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
         Ok(runtime) => runtime.block_on(async {
             // A task like any other: each waking of what a runtime blocks on costs a system call.
             let tasks = Tasks::new(work.stages.clone());
+            tasks.spawn_background(sockets::answer_all(inquiries));
             if let Err(error) = tasks.spawn_background(run(work, errands, sealed)).await {
                 tracing::error!(%error, "a worker ended in a panic");
             }

@@ -19,9 +19,13 @@ use crate::net::Limits;
 use crate::net::connection::{Answer, Asked};
 use crate::secret::Secret;
 use crate::shutdown::Stages;
-use crate::telemetry::{Metrics, exposition};
+use crate::telemetry::{Metrics, Sockets, exposition};
+use crate::upstream;
 
+mod connections;
 pub mod guard;
+mod inventory;
+mod page;
 
 /// `[admin]`, where it is not off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +41,10 @@ pub struct Admin {
     pub token: Option<Secret>,
     pub hub: Arc<FeedHub>,
     pub metrics: Arc<Metrics>,
+    pub sockets: Sockets,
+    pub upstreams: Arc<upstream::Shared>,
+    /// What the config makes, in words that hold no secret.
+    pub summary: String,
     pub stages: Stages,
     pub limits: Arc<Limits>,
 }
@@ -44,7 +52,10 @@ pub struct Admin {
 impl Admin {
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path().to_owned();
-        if let Err(refusal) = guard::check(&request, self.token.as_ref()) {
+        // A browser has no token to send before the page asks for one, and the page itself tells nothing.
+        let token = self.token.as_ref().filter(|_| !page::has(&path));
+        let outcome = if self.token.is_some() && token.is_none() { Ok(()) } else { guard::check(&request, token) };
+        if let Err(refusal) = outcome {
             return *refusal;
         }
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -56,11 +67,31 @@ impl Admin {
             }
             "/readyz" => respond::json(StatusCode::OK, r#"{"status":"ready"}"#),
             "/metrics" => metrics(&self.metrics, request.headers()),
-            other => match other.strip_prefix("/api/feeds/") {
-                Some(name) if *request.method() == Method::POST => self.publish(name, request).await,
-                Some(_) => respond::method_not_allowed("POST"),
-                None => respond::problem(StatusCode::NOT_FOUND, "the admin listener serves nothing at this path"),
+            other => match other.strip_prefix("/api/") {
+                Some(api) => self.api(api, reading, request).await,
+                None if page::has(other) && !reading => respond::method_not_allowed("GET, HEAD"),
+                None => page::answer(other).unwrap_or_else(nothing),
             },
+        }
+    }
+
+    /// What is below `/api/`.
+    async fn api(&self, path: &str, reading: bool, request: Request<Incoming>) -> Response<Body> {
+        match (path, path.split_once('/')) {
+            ("connections" | "feeds" | "upstreams" | "config", _) if !reading => {
+                respond::method_not_allowed("GET, HEAD")
+            }
+            ("connections", _) => connections::list(&self.sockets, request.uri().query().unwrap_or_default()).await,
+            ("feeds", _) => inventory::feeds(&self.hub, &self.metrics),
+            ("upstreams", _) => inventory::upstreams(&self.upstreams),
+            ("config", _) => respond::whole(StatusCode::OK, TEXT, self.summary.clone()),
+            (_, Some(("connections", id))) if *request.method() == Method::DELETE => {
+                connections::close(&self.sockets, id).await
+            }
+            (_, Some(("connections", _))) => respond::method_not_allowed("DELETE"),
+            (_, Some(("feeds", name))) if *request.method() == Method::POST => self.publish(name, request).await,
+            (_, Some(("feeds", _))) => respond::method_not_allowed("POST"),
+            _other => nothing(),
         }
     }
 
@@ -116,6 +147,23 @@ impl Answer for Admin {
         headers::finish(headers);
         headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
+    }
+}
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+fn nothing() -> Response<Body> {
+    respond::problem(StatusCode::NOT_FOUND, "the admin listener serves nothing at this path")
+}
+
+/// `value` as JSON.
+fn json(value: &impl serde::Serialize) -> Response<Body> {
+    match serde_json::to_string(value) {
+        Ok(text) => respond::json(StatusCode::OK, text),
+        Err(error) => {
+            tracing::error!(%error, "an answer of the admin listener cannot be written");
+            respond::problem(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::turn::Turn;
 use super::viewer::{Event, Viewer};
 use crate::limits;
 use crate::telemetry::SocketRecord;
-use crate::ws::Decoder;
+use crate::ws::{CloseCode, Decoder, close};
 
 /// Hears one viewer until it ends, then gives its connection's place (`P`) back. A future by hand, since there is one a
 /// viewer and its size counts: with what the runtime adds it fits 256 bytes.
@@ -105,6 +105,13 @@ impl<P> Attendance<P> {
         true
     }
 
+    /// Closes it where an operator wants that.
+    fn obey_operator(&self, cx: &Context<'_>, now: Instant) {
+        if self.record.as_ref().is_some_and(|record| record.watch().is_told(cx)) {
+            self.viewer().close(CloseCode::POLICY, close::CLOSED_BY_OPERATOR, now);
+        }
+    }
+
     /// Gives whether the viewer has ended.
     fn take(&mut self, event: Event, turn: &mut Turn) -> bool {
         let Attendance { subscription, ear, .. } = self;
@@ -135,6 +142,7 @@ impl<P: Unpin> Future for Attendance<P> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut turn = Turn::at(Instant::now());
+        self.obey_operator(cx, turn.now());
         loop {
             if !self.hear_held(&mut turn) {
                 // What was just heard or written may have brought a deadline forward.

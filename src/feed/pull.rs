@@ -81,7 +81,8 @@ where
 impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
     async fn run(&mut self, roster: &Roster) -> Farewell {
         let mut leaving = pin!(roster.leave_in_turn());
-        let mut left = false;
+        let (mut left, mut told) = (false, false);
+        let operator = self.record.as_ref().map(SocketRecord::watch);
         loop {
             let due = self.seat.next_due();
             tokio::select! {
@@ -96,6 +97,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
                 () = leaving.as_mut(), if !left => {
                     left = true;
                     self.seat.close(CloseCode::RESTART, close::DRAINING, Instant::now());
+                }
+                () = async { if let Some(operator) = operator { operator.told().await } }, if !told => {
+                    told = true;
+                    self.seat.close(CloseCode::POLICY, close::CLOSED_BY_OPERATOR, Instant::now());
                 }
             }
         }

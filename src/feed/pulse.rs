@@ -53,9 +53,10 @@ impl Pulse {
         self.spoken = Stamp::of(now);
     }
 
-    pub fn heard(&mut self, now: Instant) {
+    /// Gives how long ago the ping fell due that this answers, if any was unanswered.
+    pub fn heard(&mut self, now: Instant) -> Option<Duration> {
         self.heard = Stamp::of(now);
-        self.pinged = None;
+        self.pinged.take().map(|at| now.saturating_duration_since(at.instant()))
     }
 
     pub fn close(&mut self, now: Instant) {

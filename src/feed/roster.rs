@@ -139,9 +139,16 @@ impl Roster {
         let handoff = self.follower.borrow().handoff();
         loop {
             handoff.arrived().await;
-            while self.pull() {
+            loop {
+                let began = Instant::now();
+                if !self.pull() {
+                    break;
+                }
                 self.changed.notify_waiters();
-                self.walk().await;
+                if !self.viewers.borrow().is_empty() {
+                    self.walk().await;
+                    self.feed.meters().lagged(began.elapsed());
+                }
                 // Those who pull read this much before more can push it out.
                 tokio::task::yield_now().await;
             }

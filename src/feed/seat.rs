@@ -178,7 +178,7 @@ impl Seat {
 
     /// Answers a message of the viewer; the answer waits in the seat until it is written.
     pub fn hear(&mut self, message: Message, now: Instant) {
-        self.pulse.heard(now);
+        let waited = self.pulse.heard(now);
         if self.ending.is_some() && !matches!(message, Message::Close(_)) {
             return;
         }
@@ -192,7 +192,7 @@ impl Seat {
             },
             Message::Binary(_) => self.out.refuse("not_text", "a viewer's messages are JSON text, not binary"),
             Message::Ping(payload) => self.out.answer(frame::pong(&payload)),
-            Message::Pong(_) => {}
+            Message::Pong(_) => waited.into_iter().for_each(|took| self.roster.feed().meters().ponged(took)),
             Message::Close(frame) => self.hear_close(frame, now),
         }
     }

@@ -84,7 +84,7 @@ impl Feed {
     }
 
     pub(super) fn hear(&self, speaker: Speaker, message: Incoming<'_>, received: Timestamp) -> Published {
-        self.meters().messages_in.inc();
+        self.meters().received(received);
         let outcome = self.normalize(message, received);
         let now = Instant::now();
         let mut state = self.lock();

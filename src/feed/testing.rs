@@ -21,6 +21,7 @@ use super::{Delivery, Options};
 use crate::admission::Credential;
 use crate::limits;
 use crate::secret::Secret;
+use crate::telemetry::sockets::{Listed, Mode};
 use crate::telemetry::{AccessLog, FeedMeters, Metrics, SocketRecord};
 
 /// Messages of the type `a` in a [`long`] log; one of the type `b` follows.
@@ -158,6 +159,11 @@ pub(crate) async fn restart(inlet: &Inlet, notices: bool, mut next: impl AsyncFn
     inlet.stands();
     say(inlet, 4);
     expect(&["stale", "live", "4"]).await;
+}
+
+/// An event stream's place in the list.
+pub(crate) fn listed() -> Listed {
+    Listed::open(&Arc::new(Metrics::new().route("/f")), Mode::Events, [127, 0, 0, 1].into(), "/f")
 }
 
 /// A record that nobody reads.

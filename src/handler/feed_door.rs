@@ -22,6 +22,7 @@ use crate::limits;
 use crate::message::target::{self, Readings};
 use crate::message::{Body, respond};
 use crate::telemetry::log::client_warning;
+use crate::telemetry::sockets::{Listed, Mode};
 
 /// A feed as a route serves it.
 #[derive(Debug, Clone)]
@@ -72,7 +73,9 @@ impl FeedDoor {
         let (parts, _body) = request.into_parts();
         let roster = stay.roster();
         let mut response = if wants_events(&parts) {
-            feed_sse::open(self, roster, &parts, call.admission)
+            let path = parts.uri.path();
+            let listed = Listed::open(call.meters, Mode::Events, call.asked.peer.client, path);
+            feed_sse::open(self, roster, &parts, call.admission, listed)
         } else {
             if let Some(visit) = credential.and_then(|credential| Visit::pay(roster.feed(), credential)) {
                 roster.keep_passing(visit);

@@ -31,6 +31,7 @@ use crate::feed::{Delivery, Slow, select};
 use crate::limits;
 use crate::message::{Body, respond};
 use crate::shutdown;
+use crate::telemetry::sockets::Listed;
 
 /// One viewer's event stream.
 struct Events {
@@ -51,11 +52,19 @@ struct Events {
     leave: Option<Instant>,
     /// What it was admitted with, where that is anything.
     pass: Option<Box<Pass>>,
+    listed: Listed,
 }
 
 /// Answers with the stream.
 #[must_use]
-pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts, admission: &Rc<Admission>) -> Response<Body> {
+pub fn open(
+    door: &FeedDoor,
+    roster: &Rc<Roster>,
+    parts: &Parts,
+    admission: &Rc<Admission>,
+    mut listed: Listed,
+) -> Response<Body> {
+    listed.set_subject(admission.subject());
     let query = match select::from_query(parts.uri.query().unwrap_or_default()) {
         Ok(query) => query,
         Err(error) => return bad_query(&error),
@@ -82,6 +91,7 @@ pub fn open(door: &FeedDoor, roster: &Rc<Roster>, parts: &Parts, admission: &Rc<
         unfinished: false,
         leave: None,
         pass: Pass::to(roster.feed(), admission, now, Timestamp::now()),
+        listed,
     };
     let pieces = stream::unfold(events, |mut events| async { Some((events.next().await?, events)) });
     let mut response = respond::empty(StatusCode::OK);
@@ -113,13 +123,14 @@ impl Events {
             return Some(first.into());
         }
         let roster = Rc::clone(&self.roster);
+        let operator = self.listed.watch();
         loop {
             if self.turn.is_over() {
                 tokio::task::yield_now().await;
                 self.turn = Turn::at(Instant::now());
             }
             let now = Instant::now();
-            if self.leave.is_some_and(|leave| leave <= now) || self.has_expired(now) {
+            if self.leave.is_some_and(|leave| leave <= now) || self.has_expired(now) || operator.has_been_told() {
                 return None;
             }
             match self.read() {
@@ -146,6 +157,7 @@ impl Events {
                 () = roster.draining(), if self.leave.is_none() => self.leave = Some(roster.turn_to_leave()),
                 () = sleep_until(self.leave.unwrap_or(now)), if self.leave.is_some() => {}
                 () = sleep_until(expiry.unwrap_or(now)), if expiry.is_some() => {}
+                () = operator.told() => {}
             }
         }
     }
@@ -274,7 +286,7 @@ mod tests {
     use super::open;
     use crate::feed::roster::Roster;
     use crate::feed::testing::{
-        LONG, TURNS, in_turns, long, notices, overrun, quiet, restart, roster, say, sourced, told,
+        LONG, TURNS, in_turns, listed, long, notices, overrun, quiet, restart, roster, say, sourced, told,
     };
     use crate::feed::{Options, Slow};
     use crate::handler::FeedDoor;
@@ -285,7 +297,7 @@ mod tests {
         let (feed, roster) = roster(Options { history: 1, slow: Slow::Close, ..Options::named("f") });
         let door = FeedDoor::at("/f", "f", quiet());
         let (parts, ()) = Request::get("/f").body(()).unwrap().into_parts();
-        let mut body = open(&door, &roster, &parts, &Rc::default()).into_body();
+        let mut body = open(&door, &roster, &parts, &Rc::default(), listed()).into_body();
         body.frame().await.unwrap().unwrap();
         overrun(&feed);
         let read = async { body.frame().await.map(|frame| frame.unwrap().into_data().unwrap()) };
@@ -301,7 +313,7 @@ mod tests {
         let (_feed, roster) = long();
         let door = FeedDoor::at("/f", "f", quiet());
         let (parts, ()) = Request::get(format!("/f?types=b&last={LONG}")).body(()).unwrap().into_parts();
-        let mut body = open(&door, &roster, &parts, &Rc::default()).into_body();
+        let mut body = open(&door, &roster, &parts, &Rc::default(), listed()).into_body();
         let greeting = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert!(!greeting.windows(8).any(|part| part == b"event: b"), "{greeting:?}");
         let turns = Cell::new(0);
@@ -313,7 +325,7 @@ mod tests {
     fn view(roster: &Rc<Roster>, notices_wanted: bool, path: &str) -> Events {
         let door = FeedDoor::at("/f", "f", notices(notices_wanted));
         let (parts, ()) = Request::get(path).body(()).unwrap().into_parts();
-        Events { body: open(&door, roster, &parts, &Rc::default()).into_body(), unread: String::new() }
+        Events { body: open(&door, roster, &parts, &Rc::default(), listed()).into_body(), unread: String::new() }
     }
 
     struct Events {

@@ -40,6 +40,7 @@ pub fn open(door: &FeedDoor, stay: Stay, call: &Call<'_>, mut request: Request<I
         Err(refusal) => return (*refusal, false),
     };
     let record = SocketRecord::open(call.access, call.meters, call.asked.peer.client, parts.uri.path());
+    let record = record.of(admission.subject());
     let delivery = door.delivery.clone();
     let http2 = call.asked.tether.map(|tether| (call.asked.in_flight.clone(), tether.clone()));
     let tasks = call.tasks.clone();

@@ -137,7 +137,7 @@ pub async fn open(
         client: on_client,
         server,
         load: sent.permit,
-        record: SocketRecord::tunnel(call.access, call.meters, client, &path),
+        record: SocketRecord::tunnel(call.access, call.meters, client, &path).of(call.admission.subject()),
         in_flight: http2.then(|| call.asked.in_flight.clone()),
         tunnels: Rc::clone(call.tunnels),
         admission: Rc::clone(call.admission),
@@ -238,6 +238,9 @@ impl Tunnel {
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<String> {
         if self.seat.is_told_to_leave() {
             return Poll::Ready("draining".to_owned());
+        }
+        if self.record.as_ref().is_some_and(|record| record.watch().is_told(cx)) {
+            return Poll::Ready(close::CLOSED_BY_OPERATOR.to_owned());
         }
         if self.term.poll_end(cx).is_ready() {
             return Poll::Ready(close::TOKEN_EXPIRED.to_owned());

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::feeds::{FeedMeters, FeedTimes};
 use super::key_sets::{KeySetMeters, KeySets};
 use super::source::{FailureLabels, SourceMeters};
 use super::sums::{Part, Sum};
@@ -40,6 +41,7 @@ pub struct Metrics {
     feed_failures: Family<FailureLabels, Counter>,
     feed_too_large: Family<FeedLabels, Counter>,
     feed_conflated: Family<FeedLabels, Counter>,
+    feed_times: FeedTimes,
     upstream_up: Family<ServerLabels, Gauge>,
     key_sets: KeySets,
 }
@@ -48,6 +50,7 @@ pub struct Metrics {
 #[derive(Debug)]
 pub struct RouteMeters {
     route: String,
+    mode: &'static str,
     requests: Family<RequestLabels, Counter>,
     /// The counter of each status from 100 to 599, once it was used.
     statuses: Arc<[OnceLock<Counter>]>,
@@ -55,16 +58,6 @@ pub struct RouteMeters {
     denied: Family<DeniedLabels, Counter>,
     pub seconds: Histogram,
     pub sockets: Gauge,
-}
-
-/// One feed's handles.
-#[derive(Debug, Clone)]
-pub struct FeedMeters {
-    pub messages_in: Counter,
-    pub viewers: Gauge,
-    pub conflated: Counter,
-    messages_out: Counter,
-    bytes_out: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -97,7 +90,7 @@ struct DeniedLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct FeedLabels {
+pub(super) struct FeedLabels {
     feed: String,
 }
 
@@ -135,6 +128,7 @@ impl Metrics {
             feed_failures: Family::default(),
             feed_too_large: Family::default(),
             feed_conflated: Family::default(),
+            feed_times: FeedTimes::default(),
             upstream_up: Family::default(),
             key_sets: KeySets::default(),
         };
@@ -172,6 +166,7 @@ impl Metrics {
         let too_large = "Messages of a source that were larger than max_message, and dropped";
         registry.register("feed_too_large", too_large, self.feed_too_large.clone());
         registry.register("feed_conflated", "Times a viewer fell behind the history", self.feed_conflated.clone());
+        self.feed_times.register(&mut registry);
         registry.register("upstream_up", "Whether a server of an upstream is given requests", self.upstream_up.clone());
         self.key_sets.register(&mut registry);
     }
@@ -200,6 +195,7 @@ impl Metrics {
             seconds: self.request_seconds.get_or_create_owned(&label),
             sockets: self.websocket_open.get_or_create(&ModeLabels { route: label.route.clone(), mode }).clone(),
             route: label.route,
+            mode,
             requests: self.requests.clone(),
             statuses: (100..600).map(|_| OnceLock::new()).collect(),
             closed: self.websocket_closed.clone(),
@@ -218,7 +214,11 @@ impl Metrics {
     pub fn feed(&self, feed: &str) -> FeedMeters {
         let labels = |direction| TrafficLabels::feed(feed, direction);
         let named = FeedLabels { feed: feed.to_owned() };
+        let (last, lag, rtt) = self.feed_times.of(&named);
         FeedMeters {
+            last,
+            lag,
+            rtt,
             messages_in: self.messages.get_or_create_owned(&labels("in")),
             messages_out: self.messages.get_or_create_owned(&labels("out")),
             bytes_out: self.message_bytes.get_or_create_owned(&labels("out")),
@@ -232,8 +232,10 @@ impl Metrics {
     pub fn source(&self, feed: &str, source: &str) -> SourceMeters {
         let named = FeedLabels { feed: feed.to_owned() };
         let labels = SourceLabels { feed: feed.to_owned(), source: source.to_owned() };
+        let up = self.feed_up.get_or_create_owned(&labels);
+        self.feed_times.add_source(feed, source, &up);
         SourceMeters {
-            up: self.feed_up.get_or_create_owned(&labels),
+            up,
             reconnects: self.feed_reconnects.get_or_create_owned(&named),
             too_large: self.feed_too_large.get_or_create_owned(&named),
             failures: self.feed_failures.clone(),
@@ -249,6 +251,17 @@ impl Metrics {
         let mut sums = self.branches_up.lock().unwrap_or_else(PoisonError::into_inner);
         let part = sums.entry(labels).or_insert_with(|| Sum::shown_by(meters.up.clone())).part();
         (SourceMeters { up: part.gauge().clone(), ..meters }, part)
+    }
+
+    /// The sources of `feed`, and whether each delivers: of a split feed, in any of its branches.
+    #[must_use]
+    pub fn sources(&self, feed: &str) -> Vec<(String, bool)> {
+        self.show_branches();
+        self.feed_times.sources(feed)
+    }
+
+    fn show_branches(&self) {
+        self.branches_up.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(Sum::show);
     }
 
     /// Whether `server` of `upstream` is given requests: 1 or 0.
@@ -267,7 +280,7 @@ impl Metrics {
     /// All of them, in the text format of OpenMetrics 1.0.0.
     #[must_use]
     pub fn text(&self) -> String {
-        self.branches_up.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(Sum::show);
+        self.show_branches();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         // Writing to a String does not fail.
@@ -295,6 +308,12 @@ impl RouteMeters {
         &self.route
     }
 
+    /// How its sockets are served: `feed`, `session` or `tunnel`.
+    #[must_use]
+    pub fn mode(&self) -> &'static str {
+        self.mode
+    }
+
     pub fn answered(&self, status: u16, seconds: f64) {
         self.count(status);
         self.seconds.observe(seconds);
@@ -319,19 +338,5 @@ impl RouteMeters {
 
     pub fn denied(&self, reason: &'static str) {
         self.denied.get_or_create(&DeniedLabels { route: self.route.clone(), reason }).inc();
-    }
-}
-
-impl FeedMeters {
-    /// Counts what went out.
-    pub fn sent(&self, messages: u64, bytes: u64) {
-        self.messages_out.inc_by(messages);
-        self.bytes_out.inc_by(bytes);
-    }
-
-    /// Handles that no registry shows, for tests and benches.
-    #[must_use]
-    pub fn unseen() -> FeedMeters {
-        Metrics::new().feed("unseen")
     }
 }

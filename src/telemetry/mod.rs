@@ -4,19 +4,23 @@
 
 pub mod access;
 pub mod exposition;
+pub mod feeds;
 pub mod key_sets;
 pub mod log;
 pub mod metrics;
 pub mod socket;
+pub mod sockets;
 pub mod source;
 mod sums;
 pub mod traffic;
 
 pub use access::AccessLog;
+pub use feeds::FeedMeters;
 pub use key_sets::KeySetMeters;
 pub use log::{LogFormat, LogOptions};
-pub use metrics::{FeedMeters, Metrics, RouteMeters};
+pub use metrics::{Metrics, RouteMeters};
 pub use socket::{CUT_OFF, SocketRecord};
+pub use sockets::Sockets;
 pub use source::SourceMeters;
 pub use sums::Part;
 pub use traffic::SessionMeters;

@@ -42,7 +42,7 @@ pub use incoming::Incoming;
 pub use io::Io;
 pub use options::{Balance, Health, Options, Scheme, Server};
 pub use permit::LoadPermit;
-pub use shared::Shared;
+pub use shared::{ServerReport, Shared};
 pub use tls::SetupError;
 
 use crate::limits;

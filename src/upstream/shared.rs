@@ -4,11 +4,12 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rustls::RootCertStore;
 use tokio::sync::Semaphore;
 
-use super::member::Group;
+use super::member::{Group, Member};
 use super::options::Options;
 use super::tls::{Lazy, SetupError};
 use super::{health, resolve};
@@ -22,7 +23,35 @@ pub struct Shared {
     pub(super) groups: Vec<Arc<Group>>,
 }
 
+/// How one server stands, as operators are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerReport {
+    pub upstream: String,
+    /// As the config writes it.
+    pub server: Arc<str>,
+    /// `up`; `down` where health checks say so; `avoided` for a while since it failed; `retried` by the next request.
+    pub state: &'static str,
+    /// Requests in flight and sockets open, of all workers.
+    pub load: usize,
+}
+
 impl Shared {
+    /// How all servers stand, in the config's order.
+    #[must_use]
+    pub fn report(&self) -> Vec<ServerReport> {
+        let group = |group: &Arc<Group>| {
+            let upstream = group.options.name.clone();
+            let report = move |member: &Arc<Member>| ServerReport {
+                upstream: upstream.clone(),
+                server: Arc::clone(&member.name),
+                state: member.standing.state().name(),
+                load: member.load.load(Relaxed),
+            };
+            group.members.iter().map(report).collect::<Vec<_>>()
+        };
+        self.groups.iter().flat_map(group).collect()
+    }
+
     /// Servers that are up as far as is known; nothing is looked up yet.
     ///
     /// # Errors

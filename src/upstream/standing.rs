@@ -47,6 +47,18 @@ pub(super) enum State {
     Unhealthy,
 }
 
+impl State {
+    /// As operators are told.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            State::Up => "up",
+            State::Due => "retried",
+            State::Marked => "avoided",
+            State::Unhealthy => "down",
+        }
+    }
+}
+
 impl Standing {
     pub(super) fn new(upstream: &str, server: &str, alone: bool, up: Gauge) -> Standing {
         up.set(1);

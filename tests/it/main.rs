@@ -29,6 +29,7 @@ mod interop;
 mod legacy;
 mod listeners;
 mod notices;
+mod operator;
 mod proxy_protocol;
 mod pulse;
 mod recording;

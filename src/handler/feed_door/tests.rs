@@ -20,7 +20,7 @@ use crate::feed::hub::{Feed, FeedHub};
 use crate::feed::inlet::{Bearer, Inlet, Rank};
 use crate::feed::normalize::Incoming;
 use crate::feed::roster::Stay;
-use crate::feed::testing::{credential, on_worker, plan, quiet};
+use crate::feed::testing::{credential, listed, on_worker, plan, quiet};
 use crate::feed::tokens::Visit;
 use crate::feed::{Options, Share};
 use crate::handler::{feed_get, feed_sse};
@@ -265,7 +265,7 @@ async fn get(door: &FeedDoor, stay: &Stay, uri: &Uri, known: Option<&str>) -> (S
 /// The first event's data.
 async fn event(door: &FeedDoor, stay: &Stay, uri: &Uri) -> String {
     let (parts, ()) = Request::get(uri.path()).body(()).unwrap().into_parts();
-    let mut body = feed_sse::open(door, stay.roster(), &parts, &Rc::default()).into_body();
+    let mut body = feed_sse::open(door, stay.roster(), &parts, &Rc::default(), listed()).into_body();
     let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
     let text = String::from_utf8(piece.to_vec()).unwrap();
     let data: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();

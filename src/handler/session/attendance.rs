@@ -122,6 +122,9 @@ impl Attendance {
             if self.seat.is_told_to_leave() && !self.state.is_ending() {
                 self.state.end(CloseCode::RESTART, close::DRAINING, at);
             }
+            if self.record.as_ref().is_some_and(|record| record.watch().is_told(cx)) && !self.state.is_ending() {
+                self.state.end(CloseCode::POLICY, close::CLOSED_BY_OPERATOR, at);
+            }
             if self.state.next_due().is_some_and(|due| due <= at.now)
                 && let Some((ending, verdict)) = self.state.on_time(at)
             {

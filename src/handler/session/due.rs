@@ -95,7 +95,7 @@ impl State {
                 Due::Keepalive | Due::Tick => {}
                 Due::Ping => self.down.push(&frame::ping(b"")),
                 // It was not read, since its upstream takes nothing: that it is silent is not its doing.
-                Due::Dead(_) if !self.hears_client() => self.client_pulse.heard(at.now),
+                Due::Dead(_) if !self.hears_client() => _ = self.client_pulse.heard(at.now),
                 Due::Dead(reason) => return self.lose_client(reason, at),
             }
         }
@@ -106,7 +106,7 @@ impl State {
             match due {
                 Due::Ping => self.up.control(frame::masked(OpCode::Ping, b"", mask::fresh())),
                 // It was not read, since its client takes nothing.
-                Due::Dead(_) if self.stall.since.is_some() => self.upstream_pulse.heard(at.now),
+                Due::Dead(_) if self.stall.since.is_some() => _ = self.upstream_pulse.heard(at.now),
                 Due::Dead(_) => {
                     let verdict = self.upstream_ends(&Ending::Silent, at)?;
                     return Some((Ending::Silent, verdict));

@@ -82,7 +82,7 @@ pub(super) async fn open(
         dialler: (!terms.hold.is_zero()).then(|| Rc::new(dialler)),
         beginning: Beginning { terms: Arc::clone(terms), identity, deflate, send_timeout, part: random_part },
         stream,
-        record: SocketRecord::open(call.access, call.meters, client, &path),
+        record: SocketRecord::open(call.access, call.meters, client, &path).of(call.admission.subject()),
         tunnels: Rc::clone(call.tunnels),
     };
     let work = opening.run(call.tasks.clone());
