@@ -40,7 +40,8 @@ pub(crate) fn each_member<'a>(json: &'a str, visit: impl FnMut(Member<'a>)) -> b
     parser.deserialize_map(Members(visit)).is_ok() && parser.end().is_ok()
 }
 
-/// The value of the last member called `name`: the one that counts in every browser.
+/// The value of the last member called `name`: the one that counts in every browser. What `skim` is measured by.
+#[cfg(test)]
 pub(crate) fn member<'a>(json: &'a str, name: &str) -> Option<&'a str> {
     let mut found = None;
     let whole = each_member(json, |member| {

@@ -33,6 +33,7 @@ pub mod roster;
 pub mod rosters;
 pub mod seat;
 pub mod select;
+mod skim;
 pub mod socket;
 mod span;
 pub mod standing;

@@ -190,7 +190,7 @@ impl<'a> Message<'a> {
 
     fn find(&self, pointer: &Pointer) -> Option<&'a str> {
         let json = self.json?;
-        if self.is_object { pointer.find_below(json, |name| self.member(name)) } else { pointer.find(json) }
+        if self.is_object { pointer.find_below(json, |name| self.member(name)) } else { pointer.find_within(json) }
     }
 
     fn member(&self, name: &str) -> Option<&'a str> {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::json;
+use super::{json, skim};
 
 /// A checked JSON Pointer: empty for the whole, else `/`-led names or array indices.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,11 +38,17 @@ impl Pointer {
             None => Some(whole),
         }
     }
+
+    /// As [`Pointer::find`], in a text that a parser has accepted, without white space around it.
+    pub(super) fn find_within<'a>(&self, json: &'a str) -> Option<&'a str> {
+        descend(json, &self.tokens)
+    }
 }
 
+/// `value` is JSON: whoever calls has seen it read.
 fn descend<'a>(value: &'a str, tokens: &[Box<str>]) -> Option<&'a str> {
     tokens.iter().try_fold(value, |value, token| match value.as_bytes().first() {
-        Some(b'{') => json::member(value, token),
+        Some(b'{') => skim::member(value, token),
         Some(b'[') => json::element(value, index(token)?),
         Some(_) | None => None,
     })
