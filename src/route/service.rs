@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, CONNECTION, UPGRADE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -106,7 +106,7 @@ impl Service {
                 let request = Request::from_parts(parts, body);
                 self.handle(asked, &authority, request, &route, &admission, accept).await
             }
-            Err(denied) => refuse(client, &route.meters, denied, accept),
+            Err(denied) => refuse(client, &route.meters, denied, accept).ending(lasting, &parts),
         };
         Answered { finish, ..answered }
     }
@@ -232,6 +232,15 @@ struct Answered {
 impl Answered {
     fn own(response: Response<Body>, meters: &Arc<RouteMeters>) -> Answered {
         Answered { response, meters: Arc::clone(meters), kind: Kind::Own, finish: Finish::default() }
+    }
+
+    /// Whoever was refused an upgrade asks for nothing else on its connection: to wait until it leaves would cost more than
+    /// the refusal, and in a flood more than to let it in.
+    fn ending(mut self, lasting: bool, refused: &Parts) -> Answered {
+        if lasting && refused.version == Version::HTTP_11 && refused.headers.contains_key(UPGRADE) {
+            self.response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        self
     }
 }
 
