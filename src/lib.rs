@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! socket -> net (accept, PROXY, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
-//!           forward / tunnel / feed_ws / feed_sse / feed_get / files / page / respond
+//!           forward / tunnel / session / feed_ws / feed_sse / feed_get / files / page / respond
 //! source (stats, websocket, poll, sse, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
 //! ```
 //!
@@ -25,6 +25,10 @@
 //! `Last-Event-ID`, a slow viewer's conflation and the pulling doors (SSE, HTTP/2) are then one thing:
 //! *read after the cursor*. How the feed [stands](feed::standing) is told in the same sequence, on keepalives, and is never
 //! a value; what a fallback said goes from every copy with the first message of a source.
+//!
+//! A feed that `share` splits is one such [`feed::hub::Feed`] for each *branch*: for those who have path, query or subject in
+//! common, which [`feed::branch::Key`] says. The first viewer begins it: its worker asks the control thread to fill it, makes
+//! a roster for it, and lets both go when nobody has been there for the feed's `linger`.
 //!
 //! # Invariants
 //!

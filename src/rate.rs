@@ -53,8 +53,11 @@ impl Bucket {
     }
 }
 
-/// What buckets count from.
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// What buckets count from: earlier than any moment that they are asked at.
+static START: LazyLock<Instant> = LazyLock::new(|| {
+    let now = Instant::now();
+    now.checked_sub(Per::Second.duration()).unwrap_or(now)
+});
 
 impl Per {
     #[must_use]

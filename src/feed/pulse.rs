@@ -30,7 +30,7 @@ pub struct Pulse {
 
 /// Half an instant's size: milliseconds after the first one of the process, and one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Stamp(NonZeroU64);
+pub(super) struct Stamp(NonZeroU64);
 
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl Pulse {
 }
 
 impl Stamp {
-    fn of(instant: Instant) -> Stamp {
+    pub(super) fn of(instant: Instant) -> Stamp {
         let since = instant.saturating_duration_since(*START).as_millis();
         Stamp(NonZeroU64::MIN.saturating_add(u64::try_from(since).unwrap_or(u64::MAX)))
     }

@@ -24,6 +24,7 @@ use tokio_util::time::DelayQueue;
 use super::audience::Audiences;
 use super::hub::{Feed, Follower};
 use super::log::Log;
+use super::pulse::Stamp;
 use super::seat::Tally;
 use super::system::system;
 use super::tokens::Visit;
@@ -287,13 +288,14 @@ impl Roster {
     /// Puts the viewer's next deadline on the wheel, where it is earlier than the one there.
     fn rearm(&self, slot: usize, viewer: &Viewer) {
         let Some(due) = viewer.next_due() else { return };
+        let stamp = Stamp::of(due);
         match viewer.timer.get() {
-            Some((_, set)) if set <= due => {}
+            Some((_, set)) if set <= stamp => {}
             Some((key, _)) => {
                 self.wheel.borrow_mut().reset_at(&key, due);
-                viewer.timer.set(Some((key, due)));
+                viewer.timer.set(Some((key, stamp)));
             }
-            None => viewer.timer.set(Some((self.wheel.borrow_mut().insert_at(slot, due), due))),
+            None => viewer.timer.set(Some((self.wheel.borrow_mut().insert_at(slot, due), stamp))),
         }
     }
 }

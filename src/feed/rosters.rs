@@ -305,8 +305,9 @@ mod tests {
             let metrics = Metrics::new();
             let plan = Plan::try_new(options(), false, None, metrics.feed("f")).unwrap();
             let ([one, other], dials) = workers(plan);
-            let viewer =
-                |number: usize| come(if number % 2 == 0 { &one } else { &other }, "a=1").roster().pull_permit();
+            let viewer = |number: usize| {
+                come(if number.is_multiple_of(2) { &one } else { &other }, "a=1").roster().pull_permit()
+            };
             let crowd: Vec<_> = (0..10_000).map(viewer).collect();
             let five: Vec<_> = (0..5).map(|number| come(&one, &format!("b={number}")).roster().pull_permit()).collect();
             sleep(SECOND).await;

@@ -31,7 +31,6 @@ pub struct AuthOptions {
 
 /// What a token is verified with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a config has a few, and keeps each once")]
 pub enum KeyOptions {
     /// Shared with whoever signs (HS*).
     Secret(Secret),

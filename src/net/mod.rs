@@ -21,6 +21,7 @@ pub mod stream;
 pub mod tethered;
 pub mod tls;
 pub mod trusted;
+mod unread;
 
 pub use forwarded::Forwarded;
 pub use peer::Peer;

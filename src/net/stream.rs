@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 use super::clock::Clock;
 use super::gather::Gather;
 use super::permit::ConnectionPermit;
+use super::unread;
 use crate::limits;
 use crate::message::framing::Verdict;
 use crate::message::heads::Heads;
@@ -37,6 +38,8 @@ pub struct Stream {
     multiplexed: Option<Multiplexed>,
     /// Follows what HTTP/1 reads, for heads that hyper would pass.
     heads: Option<Heads>,
+    /// Of a refusal of hyper's own, with its body: what the socket has yet to take.
+    owed: Bytes,
 }
 
 /// What a connection of many streams has beside others.
@@ -60,7 +63,7 @@ impl Stream {
         if !early.is_empty() {
             clock.received(&early);
         }
-        Stream { io, early, clock, permit, linger: None, multiplexed: None, heads: None }
+        Stream { io, early, clock, permit, linger: None, multiplexed: None, heads: None, owed: Bytes::new() }
     }
 
     /// The same, for HTTP/2. Each [`limits::H2_READ`] bytes that are read the tasks that HTTP/2 woke have their turn: what
@@ -128,6 +131,20 @@ impl Stream {
             match ready!(outcome)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => gather.written(count),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Completes when nothing of a refusal is left.
+    fn poll_owed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.owed.is_empty() {
+            let owed = std::mem::take(&mut self.owed);
+            let outcome = self.write_parts(cx, &[io::IoSlice::new(&owed)]);
+            self.owed = owed;
+            match ready!(outcome)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.owed.advance(count),
             }
         }
         Poll::Ready(Ok(()))
@@ -230,6 +247,7 @@ impl AsyncWrite for Stream {
             return Poll::Ready(Ok(()));
         }
         ready!(stream.poll_gathered(cx))?;
+        ready!(stream.poll_owed(cx))?;
         let outcome = match &mut stream.io {
             Io::Plain(io) => Pin::new(io).poll_flush(cx),
             Io::Tls(io) => Pin::new(io).poll_flush(cx),
@@ -242,6 +260,7 @@ impl AsyncWrite for Stream {
         let stream = self.get_mut();
         if stream.linger.is_none() {
             ready!(stream.poll_gathered(cx))?;
+            ready!(stream.poll_owed(cx))?;
             ready!(match &mut stream.io {
                 Io::Plain(io) => Pin::new(io).poll_shutdown(cx),
                 Io::Tls(io) => Pin::new(io).poll_shutdown(cx),
@@ -272,7 +291,11 @@ impl AsyncWrite for Stream {
                 return Poll::Ready(Ok(count));
             }
             ready!(stream.poll_gathered(cx))?;
+        } else if let Some(refusal) = unread::told(parts) {
+            stream.owed = refusal.into();
+            return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
         }
+        ready!(stream.poll_owed(cx))?;
         stream.write_parts(cx, parts)
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
+use crate::feed::Delivery;
 use crate::guard::{Check, ForwardToken, Guards, Network, TokenRule, Wardens};
 use crate::handler::files::{CacheRule, Folder};
 use crate::handler::{Asset, FeedDoor, Files, Fixed, Forwarding, Handler, Proxy, Redirect, Session, Ticket};
@@ -61,16 +62,7 @@ impl Table {
         let mut table = Table::default();
         for options in routes {
             let name = format!("{}{}", options.host, options.path);
-            let meters = Arc::new(match options.action {
-                Action::Proxy { .. } => metrics.tunnels(&name),
-                Action::Session { .. } => metrics.sessions(&name),
-                Action::Feed { .. }
-                | Action::Page { .. }
-                | Action::Respond(_)
-                | Action::Ticket { .. }
-                | Action::Files(_)
-                | Action::Redirect(_) => metrics.route(&name),
-            });
+            let meters = Arc::new(meters(&options.action, &name, metrics));
             let guards = guards(options, wardens);
             let mut add = |path: PathPattern, handler: Handler| {
                 let route = Route {
@@ -87,13 +79,7 @@ impl Table {
             };
             match &options.action {
                 Action::Feed { feed, delivery } => {
-                    let (path, is_prefix) = match &options.path {
-                        PathPattern::Exact(path) => (path, false),
-                        PathPattern::Prefix(path) => (path, true),
-                    };
-                    let delivery = Arc::new(delivery.clone());
-                    let door = FeedDoor { feed: feed.clone(), delivery, path: path.as_str().into(), is_prefix };
-                    add(options.path.clone(), Handler::Feed(door));
+                    add(options.path.clone(), Handler::Feed(door(&options.path, feed, delivery)));
                 }
                 Action::Respond(fixed) => {
                     let fixed = Fixed { status: fixed.status, type_: fixed.type_.clone(), body: fixed.body.clone() };
@@ -201,6 +187,14 @@ impl Paths {
     }
 }
 
+fn door(path: &PathPattern, feed: &str, delivery: &Delivery) -> FeedDoor {
+    let (path, is_prefix) = match path {
+        PathPattern::Exact(path) => (path, false),
+        PathPattern::Prefix(path) => (path, true),
+    };
+    FeedDoor { is_prefix, ..FeedDoor::at(path, feed, Arc::new(delivery.clone())) }
+}
+
 fn folder(route: &Options, files: &options::Files) -> Files {
     let rule = |(path, value): &(PathPattern, HeaderValue)| match path {
         PathPattern::Exact(path) => CacheRule { path: path.clone(), prefix: false, value: value.clone() },
@@ -246,6 +240,20 @@ fn guards(options: &Options, wardens: &Wardens) -> Guards {
         origins: options.origins.as_slice().into(),
         limit: options.limit.as_deref().and_then(|name| wardens.limit(name)).map(Arc::clone),
         ..Guards::default()
+    }
+}
+
+/// What is counted of a route that does this.
+fn meters(action: &Action, name: &str, metrics: &Metrics) -> RouteMeters {
+    match action {
+        Action::Proxy { .. } => metrics.tunnels(name),
+        Action::Session { .. } => metrics.sessions(name),
+        Action::Feed { .. }
+        | Action::Page { .. }
+        | Action::Respond(_)
+        | Action::Ticket { .. }
+        | Action::Files(_)
+        | Action::Redirect(_) => metrics.route(name),
     }
 }
 

@@ -93,6 +93,9 @@ impl Scene {
             raw.send(bytes).await;
             let answer = String::from_utf8_lossy(&raw.closed().await).into_owned();
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{place}: {answer:?}");
+            let problem =
+                answer.contains("application/problem+json") && answer.contains(&format!("\"status\":{status},"));
+            assert!(problem, "{place}: {answer:?}");
         }
     }
 

@@ -1,11 +1,13 @@
 //! The commands, run as a user runs them.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use steadfeed::config::{self, Surroundings};
 use tokio::time::Instant;
 
 use crate::support::instance::{binary, run};
@@ -175,6 +177,21 @@ async fn check_passes_every_config_of_the_repository() {
         seen += 1;
     }
     assert!(seen >= 4);
+}
+
+/// Every block of TOML in the README is a config that can be served, and those that the text calls whole are.
+#[test]
+fn what_the_readme_shows_can_be_served() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
+    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 6, "{}", blocks.len());
+    let variable = |name: &str| (name == "JWT_SECRET").then(|| "0123456789abcdef0123456789abcdef".to_owned());
+    let surroundings = Surroundings { variable: &variable, cpus: NonZeroUsize::MIN, descriptors: 20_000 };
+    for block in blocks {
+        if let Err(refused) = config::check("readme.toml".to_owned(), block.to_owned(), &surroundings) {
+            panic!("{refused}\n{block}");
+        }
+    }
 }
 
 #[tokio::test]

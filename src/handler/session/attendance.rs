@@ -133,12 +133,7 @@ impl Attendance {
                 self.upstream.end = End::Gone;
                 (self.upstream.load, self.dialling) = (None, None);
             }
-            // One that broke the protocol cannot be heard to say goodbye: it is told that there is no more, and says so too.
-            let is_told_all = self.client.deaf && self.state.down.is_empty();
-            if (self.state.has_client_ended() || is_told_all) && !self.client.finished {
-                // Best effort: it may be gone, and then there is nobody to tell.
-                self.client.finished = self.client.end.poll_finish(cx).is_ready();
-            }
+            self.finish_client(cx);
             if self.state.is_over() {
                 return Poll::Ready(());
             }
@@ -150,6 +145,16 @@ impl Attendance {
         // Others have their turn.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Says that no more will be written, once that is so. One that broke the protocol can't be heard to say goodbye: it is
+    /// read on, and waits for this.
+    fn finish_client(&mut self, cx: &mut Context<'_>) {
+        let told = self.client.deaf && self.state.down.is_empty();
+        if !self.client.finished && (told || self.state.has_client_ended()) {
+            // Best effort: it may be gone, and then there is nobody to tell.
+            self.client.finished = self.client.end.poll_finish(cx).is_ready();
+        }
     }
 
     /// Completes when something is due.
