@@ -35,7 +35,9 @@ pub const SOURCE_TURN: u32 = 64;
 pub const SOURCE_RETRY_MAX: Duration = Duration::from_secs(10);
 /// The longest event id that is sent back as `Last-Event-ID`, in bytes.
 pub const SOURCE_EVENT_ID: usize = 1024;
-/// How often the log says that messages of a source are too large.
+/// Messages of one source in a second, from which the log says so: nobody looks at a page that changes as often.
+pub const SOURCE_FLOOD: u32 = 10_000;
+/// How often the log says that messages of a source are too large, or too many.
 pub const SOURCE_COMPLAINT: Duration = Duration::from_secs(60);
 /// Reasons that the log tells in one outage: a backend whose words differ each time would fill it.
 pub const SOURCE_REASONS: usize = 8;

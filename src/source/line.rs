@@ -28,7 +28,10 @@ pub(super) struct Record<'a> {
     /// It has been connected before.
     was_open: Cell<bool>,
     outage: RefCell<Option<Outage>>,
-    complaint: Cell<Option<Complaint>>,
+    too_large: Complaints,
+    too_many: Complaints,
+    /// The second of the time of day in which the last message came, and how many have come in it.
+    second: Cell<(i64, u32)>,
 }
 
 /// Since when a source is down, and what was said of it.
@@ -39,12 +42,9 @@ struct Outage {
     told: Vec<String>,
 }
 
-/// When messages were last said to be too large, and how many there were since.
-#[derive(Debug, Clone, Copy)]
-struct Complaint {
-    at: Instant,
-    since: u64,
-}
+/// When something was last complained of, and how often there was reason to since.
+#[derive(Debug, Default)]
+struct Complaints(Cell<Option<(Instant, u64)>>);
 
 /// One connection, or the attempt to have it.
 #[derive(Debug)]
@@ -65,7 +65,9 @@ impl<'a> Record<'a> {
             url: without_secrets(url),
             was_open: Cell::new(false),
             outage: RefCell::new(None),
-            complaint: Cell::new(None),
+            too_large: Complaints::default(),
+            too_many: Complaints::default(),
+            second: Cell::default(),
         }
     }
 
@@ -117,17 +119,40 @@ impl<'a> Record<'a> {
     /// Counts a message of at least `bytes` that was dropped.
     pub(super) fn too_large(&self, bytes: u64) {
         self.meters.too_large.inc();
-        let now = Instant::now();
-        let more = match self.complaint.get() {
-            Some(Complaint { at, since }) if now.saturating_duration_since(at) < limits::SOURCE_COMPLAINT => {
-                return self.complaint.set(Some(Complaint { at, since: since.saturating_add(1) }));
-            }
-            Some(Complaint { since, .. }) => since,
-            None => 0,
-        };
-        self.complaint.set(Some(Complaint { at: now, since: 0 }));
+        let Some(more) = self.too_large.voice() else { return };
         let (feed, source, max_message) = (self.inlet.feed().name(), &self.url, self.max_message());
         tracing::warn!(feed, source, bytes, max_message, more, "message is too large, and dropped");
+    }
+
+    /// Counts a message, and says so where there are more in a second than anyone could look at.
+    fn count(&self, received: Timestamp) {
+        let now = received.as_second();
+        let (second, count) = self.second.get();
+        let count = if second == now { count.saturating_add(1) } else { 1 };
+        self.second.set((now, count));
+        if count != limits::SOURCE_FLOOD {
+            return;
+        }
+        let Some(more) = self.too_many.voice() else { return };
+        let (feed, source, remedy) = (self.inlet.feed().name(), &self.url, "set `min_interval`");
+        tracing::warn!(feed, source, in_a_second = count, more, remedy, "source floods its feed");
+    }
+}
+
+impl Complaints {
+    /// How often there was reason to complain since it was last done; `None` where that was a moment ago.
+    fn voice(&self) -> Option<u64> {
+        let now = Instant::now();
+        let more = match self.0.get() {
+            Some((at, since)) if now.saturating_duration_since(at) < limits::SOURCE_COMPLAINT => {
+                self.0.set(Some((at, since.saturating_add(1))));
+                return None;
+            }
+            Some((_, since)) => since,
+            None => 0,
+        };
+        self.0.set(Some((now, 0)));
+        Some(more)
     }
 }
 
@@ -162,7 +187,9 @@ impl<'a> Line<'a> {
 
     /// A message came. Others on this thread have their turn now and then.
     pub(super) async fn take(&self, message: Incoming<'_>) {
-        self.record.inlet.publish(message, Timestamp::now());
+        let received = Timestamp::now();
+        self.record.count(received);
+        self.record.inlet.publish(message, received);
         if !self.stands.replace(true) {
             self.record.stood();
         }
@@ -257,6 +284,27 @@ mod tests {
         assert_eq!((count(" WARN "), count(" DEBUG "), count("source is back")), (5, 2, 1), "{said}");
         assert!(said.contains("down=\"5.0s\"") && said.contains("again=\"in 1.0s\""), "{said}");
         assert_eq!((count("message is too large"), count("more=59"), meters.too_large.get()), (2, 1, 100), "{said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_told_once_a_while_and_many_messages_are_none() {
+        let log = Log::capture();
+        let (inlet, meters) = with_line(&Metrics::new());
+        let record = Record::new(&inlet, &meters, "ws://h/");
+        let second = |second| {
+            for _ in 0..limits::SOURCE_FLOOD {
+                record.count(Timestamp::from_second(second).unwrap());
+            }
+        };
+        record.count(Timestamp::UNIX_EPOCH);
+        second(1);
+        second(2);
+        (1..limits::SOURCE_FLOOD).for_each(|_| record.count(Timestamp::from_second(3).unwrap()));
+        let said = log.text();
+        assert!(said.matches(" WARN ").count() == 1 && said.contains("floods") && said.contains("more=0"), "{said}");
+        tokio::time::advance(limits::SOURCE_COMPLAINT).await;
+        second(4);
+        assert!(log.text().contains("more=1"), "{}", log.text());
     }
 
     #[tokio::test(start_paused = true)]

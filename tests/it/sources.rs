@@ -122,7 +122,8 @@ async fn an_outage_of_a_source_is_told_in_one_line_and_its_end_in_another() {
     let told = instance.line("source is down").await;
     assert!(told.contains("feed=\"f\"") && told.matches("Connection refused").count() == 1, "{told}");
     let backend = listen(address).await;
-    Line::accept(&backend).await.say("1").await;
+    let mut line = Line::accept(&backend).await;
+    line.say("1").await;
     instance.line("source is back").await;
     let printed = instance.printed();
     let of_it: Vec<_> = printed.iter().filter(|line| line.contains(&address.to_string())).collect();

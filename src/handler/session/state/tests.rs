@@ -45,6 +45,8 @@ impl Scene {
     }
 
     fn admitted(options: &Options, admission: Admission) -> Scene {
+        // A pulse counts from the first of the process, which must not come after our own start.
+        let _first = Pulse::new(Instant::now());
         let at = Moment { now: Instant::now(), wall: Timestamp::UNIX_EPOCH };
         let beginning = Beginning {
             terms: Arc::new(Terms::new(options, None, SessionMeters::unseen())),
