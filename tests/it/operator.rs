@@ -181,3 +181,132 @@ async fn what_cannot_be_asked_is_a_problem_that_says_why() {
         assert_eq!((reply.status, type_), (status, Some("application/problem+json")), "{method} {path} {fields:?}");
     }
 }
+
+const ALL: &str = r#"
+[admin]
+listen = "127.0.0.1:0"
+token = "correct-horse"
+
+[[listener]]
+address = "127.0.0.1:0"
+
+[upstream.app]
+servers = ["http://127.0.0.1:1"]
+
+[auth.viewers]
+secret = "a secret of thirty-two bytes or so"
+
+[feed.a]
+source = { publish = {} }
+
+[feed.far]
+source = { websocket = "ws://127.0.0.1:1/ws?key=hunter2", headers = { Authorization = "Bearer hunter2" } }
+share = ["query"]
+
+[[route]]
+path = "/a"
+feed = "a"
+
+[[route]]
+path = "/far"
+feed = "far"
+auth = "viewers"
+
+[[route]]
+path = "/*"
+proxy = "app"
+headers = { request = { "X-Key" = "hunter2" } }
+"#;
+
+const BEARER: (&str, &str) = ("Authorization", "Bearer correct-horse");
+
+fn all() -> Proxy {
+    Proxy::start_whole(&format!("[log]\naccess = false\n{ALL}"))
+}
+
+#[tokio::test]
+async fn the_feeds_are_told_with_their_standing_and_sources() {
+    let proxy = all();
+    let posting = [BEARER, ("Content-Type", "application/json")];
+    assert_eq!(request(proxy.admin(), "POST", "/api/feeds/a", &posting, "1").await.status, 200);
+    let mut viewer = WsClient::connect(proxy.address(), "/a").await;
+    assert_eq!(viewer.data().await["data"], 1);
+    let feeds = get(proxy.admin(), "/api/feeds", &[BEARER]).await.json();
+    let (one, far) = (&feeds[0], &feeds[1]);
+    for (key, value) in
+        [("name", json!("a")), ("standing", json!("live")), ("viewers", json!(1)), ("branches", json!(null))]
+    {
+        assert_eq!(one[key], value, "{one}");
+    }
+    assert_eq!((&one["messages_in"], &one["messages_out"]), (&json!(1), &json!(1)), "{one}");
+    let last: jiff::Timestamp = one["last_message"].as_str().expect("a time").parse().expect("RFC 3339");
+    assert!(jiff::Timestamp::now().as_second() - last.as_second() < 60, "{one}");
+    assert_eq!(one["sources"][0], json!({ "name": "publish", "up": true }), "{one}");
+    for (key, value) in
+        [("name", json!("far")), ("standing", json!(null)), ("branches", json!(0)), ("last_message", json!(null))]
+    {
+        assert_eq!(far[key], value, "{far}");
+    }
+}
+
+#[tokio::test]
+async fn the_upstreams_are_told_with_the_state_of_each_server() {
+    let proxy = all();
+    assert_eq!(get(proxy.address(), "/x", &[]).await.status, 502);
+    let upstreams = get(proxy.admin(), "/api/upstreams", &[BEARER]).await.json();
+    let app = json!({ "name": "app", "servers": [{ "server": "http://127.0.0.1:1", "state": "avoided", "load": 0 }] });
+    assert_eq!(upstreams[0], app);
+}
+
+#[tokio::test]
+async fn no_secret_is_in_any_answer() {
+    let proxy = all();
+    let config = get(proxy.admin(), "/api/config", &[BEARER]).await;
+    assert_eq!((config.status, config.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+    for part in ["feeds", "routes", "ws://127.0.0.1:1/ws", "http://127.0.0.1:1"] {
+        assert!(config.text().contains(part), "{part}: {}", config.text());
+    }
+    for path in ["/api/config", "/api/feeds", "/api/upstreams", "/api/connections", "/metrics", "/"] {
+        let text = get(proxy.admin(), path, &[BEARER]).await.text();
+        for secret in ["hunter2", "correct-horse", "thirty-two bytes"] {
+            assert!(!text.contains(secret), "{path}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_can_be_had_without_the_token_and_what_it_shows_can_not() {
+    let proxy = all();
+    let page = get(proxy.admin(), "/", &[]).await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'none'; ")));
+    for file in ["admin.js", "admin.css"] {
+        assert_eq!(get(proxy.admin(), &format!("/.steadfeed/{file}"), &[]).await.status, 200, "{file}");
+    }
+    for path in ["/api/connections", "/api/feeds", "/api/upstreams", "/api/config", "/.steadfeed/", "/.steadfeed/x"] {
+        assert_eq!(get(proxy.admin(), path, &[]).await.status, 401, "{path}");
+    }
+    assert_eq!(request(proxy.admin(), "DELETE", "/api/connections/1", &[], "").await.status, 401);
+    assert_eq!(request(proxy.admin(), "PUT", "/", &[], "").await.status, 405);
+}
+
+#[tokio::test]
+async fn how_long_a_message_takes_and_a_ping_is_measured() {
+    let proxy = Proxy::start(&FEED.replace("publish = {} }\n", "publish = {} }\nping = \"100ms\"\n"));
+    let mut viewer = WsClient::connect(proxy.address(), "/f/a").await;
+    proxy.publish("f", "1").await;
+    assert_eq!(viewer.data().await["data"], 1);
+    // It answers pings while it listens.
+    let listening = async { while viewer.frame().await.is_some() {} };
+    tokio::select! {
+        () = listening => panic!("the socket is gone"),
+        () = async {
+            until("a pong", || async {
+                (proxy.metric("steadfeed_ping_rtt_seconds_count").await > 0.0).then_some(())
+            }).await;
+            let lag = "steadfeed_feed_lag_seconds_count{feed=\"f\"}";
+            assert!(proxy.metric(lag).await > 0.0);
+            assert!(proxy.metric("steadfeed_feed_last_message_seconds{feed=\"f\"}").await > 1e9);
+        } => {}
+    }
+}
