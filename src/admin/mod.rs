@@ -52,10 +52,7 @@ pub struct Admin {
 impl Admin {
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path().to_owned();
-        // A browser has no token to send before the page asks for one, and the page itself tells nothing.
-        let token = self.token.as_ref().filter(|_| !page::has(&path));
-        let outcome = if self.token.is_some() && token.is_none() { Ok(()) } else { guard::check(&request, token) };
-        if let Err(refusal) = outcome {
+        if let Err(refusal) = guard::check(&request, self.token.as_ref()) {
             return *refusal;
         }
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);

@@ -275,19 +275,19 @@ async fn no_secret_is_in_any_answer() {
 }
 
 #[tokio::test]
-async fn the_page_can_be_had_without_the_token_and_what_it_shows_can_not() {
+async fn the_page_and_all_it_shows_need_the_token_where_there_is_one() {
     let proxy = all();
-    let page = get(proxy.admin(), "/", &[]).await;
+    let page = get(proxy.admin(), "/", &[BEARER]).await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'none'; ")));
     for file in ["admin.js", "admin.css"] {
-        assert_eq!(get(proxy.admin(), &format!("/.steadfeed/{file}"), &[]).await.status, 200, "{file}");
+        assert_eq!(get(proxy.admin(), &format!("/.steadfeed/{file}"), &[BEARER]).await.status, 200, "{file}");
     }
-    for path in ["/api/connections", "/api/feeds", "/api/upstreams", "/api/config", "/.steadfeed/", "/.steadfeed/x"] {
+    for path in ["/", "/api/connections", "/api/feeds", "/api/upstreams", "/api/config", "/.steadfeed/admin.js"] {
         assert_eq!(get(proxy.admin(), path, &[]).await.status, 401, "{path}");
     }
     assert_eq!(request(proxy.admin(), "DELETE", "/api/connections/1", &[], "").await.status, 401);
-    assert_eq!(request(proxy.admin(), "PUT", "/", &[], "").await.status, 405);
+    assert_eq!(request(proxy.admin(), "PUT", "/", &[BEARER], "").await.status, 405);
 }
 
 #[tokio::test]
