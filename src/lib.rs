@@ -84,6 +84,7 @@
 //!   what becomes of it then.
 //! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
 //! - `source -> {message, upstream, ws}`: what it dials, what it asks there, and how it is answered.
+//! - `handler -> source::backoff`: a session dials again as a source does.
 //! - `cli -> message::event_stream`: `watch` reads the event streams that a source reads.
 //! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.
 //! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.

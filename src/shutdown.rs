@@ -185,7 +185,8 @@ pub fn shuffle<T>(items: &mut [T]) {
 }
 
 /// A random number from 0 up to 1; good enough to spread load, not for secrets.
-fn random_unit() -> f64 {
+#[must_use]
+pub fn random_unit() -> f64 {
     const STEPS: u32 = 1 << 20;
     let step = RandomState::new().hash_one(0u8) % u64::from(STEPS);
     step as f64 / f64::from(STEPS)

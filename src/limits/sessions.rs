@@ -4,9 +4,6 @@
 
 use std::time::Duration;
 
-/// How long a client is kept while its upstream socket is down, where the config says nothing: a restart that pulls an
-/// image takes that long.
-pub const SESSION_HOLD: Duration = Duration::from_secs(60);
 /// What a client says meanwhile and is kept, in messages: a person types less, a program that floods is told to wait.
 pub const SESSION_HELD_MESSAGES: usize = 256;
 /// The same in bytes, beyond which no further message is taken: with the one in progress it is what a held client costs.

@@ -51,6 +51,15 @@ impl Pace {
         most: limits::SOURCE_BACKOFF_MAX,
         held: limits::SOURCE_HELD,
     };
+    /// Of sessions, of which many dial the same server.
+    pub const SESSIONS: Pace = Pace {
+        least: Duration::ZERO,
+        first: limits::SESSION_BACKOFF,
+        brisk: limits::SESSION_BACKOFF_MAX,
+        brisk_for: Duration::MAX,
+        most: limits::SESSION_BACKOFF_MAX,
+        held: limits::SESSION_PROVEN,
+    };
 }
 
 impl Backoff {
@@ -62,6 +71,18 @@ impl Backoff {
         let Pace { least, first, brisk, most, .. } = pace;
         let in_order = !first.is_zero() && least <= first && first <= brisk && brisk <= most;
         if in_order { Ok(Backoff::of(pace)) } else { Err(PaceError) }
+    }
+
+    /// That of a source.
+    #[must_use]
+    pub fn of_source() -> Backoff {
+        Backoff::of(Pace::SOURCES)
+    }
+
+    /// That of a session.
+    #[must_use]
+    pub fn of_session() -> Backoff {
+        Backoff::of(Pace::SESSIONS)
     }
 
     fn of(pace: Pace) -> Backoff {
@@ -79,13 +100,6 @@ impl Backoff {
         let ceiling = self.ceiling.min(if restarts { self.pace.brisk } else { self.pace.most });
         self.ceiling = ceiling.saturating_mul(2);
         self.pace.least + ceiling.saturating_sub(self.pace.least).mul_f64(random.clamp(0.0, 1.0))
-    }
-}
-
-/// That of a source.
-impl Default for Backoff {
-    fn default() -> Backoff {
-        Backoff::of(Pace::SOURCES)
     }
 }
 
@@ -148,6 +162,7 @@ mod tests {
     fn a_pace_that_does_not_grow_is_refused() {
         let good = Pace::SOURCES;
         assert!(Backoff::try_new(good).is_ok());
+        assert!(Backoff::try_new(Pace::SESSIONS).is_ok());
         for bad in [
             Pace { first: Duration::ZERO, least: Duration::ZERO, ..good },
             Pace { least: good.first + MS, ..good },
@@ -156,6 +171,12 @@ mod tests {
         ] {
             assert_eq!(Backoff::try_new(bad).unwrap_err(), PaceError);
         }
+    }
+
+    #[test]
+    fn a_session_s_waits_double_up_to_two_seconds() {
+        assert_eq!(ceilings(&mut Backoff::of_session(), Instant::now(), 6), [250, 500, 1000, 2000, 2000, 2000]);
+        assert_eq!(Backoff::of_session().after(NEVER, Instant::now(), 0.5), limits::SESSION_BACKOFF / 2);
     }
 
     #[test]

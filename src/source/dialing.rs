@@ -15,7 +15,7 @@ use super::sse::Resume;
 use super::{Dial, DialOptions, poll, sse, websocket};
 use crate::feed::inlet::{Bearer, Inlet};
 use crate::limits;
-use crate::message::trace;
+use crate::shutdown::random_unit;
 use crate::telemetry::SourceMeters;
 use crate::upstream::{Upstream, Upstreams};
 
@@ -42,7 +42,7 @@ pub(super) async fn run(dial: &Dial, inlet: &Inlet, meters: &SourceMeters, upstr
     let options = dial.options();
     let upstream = upstreams.get(&options.upstream.name);
     let record = Record::new(inlet, meters, &options.url);
-    let (mut backoff, mut resume) = (Backoff::default(), Resume::default());
+    let (mut backoff, mut resume) = (Backoff::of_source(), Resume::default());
     if inlet.bearer() == Bearer::Missing {
         // Begun for a viewer whose token is known as soon as it is seated.
         let _ = timeout(limits::SOURCE_FIRST_TOKEN, inlet.changed()).await;
@@ -62,7 +62,7 @@ pub(super) async fn run(dial: &Dial, inlet: &Inlet, meters: &SourceMeters, upstr
             continue;
         }
         let at_least = failure.at_least(dial.polite()).max(resume.retry());
-        let wait = backoff.after(line.held(), Instant::now(), random()).max(at_least);
+        let wait = backoff.after(line.held(), Instant::now(), random_unit()).max(at_least);
         record.tell(&failure, Some(wait));
         sleep(wait).await;
     }
@@ -79,21 +79,5 @@ async fn follow(
         Dial::Websocket(options) => websocket::follow(options, upstream, line).await,
         Dial::Poll(options) => poll::follow(options, upstream, line).await,
         Dial::Sse(options) => sse::follow(options, upstream, line, resume).await,
-    }
-}
-
-/// From 0 up to 1.
-fn random() -> f64 {
-    const BITS: u32 = 53;
-    (trace::random() >> (u64::BITS - BITS)) as f64 / (1u64 << BITS) as f64
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn random_numbers_differ_and_stay_in_range() {
-        let drawn: Vec<f64> = (0..1000).map(|_| super::random()).collect();
-        assert!(drawn.iter().all(|value| (0.0..1.0).contains(value)), "{drawn:?}");
-        assert!(drawn.iter().any(|value| *value < 0.2) && drawn.iter().any(|value| *value > 0.8), "{drawn:?}");
     }
 }

@@ -5,7 +5,6 @@
 //! Never: shares an upstream socket between clients, or closes a client because its upstream restarts.
 
 mod attendance;
-mod backoff;
 mod dial;
 mod due;
 mod ending;

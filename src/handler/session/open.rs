@@ -25,7 +25,7 @@ use crate::handler::{Call, Kind, Outcome};
 use crate::message::{Body, respond};
 use crate::net::clock::InFlight;
 use crate::net::tethered::{Tether, Tethered};
-use crate::shutdown::{Tasks, random_part};
+use crate::shutdown::{Tasks, random_unit};
 use crate::telemetry::SocketRecord;
 use crate::upstream::Upstream;
 use crate::ws::{Decoder, Offer, handshake};
@@ -80,7 +80,7 @@ pub(super) async fn open(
         client: on_client,
         dialled,
         dialler: (!terms.hold.is_zero()).then(|| Rc::new(dialler)),
-        beginning: Beginning { terms: Arc::clone(terms), identity, deflate, send_timeout, part: random_part },
+        beginning: Beginning { terms: Arc::clone(terms), identity, deflate, send_timeout, random: random_unit },
         stream,
         record: SocketRecord::open(call.access, call.meters, client, &path).of(call.admission.subject()),
         tunnels: Rc::clone(call.tunnels),

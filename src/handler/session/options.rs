@@ -36,7 +36,7 @@ impl Default for Options {
         Options {
             normalize: NormalizeOptions::default(),
             delivery: Delivery::default(),
-            hold: limits::SESSION_HOLD,
+            hold: limits::HOLD,
             resend: 0,
             held: Held::default(),
             max_message: limits::MAX_MESSAGE,

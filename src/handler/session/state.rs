@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::backoff::Backoff;
 use super::identity::Identity;
 use super::options::Held;
 use super::outbox::Outbox;
@@ -21,6 +20,7 @@ use crate::feed::farewell::{Farewell, Tally};
 use crate::feed::pulse::Pulse;
 use crate::feed::system::{error, system};
 use crate::rate::Bucket;
+use crate::source::backoff::Backoff;
 use crate::ws::frame::{self, OpCode};
 use crate::ws::{CloseCode, CloseFrame, Message, Violation, close, mask};
 
@@ -50,8 +50,8 @@ pub(super) struct State {
     deflate: bool,
     farewell: Option<Box<Farewell>>,
     tally: Tally,
-    /// Picks a random part of a delay.
-    part: fn(Duration) -> Duration,
+    /// From 0 up to 1.
+    random: fn() -> f64,
 }
 
 /// What a session begins with.
@@ -62,14 +62,15 @@ pub(super) struct Beginning {
     /// Agreed with the client.
     pub(super) deflate: bool,
     pub(super) send_timeout: Option<Duration>,
-    pub(super) part: fn(Duration) -> Duration,
+    /// From 0 up to 1, anew each time.
+    pub(super) random: fn() -> f64,
 }
 
 impl State {
     /// Both sockets stand.
     #[must_use]
     pub(super) fn new(beginning: Beginning, at: Moment) -> State {
-        let Beginning { terms, identity, deflate, send_timeout, part } = beginning;
+        let Beginning { terms, identity, deflate, send_timeout, random } = beginning;
         let mut state = State {
             bucket: identity.inbound().messages.map(Bucket::new),
             up: Upward::new(if terms.hold.is_zero() { 0 } else { terms.resend }),
@@ -81,7 +82,7 @@ impl State {
             client_pulse: Pulse::new(at.now),
             upstream_pulse: Pulse::new(at.now),
             expires: None,
-            backoff: Backoff::new(),
+            backoff: Backoff::of_session(),
             opened: at.now,
             cut: false,
             held: None,
@@ -89,7 +90,7 @@ impl State {
             deflate,
             farewell: None,
             tally: Tally::default(),
-            part,
+            random,
         };
         state.set_expiry(at);
         state

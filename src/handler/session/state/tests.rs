@@ -53,7 +53,7 @@ impl Scene {
             identity: Identity::new(&Rc::new(admission)),
             deflate: false,
             send_timeout: Some(30 * SECOND),
-            part: |most| most,
+            random: || 1.0,
         };
         Scene { state: State::new(beginning, at), start: at, at, answers: true }
     }

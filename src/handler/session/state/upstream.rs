@@ -1,12 +1,13 @@
 //! A session's upstream socket, as far as it is known: what it says, how it ends, what takes its place.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::State;
 use crate::feed::normalize::Incoming;
 use crate::feed::pulse::Pulse;
-use crate::handler::session::backoff::Backoff;
 use crate::handler::session::ending::{Ending, Verdict};
 use crate::handler::session::parts::{Dial, HeldPermit, Link, Moment, Side};
 use crate::limits;
@@ -82,11 +83,9 @@ impl State {
         let verdict = ending.verdict(!self.terms.hold.is_zero());
         match &verdict {
             Verdict::Hold => {
-                if at.now.saturating_duration_since(self.opened) >= limits::SESSION_PROVEN {
-                    self.backoff = Backoff::new();
-                }
+                let held = at.now.saturating_duration_since(self.opened);
                 self.up.lost();
-                self.link = Link::Down { until, dial: Dial::At(at.now + self.backoff.next(self.part)) };
+                self.wait(until, held, at.now);
                 if self.held.is_none() {
                     self.held = Some(HeldPermit::new(&self.terms.meters.held));
                     self.notice("stale", at);
@@ -121,8 +120,14 @@ impl State {
 
     pub(in crate::handler::session) fn dial_failed(&mut self, at: Moment) {
         if let Link::Down { until, .. } = self.link {
-            self.link = Link::Down { until, dial: Dial::At(at.now + self.backoff.next(self.part)) };
+            self.wait(until, Duration::ZERO, at.now);
         }
+    }
+
+    /// Dials again after a while; the socket before had held for `held`.
+    fn wait(&mut self, until: Instant, held: Duration, now: Instant) {
+        let wait = self.backoff.after(held, now, (self.random)());
+        self.link = Link::Down { until, dial: Dial::At(now + wait) };
     }
 
     /// How long the socket that stands has to be believed in.
