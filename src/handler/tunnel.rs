@@ -13,12 +13,13 @@ mod term;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -127,8 +128,9 @@ pub async fn open(
     if sent.response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return declined(upstream, sent, http2);
     }
-    let mut answer = switched(&sent, &protocol, proof)?;
     let Some(server) = sent.switched.take() else { return declined(upstream, sent, http2) };
+    let headers = std::mem::take(sent.response.headers_mut());
+    let mut answer = switched(headers, &sent.server, &protocol, proof)?;
     if call.admission.echo_bearer {
         // What the server chose is left to it; the token's pair it never saw.
         answer.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL).or_insert(handshake::BEARER);
@@ -161,10 +163,14 @@ pub(super) fn declined(upstream: &Upstream, sent: Sent, http2: bool) -> Result<(
 }
 
 /// The answer that opens the tunnel.
-fn switched(sent: &Sent, asked: &HeaderValue, proof: Option<HeaderValue>) -> Result<Response<Body>, Failure> {
+fn switched(
+    mut headers: HeaderMap,
+    server: &Arc<str>,
+    asked: &HeaderValue,
+    proof: Option<HeaderValue>,
+) -> Result<Response<Body>, Failure> {
     let status = StatusCode::SWITCHING_PROTOCOLS;
-    let server = || sent.server.clone();
-    let mut headers = sent.response.headers().clone();
+    let server = || Arc::clone(server);
     framing::response(status, &headers, Some(asked)).map_err(|rule| Failure::BadAnswer { server: server(), rule })?;
     let protocol = headers.get(http::header::UPGRADE).cloned();
     hop::response(&mut headers);
@@ -247,8 +253,8 @@ impl Tunnel {
         }
         let tunnels = Rc::clone(self.seat.tunnels());
         let (up, down) = tunnels.with_scratch(|scratch| {
-            let up = self.up.run(cx, &mut self.client, &mut self.server, scratch);
-            let down = self.down.run(cx, &mut self.server, &mut self.client, scratch);
+            let up = self.up.run(cx, &mut self.client, &mut self.server, scratch, self.down.is_done());
+            let down = self.down.run(cx, &mut self.server, &mut self.client, scratch, self.up.is_done());
             (up, down)
         });
         if self.ended.is_none() {

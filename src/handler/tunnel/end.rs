@@ -135,6 +135,15 @@ impl End {
         }
     }
 
+    /// The same, for a peer that has said its own end before, where this side is dropped next: closing a plain socket says it
+    /// too.
+    pub(super) fn poll_finish_last(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let End::Socket(socket @ Socket { tls: None, .. }) = self {
+            (socket.finished, socket.shut) = (true, true);
+        }
+        self.poll_finish(cx)
+    }
+
     /// Called while the other side takes nothing: a socket waits, and its peer with it; a stream of HTTP/2 may not.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ enum At {
     /// The sender has ended its side; the receiver is yet to be told.
     Ending,
     Done,
+    /// The receiver takes no more; nobody knows what else the sender says.
+    Abandoned,
 }
 
 /// How far a turn got.
@@ -56,7 +58,13 @@ impl Flow {
         self.at != At::Open
     }
 
-    /// Moves what `from` has and `to` takes.
+    /// Whether the sender has said all, and the receiver was told so.
+    #[must_use]
+    pub(super) fn is_done(&self) -> bool {
+        self.at == At::Done
+    }
+
+    /// Moves what `from` has and `to` takes. With `last`, the other direction is done: what is left is to close.
     ///
     /// # Errors
     /// If `from` failed: it takes nothing any more either, so that the whole tunnel is over. A `to` that fails ends this
@@ -67,10 +75,11 @@ impl Flow {
         from: &mut End,
         to: &mut End,
         scratch: &mut [u8],
+        last: bool,
     ) -> io::Result<Progress> {
         for _ in 0..limits::TUNNEL_READS {
             match self.at {
-                At::Done => {
+                At::Done | At::Abandoned => {
                     let _ = from.poll_discard(cx, scratch);
                     return Ok(Progress::Done);
                 }
@@ -83,7 +92,7 @@ impl Flow {
                     }
                 },
                 // One that fails here is gone, and the other direction hears of it.
-                At::Ending => match to.poll_finish(cx) {
+                At::Ending => match if last { to.poll_finish_last(cx) } else { to.poll_finish(cx) } {
                     Poll::Ready(_) => self.at = At::Done,
                     Poll::Pending => return Ok(Progress::Waiting),
                 },
@@ -126,6 +135,6 @@ impl Flow {
 
     fn abandon(&mut self) {
         self.held = Bytes::new();
-        self.at = At::Done;
+        self.at = At::Abandoned;
     }
 }
