@@ -66,8 +66,10 @@
 //!
 //! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed, upstream}`; `route -> {guard, handler, message}`;
 //! `handler -> {message, feed, ws, page, upstream}`; `admin -> {message, feed, upstream}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
-//! other; `feed` and `ws` import no hyper and no listener; `limits`, `rate`, `secret` and `message` import nothing of ours;
-//! `admission -> rate`; else `anyone -> {admission, limits, rate, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
+//! other; `feed` and `ws` import no hyper and no listener; `limits`, `networks` (a set that guards and the edge both look in),
+//! `rate`, `secret` and `message` import nothing of ours; `admission -> rate`; else
+//! `anyone -> {admission, limits, networks, rate, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its
+//! reason:
 //!
 //! - `config -> {admin, feed, guard, handler, net, route, source, upstream}`: those whose `Options` it builds.
 //! - `app -> {feed, guard, net, route, source, upstream}`: the composition root makes one of each.
@@ -108,6 +110,7 @@ pub mod handler;
 pub mod limits;
 pub mod message;
 pub mod net;
+pub mod networks;
 pub mod page;
 pub mod rate;
 pub mod route;
