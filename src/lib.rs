@@ -87,8 +87,8 @@
 //! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
 //! - `source -> {message, upstream, ws}`: what it dials, what it asks there, and how it is answered.
 //! - `handler -> source::backoff`: a session dials again as a source does.
-//! - `cli -> {message::event_stream, message::percent, message::rules}`: `watch` reads the event streams that a source reads,
-//!   and `import` writes paths as requests have them, and no rule on a header that is never a rule's.
+//! - `cli -> message`: `watch` asks as a source does and reads the event streams that a source reads, and `import` writes
+//!   paths as requests have them, and no rule on a header that is never a rule's.
 //! - `config -> message`: what it checks, and proposes, in terms of HTTP: which headers are never a rule's, and how a path is
 //!   written.
 //! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.

@@ -33,6 +33,14 @@ pub enum Trust {
     Anything,
 }
 
+impl Trust {
+    /// As `--insecure` says.
+    #[must_use]
+    pub fn new(insecure: bool) -> Trust {
+        if insecure { Trust::Anything } else { Trust::System }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::options::{Carrier, ForwardToken};
 use crate::limits;
-use crate::message::percent;
+use crate::message::{headers, percent};
 use crate::secret::Secret;
 
 /// What came, by the first carrier that was present.
@@ -86,8 +86,7 @@ impl Carrier {
 pub fn forward(token: &Secret, how: &ForwardToken, request: &mut Parts) {
     match how {
         ForwardToken::Header => {
-            if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.reveal())) {
-                value.set_sensitive(true);
+            if let Some(value) = headers::bearer(token.reveal()) {
                 request.headers.insert(AUTHORIZATION, value);
             }
         }

@@ -141,6 +141,15 @@ pub fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
+/// The value of `Authorization` that says a token (RFC 6750, section 2.1), marked so that `Debug` does not show it; `None`
+/// where the token could not stand in a header.
+#[must_use]
+pub fn bearer(token: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from(format!("Bearer {token}"))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 /// Sets a header to these values, if there are any, in place of those it has.
 pub fn replace(headers: &mut HeaderMap, name: &HeaderName, values: &[HeaderValue]) {
     if !values.is_empty() {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use super::DialOptions;
 use super::failure::Failure;
 use crate::feed::inlet::Bearer;
-use crate::message::{Body, percent};
+use crate::message::{Body, headers, percent};
 
 /// A request for `target`, path and query, on a connection to the source's server. Its own headers have what the config
 /// says first.
@@ -28,10 +28,7 @@ pub(super) fn request(options: &DialOptions, target: String, bearer: &Bearer) ->
         Bearer::Nothing => {}
         Bearer::Missing => return Err(Failure::NoToken),
         Bearer::Header(token) => {
-            let value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()));
-            let mut value = value.map_err(|_| Failure::NoToken)?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, headers::bearer(token.reveal()).ok_or(Failure::NoToken)?);
         }
         Bearer::Query(name, token) => {
             target.push(if target.contains('?') { '&' } else { '?' });

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::handler::forward::Failure;
 use crate::handler::tunnel::end::End;
-use crate::message::{Body, framing, hop, percent, trace};
+use crate::message::{Body, framing, headers, hop, percent, trace};
 use crate::secret::Secret;
 use crate::upstream::{self, LoadPermit, Sent, Switched, Upstream};
 use crate::ws::handshake;
@@ -140,8 +140,7 @@ impl Dialler {
         let mut target = Uri::try_from(&*self.target).unwrap_or_default();
         match (&self.forwarding, token) {
             (Some(Forwarding::Header), Some(token)) => {
-                if let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", token.reveal())) {
-                    value.set_sensitive(true);
+                if let Some(value) = headers::bearer(token.reveal()) {
                     request.headers_mut().insert(AUTHORIZATION, value);
                 }
             }
