@@ -86,7 +86,7 @@
 //!   what becomes of it then.
 //! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
 //! - `source -> {message, upstream, ws}`: what it dials, what it asks there, and how it is answered.
-//! - `handler -> source::backoff`: a session dials again as a source does.
+//! - `{handler, cli} -> source::backoff`: a session and `watch` dial again as a source does.
 //! - `cli -> message`: `watch` asks as a source does and reads the event streams that a source reads, and `import` writes
 //!   paths as requests have them, and no rule on a header that is never a rule's.
 //! - `config -> message`: what it checks, and proposes, in terms of HTTP: which headers are never a rule's, and how a path is

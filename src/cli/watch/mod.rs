@@ -14,7 +14,6 @@ use self::message::Message;
 use crate::cli;
 use crate::limits;
 
-pub mod backoff;
 pub mod dial;
 pub mod events;
 pub mod failure;
