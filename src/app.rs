@@ -24,7 +24,8 @@ use crate::net::listener::{Accepted, Listener};
 use crate::net::permit::Load;
 use crate::net::tls::watch::Watcher;
 use crate::net::tls::{Shared as TlsShared, Tls, TlsError};
-use crate::net::{Connections, HttpsTarget, Limits, Trusted};
+use crate::net::{Connections, HttpsTarget, Limits};
+use crate::networks::Networks;
 use crate::route::Table;
 use crate::route::service::Shared;
 use crate::secret::Secret;
@@ -209,7 +210,7 @@ const HTTPS: u16 = 443;
 
 fn bind_listeners(config: &Config, limits: &Arc<Limits>) -> Result<(Vec<Bound>, Vec<Tls>), BindError> {
     let shared = TlsShared::new().map_err(BindError::TlsStart)?;
-    let trusted = Arc::new(Trusted::new(config.trusted_proxies.iter().copied()));
+    let trusted = Arc::new(Networks::new(config.trusted_proxies.iter().copied()));
     let (mut bound, mut all) = (Vec::new(), Vec::new());
     for (listener, options) in config.listeners.iter().enumerate() {
         let tls = options.tls.as_ref().map(|options| Tls::load(options, &shared)).transpose();

@@ -66,8 +66,10 @@
 //!
 //! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed, upstream}`; `route -> {guard, handler, message}`;
 //! `handler -> {message, feed, ws, page, upstream}`; `admin -> {message, feed, upstream}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
-//! other; `feed` and `ws` import no hyper and no listener; `limits`, `rate`, `secret` and `message` import nothing of ours;
-//! `admission -> rate`; else `anyone -> {admission, limits, rate, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its reason:
+//! other; `feed` and `ws` import no hyper and no listener; `bounded` (files that are read whole, by many), `limits`,
+//! `networks` (a set that guards and the edge both look in), `rate`, `secret` and `message` import nothing of ours;
+//! `admission -> rate`; else `anyone -> {admission, bounded, limits, networks, rate, secret, shutdown, telemetry}`. No circles.
+//! Edges beyond those, each with its reason:
 //!
 //! - `config -> {admin, feed, guard, handler, net, route, source, upstream}`: those whose `Options` it builds.
 //! - `app -> {feed, guard, net, route, source, upstream}`: the composition root makes one of each.
@@ -84,8 +86,11 @@
 //!   what becomes of it then.
 //! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
 //! - `source -> {message, upstream, ws}`: what it dials, what it asks there, and how it is answered.
-//! - `handler -> source::backoff`: a session dials again as a source does.
-//! - `cli -> message::event_stream`: `watch` reads the event streams that a source reads.
+//! - `{handler, cli} -> source::backoff`: a session and `watch` dial again as a source does.
+//! - `cli -> message`: `watch` asks as a source does and reads the event streams that a source reads, and `import` writes
+//!   paths as requests have them, and no rule on a header that is never a rule's.
+//! - `config -> message`: what it checks, and proposes, in terms of HTTP: which headers are never a rule's, and how a path is
+//!   written.
 //! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.
 //! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.
 //! - `handler -> {net::stream, net::tethered}`: an upgraded connection is taken back out of hyper as the type it went in
@@ -97,6 +102,7 @@
 pub mod admin;
 pub mod admission;
 pub mod app;
+pub mod bounded;
 pub mod cli;
 pub mod config;
 pub mod feed;
@@ -105,6 +111,7 @@ pub mod handler;
 pub mod limits;
 pub mod message;
 pub mod net;
+pub mod networks;
 pub mod page;
 pub mod rate;
 pub mod route;

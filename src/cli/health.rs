@@ -47,7 +47,7 @@ pub async fn run(args: &HealthArgs, admin: Option<SocketAddr>) -> Result<(), Hea
     let given = args.url.clone().or_else(|| admin.map(ready_url));
     let text = given.unwrap_or_else(|| DEFAULT_URL.to_owned());
     let url: Uri = text.parse().map_err(|_| HealthError::Url(text))?;
-    let trust = if args.insecure { Trust::Anything } else { Trust::System };
+    let trust = Trust::new(args.insecure);
     match timeout(limits::HEALTH_TIMEOUT, client::get(&url, &HeaderMap::new(), trust)).await {
         Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
         Ok(Ok(answer)) => Err(HealthError::Status { url, status: answer.status() }),

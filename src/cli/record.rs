@@ -8,15 +8,12 @@ use std::process::ExitCode;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use clap::ValueHint;
-use http::HeaderValue;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::client::Trust;
 use super::watch::message::{Body, Message};
-use super::watch::{End, bearer, keep_while, lines, link, target};
+use super::watch::{Dial, End, keep_while, lines, link};
 use super::{complain, runtime};
 
 pub(super) const EXAMPLES: &str = "\
@@ -33,18 +30,8 @@ connection that is lost is dialled again.";
 /// The arguments of `record`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// ws:// or wss:// for a WebSocket, http:// or https:// for server-sent events
-    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
-    pub url: target::Target,
-    /// Send `Authorization: Bearer TOKEN`
-    #[arg(long, value_name = "TOKEN", value_parser = bearer)]
-    pub token: Option<HeaderValue>,
-    /// End after this many messages
-    #[arg(long, value_name = "N")]
-    pub count: Option<NonZeroU64>,
-    /// Accept any certificate
-    #[arg(long)]
-    pub insecure: bool,
+    #[command(flatten)]
+    pub dial: Dial,
 }
 
 /// One line of a recording; exactly one of `text` and `binary`.
@@ -59,9 +46,8 @@ struct Recorded<'a> {
 
 /// Records until it is told to end.
 pub fn run(args: Args) -> ExitCode {
-    let trust = if args.insecure { Trust::Anything } else { Trust::System };
-    let request = link::Request { target: args.url, trust, authorization: args.token };
-    match runtime().and_then(|runtime| runtime.block_on(record(&request, args.count))) {
+    let (count, request) = (args.dial.count, args.dial.request());
+    match runtime().and_then(|runtime| runtime.block_on(record(&request, count))) {
         Ok(end) => end.into(),
         Err(error) => {
             complain(&error.to_string());

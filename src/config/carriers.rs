@@ -6,6 +6,7 @@ use super::nearest;
 use super::problem::{Wrong, quoted};
 use super::values::FromText;
 use crate::guard::{Carrier, ForwardToken};
+use crate::message::percent::is_unreserved;
 
 /// The words of `from`, as they are suggested.
 const CARRIERS: [&str; 5] = ["header", "subprotocol", "query:token", "cookie:NAME", "ticket"];
@@ -56,7 +57,7 @@ impl FromText for ForwardToken {
 
 /// A query parameter's name that is written the same encoded or not (RFC 3986, section 2.3).
 fn is_parameter(name: &str) -> bool {
-    !name.is_empty() && name.len() <= NAME && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+    !name.is_empty() && name.len() <= NAME && name.bytes().all(is_unreserved)
 }
 
 /// A cookie's name (RFC 6265, section 4.1.1).

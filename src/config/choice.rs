@@ -82,20 +82,7 @@ impl Choice for ShareBy {
 }
 
 impl Choice for Algorithm {
-    const WORDS: &'static [(&'static str, Algorithm)] = &[
-        ("HS256", Algorithm::Hs256),
-        ("HS384", Algorithm::Hs384),
-        ("HS512", Algorithm::Hs512),
-        ("RS256", Algorithm::Rs256),
-        ("RS384", Algorithm::Rs384),
-        ("RS512", Algorithm::Rs512),
-        ("PS256", Algorithm::Ps256),
-        ("PS384", Algorithm::Ps384),
-        ("PS512", Algorithm::Ps512),
-        ("ES256", Algorithm::Es256),
-        ("ES384", Algorithm::Es384),
-        ("EdDSA", Algorithm::EdDsa),
-    ];
+    const WORDS: &'static [(&'static str, Algorithm)] = &Algorithm::NAMES;
 }
 
 /// The word for `value`.

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::problem::{Wrong, quoted};
 use super::values::FromText;
+use crate::message::percent;
 use crate::route::{HostPattern, PathPattern};
 
 /// `[admin] listen`.
@@ -270,16 +271,21 @@ impl FromText for PathPattern {
 /// The first character of a path that RFC 3986 (3.3) does not allow, percent-encoded.
 pub(super) fn path_fault(path: &str) -> Option<String> {
     for (at, c) in path.char_indices() {
-        let encoded = |c: char| c.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
         match c {
             '%' => {
                 let digits = path.get(at + 1..at + 3).unwrap_or_default();
                 if !digits.bytes().all(|b| b.is_ascii_hexdigit()) || digits.len() < 2 {
-                    return Some(encoded('%'));
+                    return Some(percent::encode("%", ""));
                 }
             }
-            c if c.is_ascii_alphanumeric() || "-._~!$&'()+,;=:@/".contains(c) => {}
-            c => return Some(encoded(c)),
+            // A URL may have it; in a path of ours it would look like a pattern.
+            '*' => return Some(percent::encode("*", "")),
+            c => {
+                let encoded = percent::encode(c.encode_utf8(&mut [0; 4]), percent::PATH);
+                if encoded.len() > 1 {
+                    return Some(encoded);
+                }
+            }
         }
     }
     None

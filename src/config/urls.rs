@@ -10,6 +10,7 @@ use super::origins::split_port;
 use super::problem::{Wrong, quoted};
 use super::texts::{is_host_name, path_fault};
 use super::values::FromText;
+use crate::message::percent;
 use crate::upstream::{Scheme, Server};
 
 /// The longest path of a unix socket, in bytes: `sun_path` less the zero at its end.
@@ -206,7 +207,7 @@ fn location(text: &str) -> Result<(), String> {
         rest = rest.get(name.len()..).unwrap_or_default();
     }
     if let Some(odd) = text.chars().find(|c| !c.is_ascii_graphic()) {
-        let encoded: String = odd.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = percent::encode(odd.encode_utf8(&mut [0; 4]), "");
         return Err(format!("write what no URL has percent-encoded: {encoded}"));
     }
     if let Some((scheme, rest)) = text.split_once("://") {

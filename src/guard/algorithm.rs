@@ -6,21 +6,6 @@ use jsonwebtoken::Algorithm as Jwa;
 
 use super::options::Algorithm;
 
-const NAMES: [(Algorithm, &str, Jwa); 12] = [
-    (Algorithm::Hs256, "HS256", Jwa::HS256),
-    (Algorithm::Hs384, "HS384", Jwa::HS384),
-    (Algorithm::Hs512, "HS512", Jwa::HS512),
-    (Algorithm::Rs256, "RS256", Jwa::RS256),
-    (Algorithm::Rs384, "RS384", Jwa::RS384),
-    (Algorithm::Rs512, "RS512", Jwa::RS512),
-    (Algorithm::Ps256, "PS256", Jwa::PS256),
-    (Algorithm::Ps384, "PS384", Jwa::PS384),
-    (Algorithm::Ps512, "PS512", Jwa::PS512),
-    (Algorithm::Es256, "ES256", Jwa::ES256),
-    (Algorithm::Es384, "ES384", Jwa::ES384),
-    (Algorithm::EdDsa, "EdDSA", Jwa::EdDSA),
-];
-
 /// What kind of key an algorithm needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -32,21 +17,60 @@ pub(super) enum Kind {
 }
 
 impl Algorithm {
+    /// All there are, each by what a token's `alg` calls it.
+    pub const NAMES: [(&'static str, Algorithm); 12] = [
+        ("HS256", Algorithm::Hs256),
+        ("HS384", Algorithm::Hs384),
+        ("HS512", Algorithm::Hs512),
+        ("RS256", Algorithm::Rs256),
+        ("RS384", Algorithm::Rs384),
+        ("RS512", Algorithm::Rs512),
+        ("PS256", Algorithm::Ps256),
+        ("PS384", Algorithm::Ps384),
+        ("PS512", Algorithm::Ps512),
+        ("ES256", Algorithm::Es256),
+        ("ES384", Algorithm::Es384),
+        ("EdDSA", Algorithm::EdDsa),
+    ];
+
+    /// Those of [`NAMES`](Algorithm::NAMES).
+    pub fn all() -> impl Iterator<Item = Algorithm> {
+        Algorithm::NAMES.into_iter().map(|(_, algorithm)| algorithm)
+    }
+
+    /// Whether its key is a secret: then whoever can check a token can sign one.
+    #[must_use]
+    pub fn is_symmetric(self) -> bool {
+        self.kind() == Kind::Secret
+    }
+
     /// The one that a token's `alg` names; letters count (RFC 7515, section 4.1.1).
     #[must_use]
     pub fn named(name: &str) -> Option<Algorithm> {
-        NAMES.iter().find(|(_, known, _)| *known == name).map(|(algorithm, ..)| *algorithm)
+        Algorithm::NAMES.iter().find(|(known, _)| *known == name).map(|(_, algorithm)| *algorithm)
     }
 
     /// As a token's `alg` names it.
     #[must_use]
     pub fn name(self) -> &'static str {
-        NAMES.iter().find(|(known, ..)| *known == self).map_or("", |(_, name, _)| name)
+        Algorithm::NAMES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
     }
 
     pub(super) fn jwa(self) -> Jwa {
-        // Each is in the list; a test holds it.
-        NAMES.iter().find(|(known, ..)| *known == self).map_or(Jwa::HS256, |(.., jwa)| *jwa)
+        match self {
+            Algorithm::Hs256 => Jwa::HS256,
+            Algorithm::Hs384 => Jwa::HS384,
+            Algorithm::Hs512 => Jwa::HS512,
+            Algorithm::Rs256 => Jwa::RS256,
+            Algorithm::Rs384 => Jwa::RS384,
+            Algorithm::Rs512 => Jwa::RS512,
+            Algorithm::Ps256 => Jwa::PS256,
+            Algorithm::Ps384 => Jwa::PS384,
+            Algorithm::Ps512 => Jwa::PS512,
+            Algorithm::Es256 => Jwa::ES256,
+            Algorithm::Es384 => Jwa::ES384,
+            Algorithm::EdDsa => Jwa::EdDSA,
+        }
     }
 
     pub(super) fn kind(self) -> Kind {
@@ -69,10 +93,10 @@ mod tests {
 
     #[test]
     fn each_algorithm_is_found_by_its_name_and_nothing_else_is() {
-        for (algorithm, name, jwa) in NAMES {
+        for (name, algorithm) in Algorithm::NAMES {
+            let jwa = algorithm.jwa();
             assert_eq!(Algorithm::named(name), Some(algorithm));
-            assert_eq!((algorithm.name(), format!("{:?}", algorithm.jwa()).as_str()), (name, name));
-            assert_eq!(algorithm.jwa(), jwa);
+            assert_eq!((algorithm.name(), format!("{jwa:?}").as_str()), (name, name));
             assert_eq!(algorithm.kind() == Kind::Secret, jwa.family() == AlgorithmFamily::Hmac);
             assert_eq!(algorithm.kind() == Kind::Rsa, jwa.family() == AlgorithmFamily::Rsa);
             assert_eq!(algorithm.kind() == Kind::Ed25519, jwa.family() == AlgorithmFamily::Ed);

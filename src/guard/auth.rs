@@ -290,21 +290,9 @@ mod tests {
     use super::*;
     use crate::guard::options::Algorithm;
     use crate::guard::testing::{
-        ED25519, NOW, P256, P384, Pair, RSA, SECRET, auth, claims, good, hs256, now, options, p256, part, raw, refusal,
-        request, shows_no_token, signed, verify, with_secret,
+        ED25519, NOW, P256, P384, PAIRS, Pair, RSA, SECRET, auth, claims, good, hs256, now, options, p256, part, raw,
+        refusal, request, shows_no_token, signed, verify, with_secret,
     };
-
-    const PAIRS: [Algorithm; 9] = [
-        Algorithm::Rs256,
-        Algorithm::Rs384,
-        Algorithm::Rs512,
-        Algorithm::Ps256,
-        Algorithm::Ps384,
-        Algorithm::Ps512,
-        Algorithm::Es256,
-        Algorithm::Es384,
-        Algorithm::EdDsa,
-    ];
 
     fn file(text: &str) -> NamedTempFile {
         let mut file = NamedTempFile::new().unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::header::{
     CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, TE, TRAILER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, TE, TRAILER, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
@@ -100,8 +100,8 @@ impl Check {
         question.version = request.version;
         question.headers = request.headers.clone();
         LEFT_OUT.iter().for_each(|name| drop(question.headers.remove(name)));
-        hop::request(&mut question, hop, false);
-        [CONNECTION, TE, TRANSFER_ENCODING].iter().for_each(|name| drop(question.headers.remove(name)));
+        hop::request(&mut question, hop);
+        [CONNECTION, TE].iter().for_each(|name| drop(question.headers.remove(name)));
         // A WebSocket over HTTP/2 is asked for by CONNECT, and is a GET to its server.
         let method = if request.method == Method::CONNECT { "GET" } else { request.method.as_str() };
         let uri = request.uri.path_and_query().map_or("/", |whole| whole.as_str());

@@ -3,7 +3,6 @@
 //! Owns: the first carrier present decides. Never: judges a token; what is found may be anything.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
@@ -13,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::options::{Carrier, ForwardToken};
 use crate::limits;
+use crate::message::{headers, percent};
 use crate::secret::Secret;
 
 /// What came, by the first carrier that was present.
@@ -86,17 +86,16 @@ impl Carrier {
 pub fn forward(token: &Secret, how: &ForwardToken, request: &mut Parts) {
     match how {
         ForwardToken::Header => {
-            if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.reveal())) {
-                value.set_sensitive(true);
+            if let Some(value) = headers::bearer(token.reveal()) {
                 request.headers.insert(AUTHORIZATION, value);
             }
         }
         ForwardToken::Query(name) => {
             cut_query(&mut request.uri, name);
             let mut query = request.uri.query().map_or(String::new(), |query| format!("{query}&"));
-            encode(&mut query, name);
+            percent::push(&mut query, name, "");
             query.push('=');
-            encode(&mut query, token.reveal());
+            percent::push(&mut query, token.reveal(), "");
             set_query(&mut request.uri, &query);
         }
     }
@@ -209,27 +208,14 @@ fn decoded(text: &str) -> Cow<'_, str> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let byte = match (first, after) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
+            (b'%', [high, low, ..]) => percent::decode(*high, *low),
             (_, _) => None,
         };
         bytes.push(byte.unwrap_or(if *first == b'+' { b' ' } else { *first }));
         rest = after.get(if byte.is_some() { 2 } else { 0 }..).unwrap_or_default();
     }
     String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
-}
-
-/// What may not stand in a query as it is becomes `%XX` (RFC 3986, section 2.3).
-fn encode(into: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            into.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            let _ = write!(into, "%{byte:02X}");
-        }
-    }
 }
 
 #[cfg(test)]

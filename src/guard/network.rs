@@ -1,47 +1,38 @@
 //! Which addresses may ask: a route's `allow` and `deny`.
 //!
-//! Owns: that `deny` wins, and that IPv4 within IPv6 (`::ffff:10.0.0.1`) is IPv4, in a rule as in a client. The client is
-//! whom trusted proxies speak for, not the last of them.
+//! Owns: that `deny` wins. The client is whom trusted proxies speak for, not the last of them.
 
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 use super::Denied;
+use crate::networks::Networks;
 
 /// A route's `allow` and `deny`; by default everyone may.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Network {
     /// Empty is all.
-    allow: Vec<IpNet>,
-    deny: Vec<IpNet>,
+    allow: Networks,
+    deny: Networks,
 }
 
 impl Network {
     #[must_use]
     pub fn new(allow: &[IpNet], deny: &[IpNet]) -> Network {
-        let folded = |networks: &[IpNet]| networks.iter().copied().map(fold).collect();
-        Network { allow: folded(allow), deny: folded(deny) }
+        let networks = |all: &[IpNet]| Networks::new(all.iter().copied());
+        Network { allow: networks(allow), deny: networks(deny) }
     }
 
     /// # Errors
     /// If `client` is among those denied, or not among those allowed where some are.
     pub fn check(&self, client: IpAddr) -> Result<(), Denied> {
-        let client = client.to_canonical();
-        let holds = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&client));
-        let denied = holds(&self.deny);
-        if denied || !(self.allow.is_empty() || holds(&self.allow)) {
+        let denied = self.deny.contains(client);
+        if denied || !(self.allow.is_empty() || self.allow.contains(client)) {
             return Err(Denied::Address { denied });
         }
         Ok(())
     }
-}
-
-/// A network of IPv4 addresses within IPv6 is one of IPv4 addresses.
-fn fold(network: IpNet) -> IpNet {
-    let IpNet::V6(v6) = network else { return network };
-    let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
-    v4.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(network, IpNet::V4)
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ pub(super) struct Pair {
     jwa: Jwa,
 }
 
+/// What a public key may be checked with.
+pub(super) static PAIRS: LazyLock<Vec<Algorithm>> =
+    LazyLock::new(|| Algorithm::all().filter(|algorithm| !algorithm.is_symmetric()).collect());
 pub(super) static RSA: LazyLock<Pair> = LazyLock::new(|| {
     let pair = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
     Pair::new(&pair, Jwa::RS256, EncodingKey::from_rsa_pem)
@@ -142,7 +145,8 @@ pub(super) fn options(key: KeyOptions, algorithms: &[Algorithm]) -> AuthOptions 
 }
 
 pub(super) fn with_secret() -> AuthOptions {
-    options(KeyOptions::Secret(Secret::new(SECRET.to_owned())), &[Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512])
+    let algorithms: Vec<Algorithm> = Algorithm::all().filter(|algorithm| algorithm.is_symmetric()).collect();
+    options(KeyOptions::Secret(Secret::new(SECRET.to_owned())), &algorithms)
 }
 
 pub(super) fn auth(options: AuthOptions) -> Arc<Auth> {

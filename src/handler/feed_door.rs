@@ -20,7 +20,7 @@ use crate::feed::rosters::{Place, Split};
 use crate::feed::tokens::Visit;
 use crate::limits;
 use crate::message::target::{self, Readings};
-use crate::message::{Body, respond};
+use crate::message::{Body, percent, respond};
 use crate::telemetry::log::client_warning;
 use crate::telemetry::sockets::{Listed, Mode};
 
@@ -173,7 +173,7 @@ fn below(prefix: &str, path: &str) -> Option<String> {
     if !rest.chars().all(is_plain) || rest.split('/').any(is_dots) || has_encoded(rest) {
         return None;
     }
-    Some(encode(rest))
+    Some(percent::encode(rest, percent::PATH))
 }
 
 /// A dot segment, or one for a server that cuts parameters off first.
@@ -186,20 +186,6 @@ fn has_encoded(text: &str) -> bool {
     let special =
         |code: &[u8]| [b"2e", b"2f", b"5c", b"00", b"25"].iter().any(|special| code.eq_ignore_ascii_case(&special[..]));
     text.as_bytes().windows(3).any(|window| window[0] == b'%' && special(&window[1..]))
-}
-
-/// Percent-encodes what cannot stand in a path (RFC 3986, section 3.3).
-fn encode(text: &str) -> String {
-    const PLAIN: &[u8] = b"-._~!$&'()*+,;=:@/";
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || PLAIN.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
@@ -14,7 +13,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::{Call, FeedDoor};
+use super::{Call, FeedDoor, upgrade};
 use crate::feed::attendance::Attendance;
 use crate::feed::pull;
 use crate::feed::roster::{Roster, Stay};
@@ -24,7 +23,7 @@ use crate::feed::socket::Socket;
 use crate::feed::viewer::Viewer;
 use crate::message::{Body, respond};
 use crate::net::clock::InFlight;
-use crate::net::stream::{Io, Stream};
+use crate::net::stream::Io;
 use crate::net::tethered::Tethered;
 use crate::shutdown::Tasks;
 use crate::telemetry::SocketRecord;
@@ -65,10 +64,7 @@ pub fn open(door: &FeedDoor, stay: Stay, call: &Call<'_>, mut request: Request<I
             }
         }
     };
-    match parts.version {
-        Version::HTTP_2 => call.tasks.spawn_small(work),
-        _ => call.asked.after.set(work),
-    }
+    upgrade::follow(call, parts.version == Version::HTTP_2, work);
     (answer, true)
 }
 
@@ -81,15 +77,13 @@ fn attend_raw(
     record: SocketRecord,
     tasks: &Tasks,
 ) {
-    let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else {
+    let Some((io, early, permit)) = upgrade::raw(upgraded) else {
         return end(record, &Farewell::dropped("the connection is not one of ours"), Tally::default());
     };
-    let (io, unread, permit) = parts.io.into_inner().into_parts();
     let socket = socket(io);
     socket.bound_receiving();
     let subscription = roster.subscribe(Viewer::new(seat, socket));
-    let early = join(parts.read_buf, unread);
-    tasks.spawn_small(Attendance::new(subscription, decoder, early, record, permit));
+    tasks.spawn_small(Attendance::new(subscription, decoder, early.into(), record, permit));
 }
 
 fn end(record: SocketRecord, farewell: &Farewell, tally: Tally) {
@@ -120,26 +114,13 @@ fn socket(io: Io) -> Socket {
     }
 }
 
-/// What hyper read ahead, then what was never given to it. A copy: hyper's buffer would be kept whole for it.
-fn join(read: Bytes, unread: Bytes) -> Box<[u8]> {
-    [read, unread].concat().into()
-}
-
 /// The answer that opens the socket and what the viewer asked for, or the answer that refuses it.
 fn shake_hands(
     roster: &Roster,
     parts: &Parts,
     echo_bearer: bool,
 ) -> Result<(Response<Body>, Wish), Box<Response<Body>>> {
-    let offer = match parts.version {
-        Version::HTTP_2 => handshake::check_h2(&parts.headers),
-        _ => handshake::check_h1(parts),
-    }
-    .map_err(|refusal| {
-        let mut response = respond::problem(refusal.status(), refusal.message());
-        response.headers_mut().extend(refusal.headers(parts.version));
-        response
-    })?;
+    let offer = upgrade::shake_hands(parts)?;
     let query = select::from_query(parts.uri.query().unwrap_or_default()).map_err(|error| bad_query(&error))?;
     let selection = query.selection.interned(roster.feed().field_sets()).map_err(|error| bad_query(&error))?;
     let wish = Wish { selection, last: query.last, deflate: offer.deflate.is_some() };

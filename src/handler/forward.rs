@@ -116,7 +116,7 @@ impl Proxy {
             return Err(Failure::TooLarge(self.body_size));
         }
         let hop = call.asked.forwarded.hop(call.authority);
-        hop::request(&mut parts, &hop, !body.is_end_stream() && hint.exact().is_none());
+        hop::request(&mut parts, &hop);
         rules::apply(&mut parts.headers, &self.headers);
         parts.uri = target(&parts.uri, self.strip_prefix.as_deref());
         let bounds = Bounds { size: self.body_size, pause: self.body_timeout };

@@ -35,6 +35,7 @@ pub mod redirect;
 pub mod session;
 pub mod ticket;
 pub mod tunnel;
+mod upgrade;
 
 pub use feed_door::FeedDoor;
 pub use files::Files;

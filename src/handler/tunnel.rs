@@ -30,13 +30,12 @@ use self::flow::{Flow, Progress};
 pub use self::registry::{Seat, Tunnels};
 use self::term::Term;
 use super::forward::{self, Failure, Proxy};
-use super::{Call, Kind, is_extended_connect};
+use super::{Call, Kind, is_extended_connect, upgrade};
 use crate::admission::Admission;
 use crate::limits;
 use crate::message::{Body, framing, hop, trace};
 use crate::net::ConnectionPermit;
 use crate::net::clock::InFlight;
-use crate::net::stream::Stream;
 use crate::shutdown::Tasks;
 use crate::telemetry::SocketRecord;
 use crate::upstream::{LoadPermit, Sent, Switched, Upstream};
@@ -144,12 +143,7 @@ pub async fn open(
         tunnels: Rc::clone(call.tunnels),
         admission: Rc::clone(call.admission),
     };
-    let work = opening.run(call.tasks.clone());
-    if http2 {
-        call.tasks.spawn_small(work);
-    } else {
-        call.asked.after.set(work);
-    }
+    upgrade::follow(call, http2, opening.run(call.tasks.clone()));
     Ok((answer, Kind::Socket))
 }
 
@@ -229,14 +223,8 @@ impl Opening {
 
 /// The client's socket, and what it has said already.
 pub(super) fn raw_client(upgraded: Upgraded) -> Option<(End, Bytes, Place)> {
-    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
-    let (io, unread, permit) = parts.io.into_inner().into_parts();
-    Some((End::from_client(io), join(&parts.read_buf, &unread), Place::Connection { _permit: permit }))
-}
-
-/// What hyper read ahead, then what was never given to it. A copy: hyper's buffer would be kept whole for it.
-fn join(read: &[u8], unread: &[u8]) -> Bytes {
-    [read, unread].concat().into()
+    let (io, said, permit) = upgrade::raw(upgraded)?;
+    Some((End::from_client(io), said.into(), Place::Connection { _permit: permit }))
 }
 
 impl Tunnel {

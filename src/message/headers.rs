@@ -6,8 +6,11 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH, SERVER, VARY};
+use http::header::{ACCEPT, AsHeaderName, CONTENT_TYPE, IF_NONE_MATCH, SERVER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// What we call ourselves where we ask (RFC 9110, section 10.1.5).
+pub const AGENT: &str = concat!("steadfeed/", env!("CARGO_PKG_VERSION"));
 
 /// Several headers' values, written one after the other into one piece of memory, which they share: an allocation for all,
 /// and a clone of one is a reference.
@@ -134,11 +137,27 @@ pub fn none_match_names(headers: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag.trim() == "*" || weak(tag) == weak(etag))
 }
 
+/// The value of a header that is there exactly once.
+#[must_use]
+pub fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&HeaderValue> {
+    let mut values = headers.get_all(name).into_iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
 /// Sets a header from text that may not be one; it is then left out.
 pub fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
+}
+
+/// The value of `Authorization` that says a token (RFC 6750, section 2.1), marked so that `Debug` does not show it; `None`
+/// where the token could not stand in a header.
+#[must_use]
+pub fn bearer(token: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from(format!("Bearer {token}"))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// Sets a header to these values, if there are any, in place of those it has.

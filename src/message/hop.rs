@@ -11,7 +11,7 @@ use http::header::{
     FORWARDED, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use super::headers::Sheet;
 use super::{headers, trace};
@@ -64,9 +64,9 @@ pub struct Hop<'a> {
     pub request_id: usize,
 }
 
-/// Makes a request's head what a backend is sent, over HTTP/1.1 until the upstream knows better. `streams` says that a body
-/// follows whose length is not known.
-pub fn request(parts: &mut Parts, hop: &Hop<'_>, streams: bool) {
+/// Makes a request's head what a backend is sent, over HTTP/1.1 until the upstream knows better. How its body is framed is
+/// for whoever sends it.
+pub fn request(parts: &mut Parts, hop: &Hop<'_>) {
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     let headers = &mut parts.headers;
@@ -82,10 +82,6 @@ pub fn request(parts: &mut Parts, hop: &Hop<'_>, streams: bool) {
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
-    }
-    if streams && matches!(parts.method, Method::GET | Method::HEAD) {
-        // hyper takes these for bodiless unless it is told.
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     if headers.get(HOST).is_none_or(|host| host.as_bytes() != hop.authority.as_bytes()) {
         headers::set(headers, HOST, hop.authority);
@@ -263,7 +259,7 @@ mod tests {
     #[track_caller]
     fn check(headers: &[(&str, &str)], expected: &[(&str, &str)]) {
         let mut parts = parts(headers);
-        request(&mut parts, &HOP, false);
+        request(&mut parts, &HOP);
         let added = ["host", "forwarded", "traceparent", "x-request-id"];
         let mut left: Vec<_> =
             parts.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
@@ -309,7 +305,7 @@ mod tests {
             &[("authorization", "a"), ("content-length", "1"), ("cookie", "a")],
         );
         let mut parts = parts(&[("connection", "Host, X-Forwarded-For")]);
-        request(&mut parts, &HOP, false);
+        request(&mut parts, &HOP);
         assert_eq!(
             (&parts.headers[HOST], &parts.headers[X_FORWARDED_FOR]),
             (&HeaderValue::from_static("a.example:8080"), &HeaderValue::from_static("192.0.2.7"),)
@@ -332,7 +328,7 @@ mod tests {
     #[track_caller]
     fn check_forwarded(hop: Hop<'_>, told: &[(&str, &str)], name: &str, expected: &str) {
         let mut parts = parts(told);
-        request(&mut parts, &hop, false);
+        request(&mut parts, &hop);
         let all: Vec<_> = parts.headers.get_all(name).iter().collect();
         assert_eq!(all, [expected], "{name}");
     }
@@ -388,12 +384,5 @@ mod tests {
         }
         check_upgrade(&[("connection", "upgrade"), ("upgrade", "a"), ("upgrade", "h2c")], None);
         check_upgrade(&[("connection", "upgrade"), ("upgrade", "a"), ("http2-settings", "b")], None);
-    }
-
-    #[test]
-    fn a_get_whose_body_streams_says_that_it_has_one() {
-        let mut parts = parts(&[("transfer-encoding", "chunked")]);
-        request(&mut parts, &HOP, true);
-        assert_eq!(parts.headers[TRANSFER_ENCODING], "chunked");
     }
 }

@@ -12,6 +12,7 @@ pub mod framing;
 pub mod headers;
 pub mod heads;
 pub mod hop;
+pub mod percent;
 pub mod respond;
 pub mod rules;
 pub mod target;

@@ -3,12 +3,12 @@
 //! Owns: what they may not touch: a header that frames the message or upgrades the connection is HTTP's own, and stays.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-const OWN: [HeaderName; 11] = [
+const OURS: [HeaderName; 13] = [
     CONNECTION,
     CONTENT_LENGTH,
     TRANSFER_ENCODING,
@@ -18,19 +18,22 @@ const OWN: [HeaderName; 11] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION,
 ];
 
-/// Whether a rule may name this header.
+/// Whether a header says how a message is framed, is of one connection alone (RFC 9110, section 7.6.1), or makes a
+/// WebSocket's handshake (RFC 6455, section 11.3): we write it ourselves, and no rule may name it.
 #[must_use]
-pub fn may_touch(name: &HeaderName) -> bool {
-    !OWN.contains(name)
+pub fn is_ours(name: &HeaderName) -> bool {
+    OURS.contains(name)
 }
 
 /// Sets each header to its value, in place of all it had, or removes it where there is none.
 pub fn apply(headers: &mut HeaderMap, rules: &[(HeaderName, Option<HeaderValue>)]) {
-    for (name, value) in rules.iter().filter(|(name, _)| may_touch(name)) {
+    for (name, value) in rules.iter().filter(|(name, _)| !is_ours(name)) {
         remove(headers, name);
         if let Some(value) = value {
             headers.insert(name, value.clone());
@@ -56,7 +59,7 @@ mod tests {
     use http::header::{self, CONTENT_LENGTH, SERVER, SET_COOKIE};
     use http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::apply;
+    use super::{OURS, apply};
 
     #[track_caller]
     fn check(rules: &[(HeaderName, Option<&'static str>)], expected: &[(HeaderName, &str)]) {
@@ -101,8 +104,8 @@ mod tests {
         let rest = [(SERVER, "app"), (SET_COOKIE, "a"), (SET_COOKIE, "b"), (CONTENT_LENGTH, "5")];
         check(&[(CONTENT_LENGTH, None)], &rest);
         check(&[(CONTENT_LENGTH, Some("7"))], &rest);
-        for name in ["transfer-encoding", "connection", "keep-alive", "upgrade", "sec-websocket-accept", "te"] {
-            check(&[(HeaderName::from_static(name), Some("x"))], &rest);
+        for name in OURS {
+            check(&[(name, Some("x"))], &rest);
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::percent;
+
 /// A path's two readings; the same one for a path in its normal form.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Readings<'a> {
@@ -35,8 +37,7 @@ fn decode(path: &str, slashes_stay: bool) -> Option<String> {
             continue;
         }
         let (high, low) = (rest.next()?, rest.next()?);
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        match (digit(high)? << 4) | digit(low)? {
+        match percent::decode(high, low)? {
             0 => return None,
             b'/' | b'\\' if slashes_stay => decoded.extend([b'%', high, low]),
             byte => decoded.push(byte),

@@ -31,9 +31,10 @@ use super::permit::Place;
 use super::stall::{Streams, Tether};
 use super::stream::Stream;
 use super::tls::{Sni, Tls};
-use super::{Forwarded, Limits, Peer, Trusted};
+use super::{Forwarded, Limits, Peer};
 use crate::limits;
 use crate::message::framing::{Rule, Verdict};
+use crate::networks::Networks;
 use crate::shutdown::Tasks;
 use crate::telemetry::log::client_warning;
 
@@ -46,7 +47,8 @@ pub struct Edge {
     pub proxy_protocol: bool,
     /// Everything is answered with a redirect to there, in which `{host}` and `{uri}` stand for the request's own.
     pub redirect: Option<Arc<str>>,
-    pub trusted: Arc<Trusted>,
+    /// Who is believed when they say for whom they speak (`trusted_proxies`).
+    pub trusted: Arc<Networks>,
     pub limits: Arc<Limits>,
 }
 

@@ -10,9 +10,10 @@ use http::header::FORWARDED;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Peer, Trusted};
+use super::Peer;
 use crate::limits;
 use crate::message::hop::Hop;
+use crate::networks::Networks;
 
 mod element;
 
@@ -41,7 +42,7 @@ const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 impl Forwarded {
     /// What is known of a request that came from `peer` with `headers`.
     #[must_use]
-    pub fn read(peer: &Peer, trusted: &Trusted, headers: &HeaderMap) -> Forwarded {
+    pub fn read(peer: &Peer, trusted: &Networks, headers: &HeaderMap) -> Forwarded {
         let direct = Forwarded {
             client: peer.client,
             sender: peer.client,
@@ -110,7 +111,7 @@ struct Walk<'a> {
     client: IpAddr,
     /// Elements passed, the client's own included.
     hops: usize,
-    trusted: &'a Trusted,
+    trusted: &'a Networks,
 }
 
 impl Walk<'_> {
@@ -189,7 +190,7 @@ mod tests {
     }
 
     fn read_from(addr: &str, headers: &[(&'static str, &str)]) -> Forwarded {
-        let trusted = Trusted::new(["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()]);
+        let trusted = Networks::new(["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()]);
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap());

@@ -20,14 +20,12 @@ pub mod stall;
 pub mod stream;
 pub mod tethered;
 pub mod tls;
-pub mod trusted;
 mod unread;
 
 pub use forwarded::Forwarded;
 pub use peer::Peer;
 pub use permit::{ConnectionPermit, Connections};
 pub use stream::Stream;
-pub use trusted::Trusted;
 
 /// What the config says of one listener.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::Trusted;
+use crate::networks::Networks;
 
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Peer {
 
     /// The same, believed in what its requests say if `client` is trusted.
     #[must_use]
-    pub fn judged(self, trusted: &Trusted) -> Peer {
+    pub fn judged(self, trusted: &Networks) -> Peer {
         Peer { trusted: trusted.contains(self.client), ..self }
     }
 }

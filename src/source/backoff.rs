@@ -60,6 +60,15 @@ impl Pace {
         most: limits::SESSION_BACKOFF_MAX,
         held: limits::SESSION_PROVEN,
     };
+    /// Of a person who watches in a terminal.
+    pub const WATCHERS: Pace = Pace {
+        least: Duration::ZERO,
+        first: limits::WATCH_BACKOFF,
+        brisk: limits::WATCH_BACKOFF_MAX,
+        brisk_for: Duration::MAX,
+        most: limits::WATCH_BACKOFF_MAX,
+        held: limits::WATCH_HELD,
+    };
 }
 
 impl Backoff {
@@ -83,6 +92,12 @@ impl Backoff {
     #[must_use]
     pub fn of_session() -> Backoff {
         Backoff::of(Pace::SESSIONS)
+    }
+
+    /// That of `watch` and `record`.
+    #[must_use]
+    pub fn of_watcher() -> Backoff {
+        Backoff::of(Pace::WATCHERS)
     }
 
     fn of(pace: Pace) -> Backoff {
@@ -163,6 +178,7 @@ mod tests {
         let good = Pace::SOURCES;
         assert!(Backoff::try_new(good).is_ok());
         assert!(Backoff::try_new(Pace::SESSIONS).is_ok());
+        assert!(Backoff::try_new(Pace::WATCHERS).is_ok());
         for bad in [
             Pace { first: Duration::ZERO, least: Duration::ZERO, ..good },
             Pace { least: good.first + MS, ..good },
@@ -177,6 +193,15 @@ mod tests {
     fn a_session_s_waits_double_up_to_two_seconds() {
         assert_eq!(ceilings(&mut Backoff::of_session(), Instant::now(), 6), [250, 500, 1000, 2000, 2000, 2000]);
         assert_eq!(Backoff::of_session().after(NEVER, Instant::now(), 0.5), limits::SESSION_BACKOFF / 2);
+    }
+
+    #[test]
+    fn a_watcher_s_waits_double_up_to_thirty_seconds_until_a_connection_holds() {
+        let (mut backoff, now) = (Backoff::of_watcher(), Instant::now());
+        assert_eq!(ceilings(&mut backoff, now, 7), [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+        assert_eq!(backoff.after(limits::WATCH_HELD - MS, now, 0.5), Duration::from_secs(15));
+        assert_eq!(backoff.after(limits::WATCH_HELD, now, 1.0), limits::WATCH_BACKOFF);
+        assert_eq!(Backoff::of_watcher().after(NEVER, now, 0.0), NEVER, "the whole of it is random");
     }
 
     #[test]

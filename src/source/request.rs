@@ -2,15 +2,13 @@
 //!
 //! Owns: where the token goes. Never: shows it: the header is marked sensitive, the URI is written to the wire alone.
 
-use std::fmt::Write as _;
-
 use http::header::{AUTHORIZATION, Entry, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use super::DialOptions;
 use super::failure::Failure;
 use crate::feed::inlet::Bearer;
-use crate::message::Body;
+use crate::message::{Body, headers, percent};
 
 /// A request for `target`, path and query, on a connection to the source's server. Its own headers have what the config
 /// says first.
@@ -25,21 +23,18 @@ pub(super) fn request(options: &DialOptions, target: String, bearer: &Bearer) ->
     }
     let host = HeaderValue::from_str(&options.authority).map_err(|_| Failure::BadTarget)?;
     headers.entry(HOST).or_insert(host);
-    default(&mut headers, USER_AGENT, concat!("steadfeed/", env!("CARGO_PKG_VERSION")));
+    default(&mut headers, USER_AGENT, headers::AGENT);
     match bearer {
         Bearer::Nothing => {}
         Bearer::Missing => return Err(Failure::NoToken),
         Bearer::Header(token) => {
-            let value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()));
-            let mut value = value.map_err(|_| Failure::NoToken)?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, headers::bearer(token.reveal()).ok_or(Failure::NoToken)?);
         }
         Bearer::Query(name, token) => {
             target.push(if target.contains('?') { '&' } else { '?' });
-            encode(&mut target, name);
+            percent::push(&mut target, name, "");
             target.push('=');
-            encode(&mut target, token.reveal());
+            percent::push(&mut target, token.reveal(), "");
         }
     }
     let mut request = Request::new(Body::Empty);
@@ -52,18 +47,6 @@ pub(super) fn request(options: &DialOptions, target: String, bearer: &Bearer) ->
 pub(super) fn default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     if let Entry::Vacant(entry) = headers.entry(name) {
         entry.insert(HeaderValue::from_static(value));
-    }
-}
-
-/// Percent-encodes all but what is unreserved (RFC 3986, section 2.3).
-fn encode(into: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            into.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            let _ = write!(into, "%{byte:02X}");
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 use super::close::Violation;
 use super::decode::Message;
 use super::deflate::{self, InflateError};
+use super::frame::OpCode;
 use super::utf8::{NotUtf8, TextBuffer};
 
 /// The payload so far.
@@ -22,6 +23,26 @@ pub(super) enum Assembly {
 pub(super) enum Kind {
     Text,
     Binary,
+}
+
+impl Kind {
+    /// What a frame begins, if it begins a message; `within` says that one is in progress (RFC 6455, section 5.4).
+    ///
+    /// # Errors
+    /// 1002 for a frame that goes on with what has not begun, or begins what has not ended.
+    pub(super) fn begun_by(opcode: OpCode, within: bool) -> Result<Option<Kind>, Violation> {
+        let kind = match opcode {
+            OpCode::Close | OpCode::Ping | OpCode::Pong => return Ok(None),
+            OpCode::Continuation => None,
+            OpCode::Text => Some(Kind::Text),
+            OpCode::Binary => Some(Kind::Binary),
+        };
+        match (kind, within) {
+            (None, false) => Err(Violation::protocol("continuation of nothing")),
+            (Some(_), true) => Err(Violation::protocol("new message within a message")),
+            (Some(_), false) | (None, true) => Ok(kind),
+        }
+    }
 }
 
 impl Assembly {

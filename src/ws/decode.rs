@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::assembly::{Assembly, Kind, most};
 use super::close::{self, CloseFrame, Violation};
-use super::frame::{CLIENT_HEAD_MAX, Head, OpCode};
+use super::frame::{Head, OpCode};
 use super::mask;
+use super::partial_head::PartialHead;
 
 /// What a client said, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +37,10 @@ pub struct Decoder {
 /// What has begun and not ended: a head, a frame, a message, or several of them.
 #[derive(Debug, Default)]
 struct Partial {
-    head: PartialHead,
+    head: PartialHead<true>,
     frame: Option<Frame>,
     message: Option<Assembly>,
     control: Vec<u8>,
-}
-
-#[derive(Debug, Default)]
-struct PartialHead {
-    bytes: [u8; CLIENT_HEAD_MAX],
-    len: usize,
 }
 
 /// A frame whose head is known: `key` and `left` are those of the payload still to come.
@@ -139,7 +134,9 @@ impl Partial {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,
                 None => {
-                    let Some(head) = self.head.fill(input)? else { return Ok(None) };
+                    let (taken, head) = self.head.fill(input)?;
+                    take(input, taken);
+                    let Some(head) = head else { return Ok(None) };
                     self.begin(&head, max, deflate)?
                 }
             };
@@ -182,14 +179,14 @@ impl Partial {
             Some(frame) if frame.fin && !frame.opcode.is_control() => frame.left,
             Some(frame) if self.message.is_none() => frame.left,
             Some(frame) => frame.left.saturating_add(next_frame),
-            None if self.head.len > 0 => Head::size(self.head.filled()).saturating_sub(self.head.len),
+            None if !self.head.is_empty() => self.head.missing(),
             None if self.message.is_some() => next_frame,
             None => 0,
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.head.len == 0 && self.frame.is_none() && self.message.is_none()
+        self.head.is_empty() && self.frame.is_none() && self.message.is_none()
     }
 
     fn held(&self) -> usize {
@@ -197,42 +194,12 @@ impl Partial {
     }
 }
 
-impl PartialHead {
-    fn filled(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-
-    /// The head, once it is whole; then what follows is left in `input` and a new one begins here.
-    fn fill(&mut self, input: &mut &mut [u8]) -> Result<Option<Head>, Violation> {
-        // Twice at most: the first two bytes say how many there are.
-        while !input.is_empty() {
-            let missing = Head::size(self.filled()).saturating_sub(self.len);
-            for (to, from) in self.bytes.iter_mut().skip(self.len).zip(take(input, missing)) {
-                *to = *from;
-                self.len += 1;
-            }
-            if let Some((head, _)) = Head::parse(self.filled())? {
-                self.len = 0;
-                return Ok(Some(head));
-            }
-        }
-        Ok(None)
-    }
-}
-
 /// Whether a frame may come now, `message` being in progress; what kind of message it begins, if it does.
 fn check(head: &Head, message: Option<&Assembly>, max: usize, deflate: bool) -> Result<Option<Kind>, Violation> {
-    let kind = match head.opcode {
-        OpCode::Close | OpCode::Ping | OpCode::Pong => return Ok(None),
-        OpCode::Continuation => None,
-        OpCode::Text => Some(Kind::Text),
-        OpCode::Binary => Some(Kind::Binary),
-    };
-    match (kind, message) {
-        (None, None) => return Err(Violation::protocol("continuation of nothing")),
-        (Some(_), Some(_)) => return Err(Violation::protocol("new message within a message")),
-        (Some(_), None) | (None, Some(_)) => {}
+    if head.opcode.is_control() {
+        return Ok(None);
     }
+    let kind = Kind::begun_by(head.opcode, message.is_some())?;
     // Only the first frame of a message says whether it is deflated (RFC 7692, 6).
     if head.rsv1 && !(deflate && kind.is_some()) {
         return Err(Violation::protocol("reserved bit set"));
@@ -244,7 +211,8 @@ fn check(head: &Head, message: Option<&Assembly>, max: usize, deflate: bool) -> 
     Ok(kind)
 }
 
-fn control(opcode: OpCode, payload: &[u8]) -> Result<Message, Violation> {
+/// What a control frame says.
+pub(super) fn control(opcode: OpCode, payload: &[u8]) -> Result<Message, Violation> {
     match opcode {
         OpCode::Close => Ok(Message::Close(close::parse(payload)?)),
         OpCode::Ping => Ok(Message::Ping(Bytes::copy_from_slice(payload))),

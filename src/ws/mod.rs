@@ -17,6 +17,7 @@ pub mod mask;
 pub mod server;
 
 mod assembly;
+mod partial_head;
 mod utf8;
 
 #[cfg(test)]

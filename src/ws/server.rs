@@ -9,8 +9,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::assembly::{Assembly, Kind};
-use super::close::{self, CloseFrame, Violation};
-use super::frame::{HEAD_MAX, Head, OpCode};
+use super::close::{CloseFrame, Violation};
+use super::decode::{Message, control};
+use super::frame::{Head, OpCode};
+use super::partial_head::PartialHead;
 
 /// What a server said, whole; borrowed from what was read where it arrived in one piece.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +37,7 @@ pub struct ServerDecoder {
 /// What has begun and not ended.
 #[derive(Debug, Default)]
 struct Partial {
-    head: [u8; HEAD_MAX],
-    head_len: usize,
+    head: PartialHead<false>,
     frame: Option<Frame>,
     message: Option<Growing>,
     control: Vec<u8>,
@@ -101,7 +102,7 @@ impl ServerDecoder {
         let end = usize::try_from(head.len).ok().and_then(|len| size.checked_add(len));
         let Some(end) = end.filter(|&end| end <= input.len()) else { return Ok(None) };
         let payload = take(input, end as u64).get(size..).unwrap_or_default();
-        let Some(kind) = kind else { return control(head.opcode, payload).map(Some) };
+        let Some(kind) = kind else { return Ok(Some(control(head.opcode, payload)?.into())) };
         if payload.len() > self.max_message {
             return Ok(Some(Heard::TooLarge(head.len)));
         }
@@ -121,7 +122,9 @@ impl Partial {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,
                 None => {
-                    let Some(head) = self.fill(input)? else { return Ok(None) };
+                    let (taken, head) = self.head.fill(input)?;
+                    take(input, taken as u64);
+                    let Some(head) = head else { return Ok(None) };
                     self.begin(&head, max)?
                 }
             };
@@ -137,7 +140,7 @@ impl Partial {
                 return Ok(None);
             }
             if frame.opcode.is_control() {
-                return control(frame.opcode, &std::mem::take(&mut self.control)).map(Some);
+                return Ok(Some(control(frame.opcode, &std::mem::take(&mut self.control))?.into()));
             }
             if frame.fin
                 && let Some(message) = self.message.take()
@@ -158,29 +161,8 @@ impl Partial {
         Ok(Frame { opcode: head.opcode, fin: head.fin, left: head.len })
     }
 
-    /// The head, once it is whole.
-    fn fill(&mut self, input: &mut &[u8]) -> Result<Option<Head>, Violation> {
-        // Twice at most: the first two bytes say how many there are.
-        while !input.is_empty() {
-            let missing = Head::unmasked_size(self.filled()).saturating_sub(self.head_len);
-            for (to, from) in self.head.iter_mut().skip(self.head_len).zip(take(input, missing as u64)) {
-                *to = *from;
-                self.head_len += 1;
-            }
-            if let Some((head, _)) = Head::parse_unmasked(self.filled())? {
-                self.head_len = 0;
-                return Ok(Some(head));
-            }
-        }
-        Ok(None)
-    }
-
-    fn filled(&self) -> &[u8] {
-        self.head.get(..self.head_len).unwrap_or_default()
-    }
-
     fn is_idle(&self) -> bool {
-        self.head_len == 0 && self.frame.is_none() && self.message.is_none()
+        self.head.is_empty() && self.frame.is_none() && self.message.is_none()
     }
 
     fn held(&self) -> usize {
@@ -205,43 +187,30 @@ impl Growing {
     fn finish(self, max: usize) -> Result<Heard<'static>, Violation> {
         Ok(match self {
             Growing::Dropped(bytes) => Heard::TooLarge(bytes),
-            Growing::Kept(message) => match message.finish(max)? {
-                super::Message::Text(text) => Heard::Text(Cow::Owned(text)),
-                super::Message::Binary(bytes) => Heard::Binary(Cow::Owned(bytes.into())),
-                super::Message::Ping(_) | super::Message::Pong(_) | super::Message::Close(_) => {
-                    return Err(Violation::protocol("not a message"));
-                }
-            },
+            Growing::Kept(message) => message.finish(max)?.into(),
         })
+    }
+}
+
+impl From<Message> for Heard<'static> {
+    fn from(message: Message) -> Heard<'static> {
+        match message {
+            Message::Text(text) => Heard::Text(Cow::Owned(text)),
+            Message::Binary(bytes) => Heard::Binary(Cow::Owned(bytes.into())),
+            Message::Ping(payload) => Heard::Ping(payload),
+            Message::Pong(payload) => Heard::Pong(payload),
+            Message::Close(frame) => Heard::Close(frame),
+        }
     }
 }
 
 /// Whether a frame may come now; what kind of message it begins, if it does.
 fn check(head: &Head, within: bool) -> Result<Option<Kind>, Violation> {
-    let kind = match head.opcode {
-        OpCode::Close | OpCode::Ping | OpCode::Pong => return Ok(None),
-        OpCode::Continuation => None,
-        OpCode::Text => Some(Kind::Text),
-        OpCode::Binary => Some(Kind::Binary),
-    };
-    match (kind, within) {
-        (None, false) => return Err(Violation::protocol("continuation of nothing")),
-        (Some(_), true) => return Err(Violation::protocol("new message within a message")),
-        (Some(_), false) | (None, true) => {}
-    }
+    let kind = Kind::begun_by(head.opcode, within)?;
     if head.rsv1 {
         return Err(Violation::protocol("compressed, though nobody agreed on that"));
     }
     Ok(kind)
-}
-
-fn control(opcode: OpCode, payload: &[u8]) -> Result<Heard<'static>, Violation> {
-    match opcode {
-        OpCode::Close => Ok(Heard::Close(close::parse(payload)?)),
-        OpCode::Ping => Ok(Heard::Ping(Bytes::copy_from_slice(payload))),
-        OpCode::Pong => Ok(Heard::Pong(Bytes::copy_from_slice(payload))),
-        OpCode::Continuation | OpCode::Text | OpCode::Binary => Err(Violation::protocol("not a control frame")),
-    }
 }
 
 /// Takes the first `len` bytes off `input`, or as many as there are.

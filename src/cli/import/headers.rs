@@ -4,6 +4,7 @@ use super::report::Report;
 use super::scope::Scope;
 use super::syntax::Directive;
 use super::values::{constant, millis};
+use crate::message::rules::is_ours;
 
 /// What is said about headers at one place.
 #[derive(Debug, Default)]
@@ -125,30 +126,18 @@ fn copied(lower: &str, value: &str, scope: &Scope<'_>, report: &mut Report) -> O
     Some(lower.to_owned())
 }
 
-/// Headers of one connection, and those of a WebSocket's handshake: nobody else sets them.
-const OURS: &[&str] = &[
-    "connection",
-    "content-length",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "keep-alive",
-    "proxy-connection",
-];
-
 /// Adds a rule: of two for one name the later holds.
 fn set(rules: &mut Vec<(String, String)>, directive: &Directive, value: String, report: &mut Report) {
     let name = directive.arg(0);
-    let lower = name.to_ascii_lowercase();
-    if OURS.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
+    let (lower, parsed) = (name.to_ascii_lowercase(), http::HeaderName::from_bytes(name.as_bytes()));
+    if parsed.as_ref().is_ok_and(is_ours) || lower.starts_with("sec-websocket-") {
         return report.note(
             directive,
             "this header is of one connection, and is written as it is needed",
             "leave it out",
         );
     }
-    let fits = http::HeaderName::from_bytes(name.as_bytes()).is_ok() && http::HeaderValue::from_str(&value).is_ok();
+    let fits = parsed.is_ok() && http::HeaderValue::from_str(&value).is_ok();
     let is_known = rules.len() < crate::limits::HEADER_RULES && value.is_ascii();
     if !fits || !is_known || (lower == "host" && value.is_empty()) {
         return report.left(directive, "no message has such a header", "write a name and a value in ASCII");

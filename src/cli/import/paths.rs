@@ -1,5 +1,7 @@
 //! The paths of a `location`: which of our patterns stand for it.
 
+use crate::message::percent;
+
 /// What a `location` is written with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form<'a> {
@@ -71,14 +73,7 @@ pub(super) fn literal(path: &str, exact: bool) -> Option<Pattern> {
     if !path.starts_with('/') || has_odd_parts || path.contains('*') {
         return None;
     }
-    let mut encoded = String::new();
-    for c in path.chars() {
-        if c.is_ascii_alphanumeric() || "-._~!$&'()+,;=:@/".contains(c) {
-            encoded.push(c);
-        } else {
-            encoded.extend(c.to_string().bytes().map(|byte| format!("%{byte:02X}")));
-        }
-    }
+    let encoded = percent::encode(path, percent::PATH);
     // A variable of the environment would be filled in.
     (!encoded.contains("${")).then_some(if exact { Pattern::Exact(encoded) } else { Pattern::Prefix(encoded) })
 }

@@ -8,12 +8,15 @@ use http::{HeaderMap, HeaderValue, header};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep};
 
-use super::backoff::{self, Backoff};
 use super::failure::Failure;
 use super::message::Message;
 use super::target::{Target, Way};
 use super::{events, socket};
 use crate::cli::client::Trust;
+use crate::limits;
+use crate::message::headers::AGENT;
+use crate::shutdown::random_unit;
+use crate::source::backoff::Backoff;
 
 /// What is asked of the server, each time.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ pub struct Outlet<'a> {
 impl Request {
     /// Adds the headers that every way of asking sends.
     pub fn add_headers(&self, headers: &mut HeaderMap) {
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("steadfeed/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
@@ -86,7 +89,7 @@ impl<'a> Outlet<'a> {
 /// Keeps the connection until the other end of `events` is dropped. `redial` drops what there is, or cuts the waiting
 /// short, and dials at once.
 pub async fn keep(request: &Request, events: mpsc::Sender<Event>, redial: &Notify) {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::of_watcher();
     let mut last_id = String::new();
     while !events.is_closed() {
         let mut outlet = Outlet::new(&events);
@@ -96,11 +99,11 @@ pub async fn keep(request: &Request, events: mpsc::Sender<Event>, redial: &Notif
             () = redial.notified() => Failure::Asked,
         };
         if matches!(failure, Failure::Asked) {
-            backoff = Backoff::default();
+            backoff = Backoff::of_watcher();
             continue;
         }
         let held = outlet.opened.map_or(Duration::ZERO, |opened| opened.elapsed());
-        let again = backoff.after(held, backoff::random(), failure.retry_after());
+        let again = backoff.after(held, Instant::now(), random_unit()).max(asked_for(failure.retry_after()));
         outlet.tell(Event::Lost { failure, again }).await;
         tokio::select! {
             biased;
@@ -109,6 +112,11 @@ pub async fn keep(request: &Request, events: mpsc::Sender<Event>, redial: &Notif
             () = sleep(again) => {}
         }
     }
+}
+
+/// What the server asked to be waited for, within reason.
+fn asked_for(retry_after: Option<Duration>) -> Duration {
+    retry_after.unwrap_or_default().min(limits::WATCH_RETRY_AFTER)
 }
 
 async fn once(request: &Request, last_id: &mut String, outlet: &mut Outlet<'_>) -> Failure {
@@ -127,7 +135,13 @@ mod tests {
     use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
     use super::*;
-    use crate::limits;
+
+    #[test]
+    fn what_the_server_asked_for_is_waited_within_reason() {
+        assert_eq!(asked_for(None), Duration::ZERO);
+        assert_eq!(asked_for(Some(Duration::from_secs(7))), Duration::from_secs(7));
+        assert_eq!(asked_for(Some(Duration::from_secs(86_400))), limits::WATCH_RETRY_AFTER);
+    }
 
     fn block_on<F: Future>(future: F) -> F::Output {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());

@@ -1,23 +1,20 @@
 //! `steadfeed watch URL`: a viewer in the terminal, of any WebSocket or event stream.
 //!
-//! One task: [`link`] keeps the connection and says what happens; [`lines`] or [`table`] shows it. Owns: the arguments
-//! and the runtime. Never: starts a thread or a second task of its own.
+//! One task: [`link`] keeps the connection and says what happens; [`lines`] or [`table`] shows it. Owns: the runtime. Never: starts a thread or a second task of its own.
 
 use std::io::{self, IsTerminal};
 use std::num::NonZeroU64;
 use std::process::ExitCode;
 
-use clap::ValueHint;
-use http::HeaderValue;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
+pub use self::dial::Dial;
 use self::message::Message;
 use crate::cli;
-use crate::cli::client::Trust;
 use crate::limits;
 
-pub mod backoff;
+pub mod dial;
 pub mod events;
 pub mod failure;
 pub mod figures;
@@ -46,21 +43,11 @@ before it ever accepted; a table goes on trying.";
 /// The arguments of `watch`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// ws:// or wss:// for a WebSocket, http:// or https:// for server-sent events
-    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
-    pub url: target::Target,
-    /// Send `Authorization: Bearer TOKEN`
-    #[arg(long, value_name = "TOKEN", value_parser = bearer)]
-    pub token: Option<HeaderValue>,
-    /// End after this many messages
-    #[arg(long, value_name = "N")]
-    pub count: Option<NonZeroU64>,
+    #[command(flatten)]
+    pub dial: Dial,
     /// Print one message a line, as it came, also on a terminal; binary as base64
     #[arg(long)]
     pub raw: bool,
-    /// Accept any certificate
-    #[arg(long)]
-    pub insecure: bool,
 }
 
 /// How watching ended.
@@ -79,20 +66,11 @@ impl From<End> for ExitCode {
     }
 }
 
-/// The value of the `Authorization` header; marked sensitive, so that `Debug` does not show it.
-pub(super) fn bearer(token: &str) -> Result<HeaderValue, String> {
-    let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
-    let mut value = value.map_err(|_| "a token is printable ASCII on one line".to_owned())?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 /// Watches until it is told to end.
 pub fn run(args: Args) -> ExitCode {
-    let trust = if args.insecure { Trust::Anything } else { Trust::System };
-    let request = link::Request { target: args.url, trust, authorization: args.token };
+    let (count, request) = (args.dial.count, args.dial.request());
     let as_table = !args.raw && io::stdout().is_terminal();
-    match cli::runtime().and_then(|runtime| runtime.block_on(watch(&request, args.count, as_table))) {
+    match cli::runtime().and_then(|runtime| runtime.block_on(watch(&request, count, as_table))) {
         Ok(end) => end.into(),
         Err(error) => {
             cli::complain(&format!("this terminal cannot be used: {error}; --raw prints lines"));

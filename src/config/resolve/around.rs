@@ -16,25 +16,8 @@ use crate::config::urls::AuthUrl;
 use crate::config::values::{FromText as _, Parsed};
 use crate::guard::OriginRule;
 use crate::limits;
+use crate::message::rules::is_ours;
 use crate::route::{AuthRequest, Cors, HeaderRules, PathPattern};
-
-/// Headers that say how a message is framed, or are of one connection alone (RFC 9110, section 7.6.1), or make a
-/// WebSocket handshake (RFC 6455, section 11.3): we write them ourselves.
-const OURS: [HeaderName; 13] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::SEC_WEBSOCKET_ACCEPT,
-    header::SEC_WEBSOCKET_EXTENSIONS,
-    header::SEC_WEBSOCKET_KEY,
-    header::SEC_WEBSOCKET_PROTOCOL,
-    header::SEC_WEBSOCKET_VERSION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 
 /// Which messages a rule is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,11 +72,6 @@ fn rules(
         }
     }
     rules
-}
-
-/// Whether it is a header that we write ourselves.
-pub(super) fn is_ours(name: &HeaderName) -> bool {
-    OURS.contains(name)
 }
 
 pub(super) fn stands_twice(name: &str) -> Wrong {

@@ -68,7 +68,7 @@ fn auth(name: String, place: Span, header: &Span, mut file: AuthFile, text: &Tex
 
 /// Those that are named, or all that fit the key.
 fn algorithms(field: Field<List<OneOf<Algorithm>>>, key: &key::Key, problems: &mut Problems) -> Vec<Algorithm> {
-    let Some((list, List(items))) = field.read(problems) else { return key.family.algorithms().to_vec() };
+    let Some((list, List(items))) = field.read(problems) else { return key.family.algorithms() };
     if items.is_empty() {
         let instead = "name one, or remove it for all that fit the key";
         problems.error(list, Wrong::new("no token could be good: this list is empty", instead));

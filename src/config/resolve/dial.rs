@@ -2,7 +2,7 @@
 
 use http::header::{HOST, HeaderName, HeaderValue};
 
-use super::around::{is_ours, not_theirs, stands_twice};
+use super::around::{not_theirs, stands_twice};
 use super::cut;
 use super::upstream::plain;
 use crate::config::dials::Dial;
@@ -13,6 +13,7 @@ use crate::config::problems::Problems;
 use crate::config::texts::HeaderText;
 use crate::config::values::{FromText as _, Parsed};
 use crate::limits;
+use crate::message::rules::is_ours;
 use crate::source::DialOptions;
 
 /// How many of the kinds that dial are given.

@@ -8,6 +8,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::message::percent;
+
 /// Where below the folder to look: names only, each joined by one slash; nothing for the folder itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Below {
@@ -57,15 +59,7 @@ impl Below {
 /// A path as a request would send it.
 #[must_use]
 pub(super) fn encode(path: &str) -> String {
-    let mut encoded = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    percent::encode(path, "/")
 }
 
 /// Without percent-encoding (RFC 3986, section 2.1).
@@ -75,15 +69,9 @@ fn decode(segment: &str) -> Option<Cow<'_, [u8]>> {
         return Some(Cow::Borrowed(bytes));
     }
     let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes.iter();
+    let mut rest = segment.bytes();
     while let Some(byte) = rest.next() {
-        if *byte == b'%' {
-            let mut digit = || char::from(*rest.next()?).to_digit(16);
-            let (high, low) = (digit()?, digit()?);
-            decoded.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            decoded.push(*byte);
-        }
+        decoded.push(if byte == b'%' { percent::decode(rest.next()?, rest.next()?)? } else { byte });
     }
     Some(Cow::Owned(decoded))
 }

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::handler::forward::Failure;
 use crate::handler::tunnel::end::End;
-use crate::message::{Body, framing, hop, trace};
+use crate::message::{Body, framing, headers, hop, percent, trace};
 use crate::secret::Secret;
 use crate::upstream::{self, LoadPermit, Sent, Switched, Upstream};
 use crate::ws::handshake;
@@ -140,8 +140,7 @@ impl Dialler {
         let mut target = Uri::try_from(&*self.target).unwrap_or_default();
         match (&self.forwarding, token) {
             (Some(Forwarding::Header), Some(token)) => {
-                if let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", token.reveal())) {
-                    value.set_sensitive(true);
+                if let Some(value) = headers::bearer(token.reveal()) {
                     request.headers_mut().insert(AUTHORIZATION, value);
                 }
             }
@@ -222,12 +221,7 @@ fn with_token(target: &str, name: &str, token: &Secret) -> String {
     }
     all.push_str(name);
     all.push('=');
-    for byte in token.reveal().bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => all.push(char::from(byte)),
-            other => all.push_str(&format!("%{other:02X}")),
-        }
-    }
+    percent::push(&mut all, token.reveal(), "");
     all
 }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -21,8 +20,8 @@ use super::identity::Identity;
 use super::parts::Moment;
 use super::state::{Beginning, State};
 use crate::handler::tunnel::{self, Place, Tunnels, end::End};
-use crate::handler::{Call, Kind, Outcome};
-use crate::message::{Body, respond};
+use crate::handler::{Call, Kind, Outcome, upgrade};
+use crate::message::Body;
 use crate::net::clock::InFlight;
 use crate::net::tethered::{Tether, Tethered};
 use crate::shutdown::{Tasks, random_unit};
@@ -54,7 +53,7 @@ pub(super) async fn open(
 ) -> Outcome {
     let on_client = hyper::upgrade::on(&mut request);
     let (mut parts, body) = request.into_parts();
-    let offer = match shake_hands(&parts) {
+    let offer = match upgrade::shake_hands(&parts) {
         Ok(offer) => offer,
         Err(refused) => return Ok((*refused, Kind::Own)),
     };
@@ -85,26 +84,8 @@ pub(super) async fn open(
         record: SocketRecord::open(call.access, call.meters, client, &path).of(call.admission.subject()),
         tunnels: Rc::clone(call.tunnels),
     };
-    let work = opening.run(call.tasks.clone());
-    if http2 {
-        call.tasks.spawn_small(work);
-    } else {
-        call.asked.after.set(work);
-    }
+    upgrade::follow(call, http2, opening.run(call.tasks.clone()));
     Ok((answer, Kind::Socket))
-}
-
-/// What the client offers, or the answer that refuses it.
-fn shake_hands(parts: &Parts) -> Result<Offer, Box<Response<Body>>> {
-    match parts.version {
-        Version::HTTP_2 => handshake::check_h2(&parts.headers),
-        _ => handshake::check_h1(parts),
-    }
-    .map_err(|refusal| {
-        let mut response = respond::problem(refusal.status(), refusal.message());
-        response.headers_mut().extend(refusal.headers(parts.version));
-        Box::new(response)
-    })
 }
 
 /// The answer that opens the client's socket: the upstream's headers, and our own handshake.

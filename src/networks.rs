@@ -1,26 +1,30 @@
-//! Which peers are believed when they say for whom they speak (`trusted_proxies`).
+//! A set of networks, and whether an address is in one of them.
 //!
-//! Owns: what is the same address: IPv4 within IPv6 (`::ffff:10.0.0.1`) is IPv4.
+//! Owns: that IPv4 within IPv6 (`::ffff:10.0.0.1`, RFC 4291, section 2.5.5.2) is IPv4, in a network as in an address.
 
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-/// The networks of `trusted_proxies`; none by default.
+/// Networks of either family; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Trusted(Vec<IpNet>);
+pub struct Networks(Vec<IpNet>);
 
-impl Trusted {
+impl Networks {
     #[must_use]
-    pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Trusted {
-        Trusted(networks.into_iter().map(fold).collect())
+    pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Networks {
+        Networks(networks.into_iter().map(fold).collect())
     }
 
-    /// Whether what comes from `address` is believed.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -33,23 +37,24 @@ fn fold(network: IpNet) -> IpNet {
 
 #[cfg(test)]
 mod tests {
-    use super::Trusted;
+    use super::Networks;
 
     #[track_caller]
     fn check(address: &str, expected: bool) {
         let networks = ["10.0.0.0/8", "192.0.2.7/32", "::ffff:172.16.0.0/108", "2001:db8::/32", "::1/128"];
-        let trusted = Trusted::new(networks.map(|network| network.parse().unwrap()));
-        assert_eq!(trusted.contains(address.parse().unwrap()), expected, "{address}");
+        let networks = Networks::new(networks.map(|network| network.parse().unwrap()));
+        assert_eq!(networks.contains(address.parse().unwrap()), expected, "{address}");
     }
 
     #[test]
-    fn a_network_is_believed_whatever_the_form_of_its_addresses() {
+    fn an_address_is_in_a_network_whatever_the_form_of_either() {
         check("10.255.0.1", true);
         check("::ffff:10.255.0.1", true);
         check("11.0.0.1", false);
         check("192.0.2.7", true);
         check("192.0.2.8", false);
         check("172.31.255.255", true);
+        check("::ffff:172.31.255.255", true);
         check("172.32.0.0", false);
         check("2001:db8:1::1", true);
         check("2001:db9::", false);
@@ -58,9 +63,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_believed_unasked() {
-        assert!(!Trusted::default().contains("127.0.0.1".parse().unwrap()));
+    fn in_no_networks_is_nobody() {
+        assert!(!Networks::default().contains("127.0.0.1".parse().unwrap()));
+        assert!(Networks::default().is_empty());
         // The whole of IPv6 is not the whole of IPv4.
-        assert!(!Trusted::new(["::/0".parse().unwrap()]).contains("::ffff:1.2.3.4".parse().unwrap()));
+        let all = Networks::new(["::/0".parse().unwrap()]);
+        assert!(!all.contains("::ffff:1.2.3.4".parse().unwrap()) && !all.is_empty());
     }
 }
