@@ -100,7 +100,7 @@ impl Check {
         question.version = request.version;
         question.headers = request.headers.clone();
         LEFT_OUT.iter().for_each(|name| drop(question.headers.remove(name)));
-        hop::request(&mut question, hop);
+        hop::request(&mut question, hop).set(&mut question.headers);
         [CONNECTION, TE].iter().for_each(|name| drop(question.headers.remove(name)));
         // A WebSocket over HTTP/2 is asked for by CONNECT, and is a GET to its server.
         let method = if request.method == Method::CONNECT { "GET" } else { request.method.as_str() };

@@ -22,7 +22,7 @@ use super::{Answering, Call, Kind, Outcome, tunnel};
 use crate::message::body::{self, Bounds};
 use crate::message::framing::{self, Rule};
 use crate::message::{Body, hop, respond, rules};
-use crate::upstream::{self, Sent, Upstream};
+use crate::upstream::{self, Asking, Sent, Upstream};
 
 /// What `proxy` says.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Proxy {
         &'a self,
         upstream: &'a Upstream,
         call: &'a Call<'a>,
-        request: Request<Body>,
+        request: Asking,
     ) -> impl Future<Output = Outcome> + 'a {
         let sending = upstream.send(call.asked.peer.client, request);
         sending.map(|sent| match sent {
@@ -110,17 +110,20 @@ impl Proxy {
     ///
     /// # Errors
     /// If its body is known to be too large.
-    pub(super) fn outgoing(&self, call: &Call<'_>, mut parts: Parts, body: Incoming) -> Result<Request<Body>, Failure> {
+    pub(super) fn outgoing(&self, call: &Call<'_>, mut parts: Parts, body: Incoming) -> Result<Asking, Failure> {
         let hint = body.size_hint();
         if hint.lower() > self.body_size {
             return Err(Failure::TooLarge(self.body_size));
         }
         let hop = call.asked.forwarded.hop(call.authority);
-        hop::request(&mut parts, &hop);
-        rules::apply(&mut parts.headers, &self.headers);
+        let mut trail = hop::request(&mut parts, &hop);
+        if !self.headers.is_empty() {
+            trail.set(&mut parts.headers);
+            rules::apply(&mut parts.headers, &self.headers);
+        }
         parts.uri = target(&parts.uri, self.strip_prefix.as_deref());
         let bounds = Bounds { size: self.body_size, pause: self.body_timeout };
-        Ok(Request::from_parts(parts, Body::passing(body, bounds, ())))
+        Ok(Asking { request: Request::from_parts(parts, Body::passing(body, bounds, ())), trail })
     }
 
     pub(super) fn failed(&self, failure: upstream::Failure) -> Failure {
@@ -144,8 +147,9 @@ impl Proxy {
 pub(super) fn answer(upstream: &Upstream, sent: Sent) -> Result<Response<Body>, Failure> {
     let Sent { response, permit, server, .. } = sent;
     let (mut head, body) = response.into_parts();
-    if let Err(rule) = framing::response(head.status, &head.headers, None) {
-        return Err(Failure::BadAnswer { server, rule });
+    // What came over HTTP/1.1 was framed by it already.
+    if let upstream::Incoming::Http2(_) = body {
+        framing::response(head.status, &head.headers, None).map_err(|rule| Failure::BadAnswer { server, rule })?;
     }
     // The one answer that says what else would be spoken (RFC 9110, section 15.5.22).
     let required = head.status == StatusCode::UPGRADE_REQUIRED;

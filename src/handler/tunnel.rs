@@ -120,7 +120,7 @@ pub async fn open(
         }
     };
     let mut outgoing = proxy.outgoing(call, parts, body)?;
-    hop::upgrade(outgoing.headers_mut(), protocol.clone());
+    hop::upgrade(outgoing.request.headers_mut(), protocol.clone());
     let client = call.asked.peer.client;
     let mut sent = upstream.upgrade(client, outgoing).await.map_err(|failure| proxy.failed(failure))?;
     let http2 = proof.is_some();

@@ -128,16 +128,13 @@ pub fn authority(parts: &Parts) -> Result<String, Rule> {
     if named.is_some_and(|named| !is_authority(named.as_bytes())) {
         return Err(Rule::Host);
     }
-    let authority = match (parts.uri.authority(), named) {
-        (Some(authority), _) => authority.as_str(),
-        (None, Some(named)) => named.to_str().map_err(|_| Rule::Host)?,
-        (None, None) if parts.version < Version::HTTP_11 => return Ok(String::new()),
-        (None, None) => return Err(Rule::NoHost),
-    };
-    if !is_authority(authority.as_bytes()) {
-        return Err(Rule::Host);
+    match (parts.uri.authority(), named) {
+        (Some(authority), _) if is_authority(authority.as_str().as_bytes()) => Ok(authority.as_str().to_owned()),
+        (Some(_), _) => Err(Rule::Host),
+        (None, Some(named)) => named.to_str().map(str::to_owned).map_err(|_| Rule::Host),
+        (None, None) if parts.version < Version::HTTP_11 => Ok(String::new()),
+        (None, None) => Err(Rule::NoHost),
     }
-    Ok(authority.to_owned())
 }
 
 fn body(headers: &HeaderMap) -> Result<(), Rule> {

@@ -2,82 +2,12 @@
 //!
 //! Owns: the rules of RFC 9110 on lists, conditions and negotiation that handlers need. Never: decides a status.
 
-use std::fmt;
-use std::ops::Range;
-
 use bytes::Bytes;
 use http::header::{ACCEPT, AsHeaderName, CONTENT_TYPE, IF_NONE_MATCH, SERVER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What we call ourselves where we ask (RFC 9110, section 10.1.5).
 pub const AGENT: &str = concat!("steadfeed/", env!("CARGO_PKG_VERSION"));
-
-/// Several headers' values, written one after the other into one piece of memory, which they share: an allocation for all,
-/// and a clone of one is a reference.
-#[derive(Debug)]
-pub struct Sheet {
-    text: String,
-    /// Whose value ends where.
-    ends: Vec<(HeaderName, usize)>,
-}
-
-impl Default for Sheet {
-    /// Room for what a request is given on its way.
-    fn default() -> Sheet {
-        Sheet { text: String::with_capacity(256), ends: Vec::with_capacity(8) }
-    }
-}
-
-impl Sheet {
-    pub fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
-    /// 16 digits.
-    pub fn push_hex(&mut self, number: u64) {
-        let digit = |place: u32| char::from_digit((number >> (4 * place)) as u32 & 0xf, 16);
-        self.text.extend((0..16).rev().filter_map(digit));
-    }
-
-    /// What stands there already, once more.
-    pub fn push_again(&mut self, place: Range<usize>) {
-        self.text.extend_from_within(place);
-    }
-
-    /// Bytes so far.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.text.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
-    }
-
-    /// What was pushed since the last end is the value of `name`.
-    pub fn end(&mut self, name: HeaderName) {
-        self.ends.push((name, self.text.len()));
-    }
-
-    /// Sets them; a text that may not be a value is left out.
-    pub fn set(self, headers: &mut HeaderMap) {
-        let (text, mut from) = (Bytes::from(self.text), 0);
-        for (name, end) in self.ends {
-            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(from..end)) {
-                headers.insert(name, value);
-            }
-            from = end;
-        }
-    }
-}
-
-impl fmt::Write for Sheet {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text);
-        Ok(())
-    }
-}
 
 /// A host without its port. An IPv6 address keeps its brackets.
 #[must_use]
@@ -187,7 +117,7 @@ pub fn finish(headers: &mut HeaderMap) {
 mod tests {
     use http::{HeaderMap, HeaderValue, header};
 
-    use super::{Sheet, accepts, none_match_names, prefers_html, without_port};
+    use super::{accepts, none_match_names, prefers_html, without_port};
 
     #[track_caller]
     fn check_accept(value: &'static str, expected: bool) {
@@ -235,26 +165,6 @@ mod tests {
         check_none_match("\"b\", W/\"a-1\"", true);
         check_none_match("*", true);
         check_none_match("\"a-2\"", false);
-    }
-
-    #[test]
-    fn values_are_written_on_one_sheet() {
-        let mut sheet = Sheet::default();
-        sheet.push("one");
-        sheet.end(header::VIA);
-        sheet.push("no\nvalue");
-        sheet.end(header::RANGE);
-        sheet.push_again(1..3);
-        sheet.push_hex(0x0123_4567_89ab_cdef);
-        sheet.end(header::COOKIE);
-        let mut headers = HeaderMap::new();
-        headers.insert(header::VIA, HeaderValue::from_static("other"));
-        sheet.set(&mut headers);
-        assert_eq!(
-            (&headers[header::VIA], &headers[header::COOKIE]),
-            (&"one".parse().unwrap(), &"ne0123456789abcdef".parse().unwrap())
-        );
-        assert_eq!(headers.len(), 2);
     }
 
     #[test]

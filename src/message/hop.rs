@@ -3,7 +3,6 @@
 //! Owns: hop-by-hop headers (RFC 9110, section 7.6.1), who the client is by `X-Forwarded-*` and `Forwarded` (RFC 7239),
 //! `traceparent` (W3C Trace Context) and `X-Request-Id`. Never: touches what is said end to end.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use http::header::{
@@ -13,7 +12,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
-use super::headers::Sheet;
+use super::trail::{Field, Line, Trail};
 use super::{headers, trace};
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -44,8 +43,21 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 const ESSENTIAL: [HeaderName; 9] =
     [HOST, CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_RANGE, AUTHORIZATION, COOKIE, EXPECT, TRAILER];
 
-/// Headers that a request has more when it leaves than when it came, at most.
-const ADDED: usize = 7;
+/// Which headers of a request ask for more than to be passed on: one look at each, so that what is not there is looked for
+/// no more, and most requests have few of them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    /// One of a single connection.
+    of_hop: bool,
+    /// One that CGI and its heirs take for another.
+    odd: bool,
+    expect: bool,
+    cookie: bool,
+    /// One of those that say whom the request came from.
+    way: bool,
+    /// One that names the request.
+    trace: bool,
+}
 
 /// Whom a request came from and for whom, as far as it is believed.
 #[derive(Debug, Clone, Copy)]
@@ -64,33 +76,66 @@ pub struct Hop<'a> {
     pub request_id: usize,
 }
 
-/// Makes a request's head what a backend is sent, over HTTP/1.1 until the upstream knows better. How its body is framed is
-/// for whoever sends it.
-pub fn request(parts: &mut Parts, hop: &Hop<'_>) {
+/// Makes a request's head what a backend is sent, over HTTP/1.1 until the upstream knows better, and gives what is added to
+/// it. How its body is framed is for whoever sends it.
+#[must_use = "a server is to be told who asks"]
+pub fn request(parts: &mut Parts, hop: &Hop<'_>) -> Trail {
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     let headers = &mut parts.headers;
-    let wants_trailers = accepts_trailers(headers);
-    headers.reserve(ADDED);
-    strip(headers);
-    headers.remove(PROXY);
-    disguised(headers);
-    if headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+    let seen = Seen::of(headers);
+    if seen.of_hop {
+        let wants_trailers = accepts_trailers(headers);
+        strip(headers);
+        if wants_trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+    }
+    if seen.odd {
+        headers.remove(PROXY);
+        disguised(headers);
+    }
+    if seen.expect && headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
         // Said to us: hyper answers it when the body is first read, which is when the server takes it.
         headers.remove(EXPECT);
-    }
-    if wants_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
     if headers.get(HOST).is_none_or(|host| host.as_bytes() != hop.authority.as_bytes()) {
         headers::set(headers, HOST, hop.authority);
     }
-    join_cookies(headers);
-    let mut sheet = Sheet::default();
-    forwarded(headers, hop, &mut sheet);
-    trace::mark(headers, hop.request_id, &mut sheet);
-    sheet.set(headers);
+    if seen.cookie {
+        join_cookies(headers);
+    }
+    let mut trail = Trail::new();
+    forwarded(headers, seen.way, hop, &mut trail);
+    if seen.trace {
+        trace::mark(headers, hop.request_id, &mut trail)
+    } else {
+        trace::name(true, true, &mut trail)
+    }
+    trail
+}
+
+impl Seen {
+    fn of(headers: &HeaderMap) -> Seen {
+        let mut seen = Seen::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "host" | "accept" | "user-agent" | "accept-encoding" | "accept-language" | "origin" | "referer" => {}
+                "cookie" => seen.cookie = true,
+                "expect" => seen.expect = true,
+                "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-forwarded-port" => {
+                    seen.way = true;
+                }
+                "traceparent" | "tracestate" | "x-request-id" => seen.trace = true,
+                "proxy" => seen.odd = true,
+                _ if is_hop_by_hop(name) => seen.of_hop = true,
+                other => seen.odd |= other.as_bytes().contains(&b'_'),
+            }
+        }
+        seen
+    }
 }
 
 /// Makes `headers` those of an upgrade to `protocol`, after [`request`] or [`response`] took the client's off.
@@ -178,55 +223,65 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn forwarded(headers: &mut HeaderMap, hop: &Hop<'_>, sheet: &mut Sheet) {
-    before(headers, &X_FORWARDED_FOR, hop, sheet);
-    let from = sheet.len();
-    // Writing to a sheet does not fail.
-    let _ = write!(sheet, "{}", hop.peer);
-    let peer = from..sheet.len();
-    sheet.end(X_FORWARDED_FOR);
-    before(headers, &FORWARDED, hop, sheet);
+/// Says who the client is. With `told`, the request says something of it already.
+fn forwarded(headers: &mut HeaderMap, told: bool, hop: &Hop<'_>, trail: &mut Trail) {
+    let mut line = trail.line(Field::For);
+    before(headers, told, &X_FORWARDED_FOR, hop, &mut line);
+    let from = line.place();
+    line.push_address(hop.peer);
+    let peer = from..line.place();
+    line.end();
+    let mut line = trail.line(Field::Forwarded);
+    before(headers, told, &FORWARDED, hop, &mut line);
     let (open, close) = if hop.peer.is_ipv4() { ("for=", "") } else { ("for=\"[", "]\"") };
-    sheet.push(open);
-    sheet.push_again(peer);
-    sheet.push(close);
+    line.push(open);
+    line.push_again(peer);
+    line.push(close);
     if !hop.host.is_empty() {
-        sheet.push(";host=\"");
-        sheet.push(hop.host);
-        sheet.push("\"");
+        line.push(";host=\"");
+        line.push(hop.host);
+        line.push("\"");
     }
-    sheet.push(";proto=");
-    sheet.push(hop.scheme);
-    sheet.end(FORWARDED);
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(hop.scheme));
-    match headers.get(HOST).filter(|_| hop.host == hop.authority).cloned() {
-        Some(host) => drop(headers.insert(X_FORWARDED_HOST, host)),
-        None => headers::set(headers, X_FORWARDED_HOST, hop.host),
+    line.push(";proto=");
+    line.push(hop.scheme);
+    line.end();
+    let mut line = trail.line(Field::Proto);
+    line.push(hop.scheme);
+    line.end();
+    let mut line = trail.line(Field::Host);
+    line.push(hop.host);
+    line.end();
+    let one_port = told && hop.trusted && headers.get_all(X_FORWARDED_PORT).iter().count() == 1;
+    if !one_port {
+        let mut line = trail.line(Field::Port);
+        line.push_number(port(hop));
+        line.end();
     }
-    let told = hop.trusted && headers.get_all(X_FORWARDED_PORT).iter().count() == 1;
-    if !told {
-        headers.insert(X_FORWARDED_PORT, port(hop));
+    if told {
+        [X_FORWARDED_FOR, FORWARDED, X_FORWARDED_PROTO, X_FORWARDED_HOST].iter().for_each(|name| {
+            headers.remove(name);
+        });
+        if !one_port {
+            headers.remove(X_FORWARDED_PORT);
+        }
     }
 }
 
 /// What a trusted peer says of those before it, as the beginning of a list.
-fn before(headers: &HeaderMap, name: &HeaderName, hop: &Hop<'_>, sheet: &mut Sheet) {
-    if !hop.trusted {
+fn before(headers: &HeaderMap, told: bool, name: &HeaderName, hop: &Hop<'_>, line: &mut Line<'_>) {
+    if !(told && hop.trusted) {
         return;
     }
     for told in headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
-        sheet.push(told);
-        sheet.push(", ");
+        line.push(told);
+        line.push(", ");
     }
 }
 
-fn port(hop: &Hop<'_>) -> HeaderValue {
+fn port(hop: &Hop<'_>) -> u16 {
     let host = headers::without_port(hop.host);
-    match hop.host.get(host.len() + 1..).and_then(|port| port.parse::<u16>().ok()) {
-        Some(port) => HeaderValue::from(port),
-        None if hop.scheme == "https" => HeaderValue::from_static("443"),
-        None => HeaderValue::from_static("80"),
-    }
+    let said = hop.host.get(host.len() + 1..).and_then(|port| port.parse().ok());
+    said.unwrap_or(if hop.scheme == "https" { 443 } else { 80 })
 }
 
 #[cfg(test)]
@@ -259,7 +314,7 @@ mod tests {
     #[track_caller]
     fn check(headers: &[(&str, &str)], expected: &[(&str, &str)]) {
         let mut parts = parts(headers);
-        request(&mut parts, &HOP);
+        request(&mut parts, &HOP).set(&mut parts.headers);
         let added = ["host", "forwarded", "traceparent", "x-request-id"];
         let mut left: Vec<_> =
             parts.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
@@ -305,7 +360,7 @@ mod tests {
             &[("authorization", "a"), ("content-length", "1"), ("cookie", "a")],
         );
         let mut parts = parts(&[("connection", "Host, X-Forwarded-For")]);
-        request(&mut parts, &HOP);
+        request(&mut parts, &HOP).set(&mut parts.headers);
         assert_eq!(
             (&parts.headers[HOST], &parts.headers[X_FORWARDED_FOR]),
             (&HeaderValue::from_static("a.example:8080"), &HeaderValue::from_static("192.0.2.7"),)
@@ -328,7 +383,7 @@ mod tests {
     #[track_caller]
     fn check_forwarded(hop: Hop<'_>, told: &[(&str, &str)], name: &str, expected: &str) {
         let mut parts = parts(told);
-        request(&mut parts, &hop);
+        request(&mut parts, &hop).set(&mut parts.headers);
         let all: Vec<_> = parts.headers.get_all(name).iter().collect();
         assert_eq!(all, [expected], "{name}");
     }

@@ -17,5 +17,6 @@ pub mod respond;
 pub mod rules;
 pub mod target;
 pub mod trace;
+pub mod trail;
 
 pub use body::Body;

@@ -8,34 +8,49 @@ use std::hash::{BuildHasher, RandomState};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::headers::{Sheet, only};
+use super::headers::only;
+use super::trail::{Field, Trail};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Passes on what names the request already, and names it on `sheet` where nothing does. An id longer than `longest` names
+/// Passes on what names the request already, and names it on `trail` where nothing does. An id longer than `longest` names
 /// nothing.
-pub fn mark(headers: &mut HeaderMap, longest: usize, sheet: &mut Sheet) {
+pub fn mark(headers: &mut HeaderMap, longest: usize, trail: &mut Trail) {
     let kept = only(headers, &TRACEPARENT).is_some_and(|parent| is_traceparent(parent.as_bytes()));
     if !kept {
-        // The version, the trace, our own part in it, and that nobody has recorded it.
-        sheet.push("00-");
-        sheet.push_hex(random());
-        sheet.push_hex(random() | 1);
-        sheet.push("-");
-        sheet.push_hex(random() | 1);
-        sheet.push("-00");
-        sheet.end(TRACEPARENT);
+        headers.remove(TRACEPARENT);
         // The state belongs to the parent that was dropped.
         headers.remove(TRACESTATE);
     }
     let is_id =
         |id: &HeaderValue| id.len() <= longest && !id.is_empty() && id.as_bytes().iter().all(u8::is_ascii_graphic);
-    if !only(headers, &X_REQUEST_ID).is_some_and(is_id) {
-        sheet.push_hex(random());
-        sheet.push_hex(random());
-        sheet.end(X_REQUEST_ID);
+    let named = only(headers, &X_REQUEST_ID).is_some_and(is_id);
+    if !named {
+        headers.remove(X_REQUEST_ID);
+    }
+    name(!kept, !named, trail);
+}
+
+/// Names a request that nobody has named yet: by a `trace`, an `id`, or both.
+pub fn name(trace: bool, id: bool, trail: &mut Trail) {
+    if trace {
+        // The version, the trace, our own part in it, and that nobody has recorded it.
+        let mut line = trail.line(Field::Traceparent);
+        line.push("00-");
+        line.push_hex(random());
+        line.push_hex(random() | 1);
+        line.push("-");
+        line.push_hex(random() | 1);
+        line.push("-00");
+        line.end();
+    }
+    if id {
+        let mut line = trail.line(Field::RequestId);
+        line.push_hex(random());
+        line.push_hex(random());
+        line.end();
     }
 }
 
@@ -86,9 +101,9 @@ mod tests {
         for (name, value) in told {
             headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
         }
-        let mut sheet = Sheet::default();
-        mark(&mut headers, 16, &mut sheet);
-        sheet.set(&mut headers);
+        let mut trail = Trail::new();
+        mark(&mut headers, 16, &mut trail);
+        trail.set(&mut headers);
         headers
     }
 

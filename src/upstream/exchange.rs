@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use tokio::time::Instant;
 
+use super::asking::Asking;
 use super::failure::Failure;
 use super::http1::{self, Begun, Switched};
 use super::incoming::Incoming;
@@ -42,8 +43,8 @@ pub(super) type Answered = (Response<Incoming>, Option<StreamPermit>);
 
 /// On a connection kept from before, or a new one. Takes the request out of its place, and puts it back where it may be
 /// said again: it is large, and each function that has it by value would store it once more.
-pub(super) async fn send(pool: &Rc<Pool>, request: &mut Request<Body>, others: bool) -> Result<Answered, Unsaid> {
-    let repeatable = is_repeatable(request);
+pub(super) async fn send(pool: &Rc<Pool>, asking: &mut Asking, others: bool) -> Result<Answered, Unsaid> {
+    let repeatable = is_repeatable(&asking.request);
     if !repeatable {
         // It could not be said again to a new connection, so let this thread hear first which of the old ones are closed.
         tokio::task::yield_now().await;
@@ -58,17 +59,21 @@ pub(super) async fn send(pool: &Rc<Pool>, request: &mut Request<Body>, others: b
         };
         let outcome = match link {
             Link::Http1(conn) => {
-                fit_http1(request);
-                match http1::exchange(conn, request, pool.response_timeout, Some(pool)).await {
+                fit_http1(&mut asking.request);
+                match http1::exchange(conn, asking, pool.response_timeout, Some(pool)).await {
                     Ok(response) => return Ok((response, None)),
                     Err(begun) => unsaid(pool, begun, repeatable),
                 }
             }
             // Boxed: few servers are asked like this.
-            Link::Http2(mut link) => match Box::pin(multiplexed(pool, &mut link, request, was_kept || others)).await {
-                Ok(response) => return Ok((response, Some(link.permit()))),
-                Err(unsaid) => unsaid,
-            },
+            Link::Http2(mut link) => {
+                asking.settle();
+                let again = was_kept || others;
+                match Box::pin(multiplexed(pool, &mut link, &mut asking.request, again)).await {
+                    Ok(response) => return Ok((response, Some(link.permit()))),
+                    Err(unsaid) => unsaid,
+                }
+            }
         };
         match outcome {
             // It may have died while it was idle, which says nothing of the server.
@@ -81,11 +86,11 @@ pub(super) async fn send(pool: &Rc<Pool>, request: &mut Request<Body>, others: b
 /// On a connection of its own, which comes with a 101.
 pub(super) async fn upgrade(
     pool: &Rc<Pool>,
-    request: &mut Request<Body>,
+    asking: &mut Asking,
 ) -> Result<(Response<Incoming>, Option<Switched>), Unsaid> {
     let conn = pool.open_alone().await.map_err(Unsaid::not_begun)?;
-    let repeatable = is_repeatable(request);
-    http1::switch(conn, request, pool.response_timeout).await.map_err(|begun| unsaid(pool, begun, repeatable))
+    let repeatable = is_repeatable(&asking.request);
+    http1::switch(conn, asking, pool.response_timeout).await.map_err(|begun| unsaid(pool, begun, repeatable))
 }
 
 fn unsaid(pool: &Pool, begun: Begun, repeatable: bool) -> Unsaid {

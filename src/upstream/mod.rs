@@ -3,6 +3,7 @@
 //! Owns: which server a request goes to, the connections to it, and what is known of its health. Never: edits a request
 //! beyond the form that a connection's protocol gives it; the handler hands over what is to be sent.
 
+mod asking;
 mod balance;
 mod connect;
 mod exchange;
@@ -33,9 +34,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Response;
 use tokio::time::interval;
 
+pub use asking::Asking;
 pub use failure::{BodyError, Failure};
 pub use http1::{Broken, Hearing, Switched};
 pub use incoming::Incoming;
@@ -46,7 +48,6 @@ pub use shared::{ServerReport, Shared};
 pub use tls::SetupError;
 
 use crate::limits;
-use crate::message::Body;
 use crate::shutdown::Tasks;
 use balance::Tried;
 use exchange::Unsaid;
@@ -128,8 +129,8 @@ impl Upstream {
     /// # Errors
     /// If no server takes it and answers in time. It was tried on others where nothing of it had been sent, or where it
     /// is idempotent and has no body (RFC 9110, section 9.2.2).
-    pub fn send(&self, client: IpAddr, request: Request<Body>) -> impl Future<Output = Result<Sent, Failure>> {
-        self.try_each(client, request, Mode::Pooled)
+    pub fn send(&self, client: IpAddr, asking: impl Into<Asking>) -> impl Future<Output = Result<Sent, Failure>> {
+        self.try_each(client, asking.into(), Mode::Pooled)
     }
 
     /// The same over HTTP/1.1 on a connection of its own, for an upgrade, whose fields are set: once it is answered with
@@ -137,18 +138,13 @@ impl Upstream {
     ///
     /// # Errors
     /// As [`Upstream::send`].
-    pub fn upgrade(&self, client: IpAddr, request: Request<Body>) -> impl Future<Output = Result<Sent, Failure>> {
-        self.try_each(client, request, Mode::Alone)
+    pub fn upgrade(&self, client: IpAddr, asking: impl Into<Asking>) -> impl Future<Output = Result<Sent, Failure>> {
+        self.try_each(client, asking.into(), Mode::Alone)
     }
 
-    fn try_each(
-        &self,
-        client: IpAddr,
-        request: Request<Body>,
-        mode: Mode,
-    ) -> impl Future<Output = Result<Sent, Failure>> {
+    fn try_each(&self, client: IpAddr, asking: Asking, mode: Mode) -> impl Future<Output = Result<Sent, Failure>> {
         // An asynchronous function would store its argument twice, and this one is large.
-        let mut request = request;
+        let mut asking = asking;
         async move {
             let members = &self.group.members;
             let mut tried = Tried::default();
@@ -162,7 +158,7 @@ impl Upstream {
                 };
                 tried.add(index);
                 let mut permit = LoadPermit::new(member);
-                match ask(pool, &mut request, mode, members.len() > 1).await {
+                match ask(pool, &mut asking, mode, members.len() > 1).await {
                     Ok(Answered { response, stream, switched }) => {
                         member.standing.answered();
                         permit.hold(stream);
@@ -188,15 +184,15 @@ struct Answered {
     switched: Option<Switched>,
 }
 
-async fn ask(pool: &Rc<Pool>, request: &mut Request<Body>, mode: Mode, others: bool) -> Result<Answered, Unsaid> {
+async fn ask(pool: &Rc<Pool>, asking: &mut Asking, mode: Mode, others: bool) -> Result<Answered, Unsaid> {
     match mode {
         Mode::Pooled => {
-            let (response, stream) = exchange::send(pool, request, others).await?;
+            let (response, stream) = exchange::send(pool, asking, others).await?;
             Ok(Answered { response, stream, switched: None })
         }
         // Boxed: a socket is opened once, and what it takes is large.
         Mode::Alone => {
-            let (response, switched) = Box::pin(exchange::upgrade(pool, request)).await?;
+            let (response, switched) = Box::pin(exchange::upgrade(pool, asking)).await?;
             Ok(Answered { response, stream: None, switched })
         }
     }

@@ -62,7 +62,7 @@ pub(super) async fn open(
     let path: Box<str> = parts.uri.path().into();
     let http2 = parts.version == Version::HTTP_2;
     parts.method = Method::GET;
-    let outgoing = session.proxy.outgoing(call, parts, body)?;
+    let outgoing = session.proxy.outgoing(call, parts, body)?.settled();
     let dialler = Dialler::new(upstream, client, &outgoing, terms.forwarding.clone());
     let token = identity.credential().map(|credential| Arc::clone(&credential.token));
     let dialled = match dialler.dial(token).await {

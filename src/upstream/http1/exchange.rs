@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::Conn;
@@ -18,6 +18,7 @@ use super::head::{self, Head};
 use super::incoming::Hearing;
 use super::saying::{Saying, Unsaid};
 use crate::message::Body;
+use crate::upstream::asking::Asking;
 use crate::upstream::failure::BodyError;
 use crate::upstream::incoming::Incoming;
 use crate::upstream::io::Io;
@@ -52,11 +53,11 @@ struct Answered {
 /// the answer's end. The body is taken out of the request where some of it is left.
 pub(in crate::upstream) async fn exchange(
     mut conn: Conn,
-    request: &mut Request<Body>,
+    asking: &mut Asking,
     allowance: Duration,
     pool: Option<&Rc<Pool>>,
 ) -> Result<Response<Incoming>, Begun> {
-    let Answered { head, saying } = converse(&mut conn, request, allowance).await?;
+    let Answered { head, saying } = converse(&mut conn, asking, allowance).await?;
     let Head { parts, length, keeps } = head;
     let pool = pool.filter(|_| keeps).map(Rc::clone);
     let mut decoder = Decoder::new(length);
@@ -73,7 +74,7 @@ pub(in crate::upstream) async fn exchange(
         }
         return Ok(Response::from_parts(parts, Incoming::Whole(whole)));
     }
-    let body = std::mem::replace(request.body_mut(), Body::Empty);
+    let body = std::mem::replace(asking.request.body_mut(), Body::Empty);
     let hearing = Hearing::new(conn, decoder, saying, body, pool);
     Ok(Response::from_parts(parts, Incoming::Http1(Box::new(hearing))))
 }
@@ -81,11 +82,11 @@ pub(in crate::upstream) async fn exchange(
 /// Asks for another protocol (RFC 9110, section 7.8).
 pub(in crate::upstream) async fn switch(
     mut conn: Conn,
-    request: &mut Request<Body>,
+    asking: &mut Asking,
     allowance: Duration,
 ) -> Result<(Response<Incoming>, Option<Switched>), Begun> {
-    let Answered { head, saying } = converse(&mut conn, request, allowance).await?;
-    let body = std::mem::replace(request.body_mut(), Body::Empty);
+    let Answered { head, saying } = converse(&mut conn, asking, allowance).await?;
+    let body = std::mem::replace(asking.request.body_mut(), Body::Empty);
     if head.parts.status != StatusCode::SWITCHING_PROTOCOLS {
         let hearing = Hearing::new(conn, Decoder::new(head.length), saying, body, None);
         return Ok((Response::from_parts(head.parts, Incoming::Http1(Box::new(hearing))), None));
@@ -108,9 +109,10 @@ impl Switched {
     }
 }
 
-async fn converse(conn: &mut Conn, request: &mut Request<Body>, allowance: Duration) -> Result<Answered, Begun> {
+async fn converse(conn: &mut Conn, asking: &mut Asking, allowance: Duration) -> Result<Answered, Begun> {
     let now = Instant::now();
-    let mut saying = Some(Saying::new(request, now));
+    let Asking { request, trail } = asking;
+    let mut saying = Some(Saying::new(request, trail, now));
     let mut due = now + allowance;
     let method = request.method().clone();
     poll_fn(|cx| {

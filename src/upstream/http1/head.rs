@@ -3,6 +3,8 @@
 //! Owns: where an answer's body ends (section 6.3). Never: writes a field that frames a request but by the body that goes
 //! with it.
 
+use std::mem::MaybeUninit;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::response::Parts;
@@ -12,6 +14,7 @@ use hyper::ext::ReasonPhrase;
 use super::failure::Broken;
 use crate::limits;
 use crate::message::framing;
+use crate::message::trail::Trail;
 
 /// An answer's head.
 #[derive(Debug)]
@@ -42,8 +45,8 @@ pub(super) enum Framing {
 /// What most heads fit in, in bytes: one small allocation.
 const USUAL: usize = 1000;
 
-/// The request's head, in origin form.
-pub(super) fn request<B>(request: &Request<B>, framing: Framing) -> Vec<u8> {
+/// The request's head, in origin form; `trail` behind its own fields.
+pub(super) fn request<B>(request: &Request<B>, trail: &Trail, framing: Framing) -> Vec<u8> {
     let mut head = Vec::with_capacity(USUAL);
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let mut push = |part: &[u8]| head.extend_from_slice(part);
@@ -60,6 +63,7 @@ pub(super) fn request<B>(request: &Request<B>, framing: Framing) -> Vec<u8> {
         push(value.as_bytes());
         push(b"\r\n");
     }
+    push(trail.lines());
     match framing {
         Framing::Nothing => push(b"\r\n"),
         Framing::Length(length) => push(format!("content-length: {length}\r\n\r\n").as_bytes()),
@@ -73,9 +77,10 @@ pub(super) fn request<B>(request: &Request<B>, framing: Framing) -> Vec<u8> {
 /// # Errors
 /// If it is none, or where its body ends can be read in two ways.
 pub(super) fn response(heard: &mut BytesMut, asked: &Method) -> Result<Option<Head>, Broken> {
-    let mut fields = [httparse::EMPTY_HEADER; limits::UPSTREAM_FIELDS];
-    let mut parsed = httparse::Response::new(&mut fields);
-    let length = match parsed.parse(heard) {
+    let mut fields = [const { MaybeUninit::uninit() }; limits::UPSTREAM_FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let strict = httparse::ParserConfig::default();
+    let length = match strict.parse_response_with_uninit_headers(&mut parsed, heard, &mut fields) {
         Ok(httparse::Status::Complete(length)) if length <= limits::UPSTREAM_HEAD => length,
         Ok(httparse::Status::Partial) if heard.len() < limits::UPSTREAM_HEAD => return Ok(None),
         Ok(httparse::Status::Complete(_) | httparse::Status::Partial) => {
@@ -263,7 +268,9 @@ mod tests {
             let built = Request::builder().method(method).uri(uri).header(HOST, "app").header("content-length", "9");
             built.header("transfer-encoding", "chunked").body(()).unwrap()
         };
-        let said = |request: &Request<()>, framing| String::from_utf8(super::request(request, framing)).unwrap();
+        let nothing = Trail::default();
+        let said =
+            |request: &Request<()>, framing| String::from_utf8(super::request(request, &nothing, framing)).unwrap();
         let get = built(Method::GET, "/a?b=c");
         assert_eq!(said(&get, Framing::Nothing), "GET /a?b=c HTTP/1.1\r\nhost: app\r\n\r\n");
         assert_eq!(said(&get, Framing::Length(5)), "GET /a?b=c HTTP/1.1\r\nhost: app\r\ncontent-length: 5\r\n\r\n");

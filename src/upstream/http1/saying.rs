@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::failure::Broken;
 use super::head::{self, Framing};
 use crate::message::Body;
+use crate::message::trail::Trail;
 use crate::upstream::failure::BodyError;
 use crate::upstream::io::Io;
 
@@ -57,14 +58,14 @@ pub(super) enum Unsaid {
 }
 
 impl Saying {
-    pub(super) fn new(request: &Request<Body>, now: Instant) -> Saying {
+    pub(super) fn new(request: &Request<Body>, trail: &Trail, now: Instant) -> Saying {
         let length = request.body().size_hint().exact().or_else(|| head::said_length(request.headers()));
         let framing = head::framing(request.method(), length);
         let state = match framing {
             Framing::Nothing | Framing::Length(0) => State::Last,
             Framing::Length(_) | Framing::Chunked => State::Body,
         };
-        let before = head::request(request, framing);
+        let before = head::request(request, trail, framing);
         let (piece, behind, servers_turn) = (Bytes::new(), b"".as_slice(), Some(now));
         Saying { before, out: 0, piece, behind, framing, state, begun: false, servers_turn }
     }
