@@ -3,7 +3,7 @@
 use tokio::io::AsyncWriteExt;
 
 use crate::support::backend::{Backend, front};
-use crate::support::{Proxy, RawHttp, WsClient, get, within};
+use crate::support::{Proxy, RawHttp, WsClient, get, proxy, within};
 
 const UPGRADE: &str = "Connection: Upgrade, X-User\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -154,11 +154,7 @@ async fn sockets_are_asked_for_too() {
 #[tokio::test]
 async fn a_feed_may_be_behind_it() {
     let auth = Backend::bind().await;
-    let proxy = Proxy::start(&format!(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[feed.f]\nsource = {{ publish = {{}} }}\n\
-         [[route]]\npath = \"/f\"\nfeed = \"f\"\nauth_request = \"{}\"\n",
-        auth.server()
-    ));
+    let proxy = Proxy::start(&format!("{}auth_request = \"{}\"\n", proxy::feed(""), auth.server()));
     let no = async {
         let (head, mut asked) = auth.request().await;
         asked.send(b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;

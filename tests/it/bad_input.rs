@@ -7,32 +7,14 @@ use std::net::SocketAddr;
 use flate2::{Compress, Compression, FlushCompress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::support::config::{events, plain, tls};
 use crate::support::raw_ws::{CLOSE, KEY, PING, PONG, RawSocket, TEXT, head, masked, upgrade};
 use crate::support::{Instance, RawHttp, WsClient, post_json};
 
 /// What makes a silent client's time short.
 const SHORT: &str = "[limits]\nheader_timeout = \"1s\"\n";
 /// A plain listener, one over TLS, and a feed.
-const SERVED: &str = r#"
-[[listener]]
-address = "127.0.0.1:0"
-
-[[listener]]
-address = "127.0.0.1:0"
-tls.self_signed = ["localhost"]
-
-[feed.events]
-source = { publish = {} }
-keepalive = false
-
-[[route]]
-path = "/events"
-feed = "events"
-
-[[route]]
-path = "/hello"
-respond = { body = "hello" }
-"#;
+const SERVED: &str = concat!(plain!(), tls!(), events!("keepalive = false\n"));
 
 /// A process that serves, and a viewer who must not notice anything.
 struct Scene {

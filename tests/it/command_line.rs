@@ -10,29 +10,12 @@ use serde_json::Value;
 use steadfeed::config::{self, Surroundings};
 use tokio::time::Instant;
 
+use crate::support::config::{events, plain, tls};
 use crate::support::instance::{binary, run};
 use crate::support::raw_ws::RawSocket;
 use crate::support::{Instance, SseClient, WsClient, get, post_json, request, until, within};
 
-const SMALL: &str = r#"
-[[listener]]
-address = "127.0.0.1:0"
-
-[[listener]]
-address = "127.0.0.1:0"
-tls.self_signed = ["localhost"]
-
-[feed.events]
-source = { publish = {} }
-
-[[route]]
-path = "/events"
-feed = "events"
-
-[[route]]
-path = "/hello"
-respond = { body = "hello" }
-"#;
+const SMALL: &str = concat!(plain!(), tls!(), events!());
 
 /// A config of the repository, on ports that are free.
 fn on_free_ports(name: &str) -> String {
@@ -46,8 +29,7 @@ fn on_free_ports(name: &str) -> String {
 
 /// The default config as it is served, but for its ports.
 async fn default() -> Instance {
-    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
-    Instance::start_in(folder, &format!("{}\n[admin]\nlisten = \"127.0.0.1:0\"\n", on_free_ports("default.toml"))).await
+    Instance::start_whole(&format!("{}\n[admin]\nlisten = \"127.0.0.1:0\"\n", on_free_ports("default.toml"))).await
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -6,30 +6,12 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::support::config::{events, plain, tls};
 use crate::support::raw_h2::Client;
 use crate::support::raw_ws::RawSocket;
 use crate::support::{DEADLINE, Instance, RawHttp, SseClient, WsClient, get, post_json, until, within};
 
-const BODY: &str = r#"
-[[listener]]
-address = "127.0.0.1:0"
-websocket_h2 = true
-
-[[listener]]
-address = "127.0.0.1:0"
-tls.self_signed = ["localhost"]
-
-[feed.events]
-source = { publish = {} }
-
-[[route]]
-path = "/events"
-feed = "events"
-
-[[route]]
-path = "/hello"
-respond = { body = "hello" }
-"#;
+const BODY: &str = concat!(plain!("websocket_h2 = true\n"), tls!(), events!());
 
 fn config(spread: &str, timeout: &str) -> String {
     format!("[drain]\nspread = \"{spread}\"\ntimeout = \"{timeout}\"\n{BODY}")

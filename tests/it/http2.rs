@@ -7,19 +7,19 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::feed::n;
+use crate::support::config::PLAIN;
 use crate::support::{H2Client, Identity, Proxy, WsClient, frames, proxy, until, within};
 
 /// A plain listener with WebSockets over HTTP/2, one without, and both over TLS, in this order.
 fn everywhere(options: &str) -> (Proxy, Identity) {
     let identity = Identity::new();
-    let feed = proxy::feed(options).replacen("[[listener]]\n", "[[listener]]\nwebsocket_h2 = true\n", 1);
-    let without = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
+    let feed = proxy::feed_over_h2(options);
     let (with_tls, without_tls) = (identity.listener("websocket_h2 = true"), identity.listener(""));
-    (Proxy::start(&format!("{feed}{without}{with_tls}{without_tls}")), identity)
+    (Proxy::start(&format!("{feed}{PLAIN}{with_tls}{without_tls}")), identity)
 }
 
 fn over_h2(options: &str) -> Proxy {
-    Proxy::start(&proxy::feed(options).replacen("[[listener]]\n", "[[listener]]\nwebsocket_h2 = true\n", 1))
+    Proxy::start(&proxy::feed_over_h2(options))
 }
 
 #[tokio::test]

@@ -9,30 +9,13 @@ use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
+use crate::support::config::{events, plain};
 use crate::support::instance::{binary, run};
 use crate::support::raw_h2::Client;
 use crate::support::raw_ws::{RawSocket, upgrade};
 use crate::support::{Instance, RawHttp, SseClient, WsClient, get, post_json, request, tls, until, within};
 
-const PLAIN: &str = r#"
-[[listener]]
-address = "127.0.0.1:0"
-
-[feed.events]
-source = { publish = {} }
-
-[[route]]
-path = "/events"
-feed = "events"
-
-[[route]]
-path = "/hello"
-respond = { body = "hello" }
-
-[[route]]
-path = "/"
-page = "events"
-"#;
+const PLAIN: &str = concat!(plain!(), events!(), "\n[[route]]\npath = \"/\"\npage = \"events\"\n");
 
 /// The plain config, with these keys before it.
 fn with(keys: &str) -> String {

@@ -6,9 +6,9 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::support::config::PLAIN;
 use crate::support::{Backend, Proxy, RawHttp, SseClient, WsClient, get, post_json, until, within};
 
-const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
 const SECRET: &str = "a secret of thirty-two bytes or so";
 
 /// A socket that steadfeed dialled, for which the test speaks.
@@ -54,7 +54,7 @@ impl Dial {
 /// A feed `f` of `backend` with these options, and these routes.
 fn split(backend: &Backend, options: &str, routes: &str) -> String {
     format!(
-        "{LISTENER}[feed.f]\nsource = {{ websocket = \"ws://{}/src?tenant=0\" }}\ngreet = false\nkeepalive = false\n\
+        "{PLAIN}[feed.f]\nsource = {{ websocket = \"ws://{}/src?tenant=0\" }}\ngreet = false\nkeepalive = false\n\
          notices = false\n{options}\n{routes}\n",
         backend.address()
     )

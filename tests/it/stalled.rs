@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Lets streams of HTTP/2 become sockets, and has them end after [`TIMEOUT`].
 fn config(options: &str) -> String {
-    let feed = proxy::feed(options).replacen("[[listener]]\n", "[[listener]]\nwebsocket_h2 = true\n", 1);
+    let feed = proxy::feed_over_h2(options);
     format!("[limits]\nsend_timeout = \"{TIMEOUT:?}\"\n{feed}")
 }
 

@@ -10,27 +10,18 @@ use rcgen::KeyPair;
 use serde_json::{Value, json};
 use steadfeed::config::{self, Surroundings};
 
+use crate::support::config::{PLAIN as LISTENER, feed};
 use crate::support::instance::run;
 use crate::support::raw_ws::{masked, upgrade};
 use crate::support::{Backend, Instance, Proxy, RawHttp, RawWs, WsClient, get, request, until};
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
-const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
 /// A public feed, the same for those with a token, and where tickets are given.
-const ROUTES: &str = r#"
-[feed.f]
-source = { publish = {} }
-[[route]]
-path = "/f"
-feed = "f"
-[[route]]
-path = "/private"
-feed = "f"
-auth = "viewers"
-[[route]]
-path = "/ticket"
-ticket = "viewers"
-"#;
+const ROUTES: &str = concat!(
+    feed!("/f"),
+    "\n[[route]]\npath = \"/private\"\nfeed = \"f\"\nauth = \"viewers\"\n",
+    "\n[[route]]\npath = \"/ticket\"\nticket = \"viewers\"\n"
+);
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()

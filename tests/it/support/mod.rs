@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod browser;
 pub mod cert;
+pub mod config;
 pub mod frames;
 pub mod h2;
 pub mod http;
