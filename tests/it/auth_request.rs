@@ -3,16 +3,11 @@
 use tokio::io::AsyncWriteExt;
 
 use crate::support::backend::{Backend, front};
+use crate::support::http::lines;
 use crate::support::{Proxy, RawHttp, WsClient, get, proxy, within};
 
 const UPGRADE: &str = "Connection: Upgrade, X-User\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-/// What a head says of a header, each line of it.
-fn lines<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
-    let field = |line: &'a str| line.split_once(": ").filter(|(field, _)| field.eq_ignore_ascii_case(name));
-    head.lines().filter_map(field).map(|(_, value)| value).collect()
-}
 
 /// Forwards everything that `auth` lets pass to `app`.
 fn guarded(app: &str, auth: &Backend) -> Proxy {

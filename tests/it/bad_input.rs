@@ -8,7 +8,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::config::{events, plain, tls};
-use crate::support::raw_ws::{CLOSE, KEY, PING, PONG, RawSocket, TEXT, head, masked, upgrade};
+use crate::support::raw_ws::{CLOSE, KEY, PING, PONG, RawWs, TEXT, head, masked, upgrade};
 use crate::support::{Instance, RawHttp, WsClient, post_json};
 
 /// What makes a silent client's time short.
@@ -86,7 +86,7 @@ impl Scene {
     fn closed<'a>(&'a self, bytes: &'a [u8], code: u16) -> impl Future<Output = ()> + 'a {
         let place = std::panic::Location::caller();
         async move {
-            let mut socket = RawSocket::connect(self.address(), "/events", &[]).await;
+            let mut socket = RawWs::connect(self.address(), "/events", &[]).await;
             socket.send(bytes).await;
             assert_eq!(socket.closed().await.0, code, "{place}");
             socket.raw.closed().await;
@@ -355,13 +355,13 @@ async fn a_deflate_bomb_is_closed_with_1009_and_costs_no_memory() {
     for zeros in [70_000, 50_000_000] {
         let bomb = deflated(&vec![b' '; zeros]);
         let deflate = [("Sec-WebSocket-Extensions", "permessage-deflate")];
-        let mut socket = RawSocket::connect(scene.address(), "/events", &deflate).await;
+        let mut socket = RawWs::connect(scene.address(), "/events", &deflate).await;
         assert!(socket.head.to_lowercase().contains("permessage-deflate"), "{}", socket.head);
         socket.send(&masked(0xc1, &bomb)).await;
         assert_eq!(socket.closed().await.0, 1009);
     }
     let mut socket =
-        RawSocket::connect(scene.address(), "/events", &[("Sec-WebSocket-Extensions", "permessage-deflate")]).await;
+        RawWs::connect(scene.address(), "/events", &[("Sec-WebSocket-Extensions", "permessage-deflate")]).await;
     socket.send(&masked(0xc1, b"\xff\xff\xff\xff")).await;
     assert_eq!(socket.closed().await.0, 1007);
     assert!(resident(&scene.instance) < before + 8 * 1024, "{before} KiB before");
@@ -373,7 +373,7 @@ async fn a_deflate_bomb_is_closed_with_1009_and_costs_no_memory() {
 async fn a_flood_of_pings_from_one_who_does_not_read_is_bounded() {
     let mut scene = Scene::start().await;
     let before = resident(&scene.instance);
-    let flooding = RawSocket::connect(scene.address(), "/events", &[]).await;
+    let flooding = RawWs::connect(scene.address(), "/events", &[]).await;
     let (_unread, mut writing) = flooding.raw.stream.into_split();
     let flood = masked(0x80 | PING, &[b'p'; 125]).repeat(1000);
     let flood = tokio::spawn(async move { while writing.write_all(&flood).await.is_ok() {} });
@@ -388,7 +388,7 @@ async fn a_flood_of_pings_from_one_who_does_not_read_is_bounded() {
 #[tokio::test]
 async fn every_ping_of_one_who_reads_is_answered_in_order() {
     let mut scene = Scene::start().await;
-    let mut socket = RawSocket::connect(scene.address(), "/events", &[]).await;
+    let mut socket = RawWs::connect(scene.address(), "/events", &[]).await;
     for round in 0..20u32 {
         let pings: Vec<u8> =
             (0..200u32).flat_map(|number| masked(0x80 | PING, &(round * 200 + number).to_be_bytes())).collect();
@@ -403,7 +403,7 @@ async fn every_ping_of_one_who_reads_is_answered_in_order() {
 #[tokio::test]
 async fn what_is_no_command_is_answered_with_an_error_and_the_socket_stays() {
     let mut scene = Scene::start().await;
-    let mut socket = RawSocket::connect(scene.address(), "/events", &[]).await;
+    let mut socket = RawWs::connect(scene.address(), "/events", &[]).await;
     socket.data().await;
     let commands = [
         "hello",

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::support::config::{events, plain, tls};
 use crate::support::instance::{binary, run};
-use crate::support::raw_ws::RawSocket;
+use crate::support::raw_ws::RawWs;
 use crate::support::{Instance, SseClient, WsClient, get, post_json, request, until, within};
 
 const SMALL: &str = concat!(plain!(), tls!(), events!());
@@ -275,9 +275,9 @@ async fn health_exits_with_0_only_when_all_is_well() {
     assert!(code == Some(1) && said.contains("404"), "{said}");
     assert_eq!(health(&["nonsense".to_owned()]).0, Some(1));
     let _viewers = [
-        RawSocket::connect(instance.address(), "/events", &[]).await,
-        RawSocket::connect(instance.address(), "/events", &[]).await,
-        RawSocket::connect(instance.address(), "/events", &[]).await,
+        RawWs::connect(instance.address(), "/events", &[]).await,
+        RawWs::connect(instance.address(), "/events", &[]).await,
+        RawWs::connect(instance.address(), "/events", &[]).await,
     ];
     instance.signal(Signal::TERM);
     until("unreadiness", || async { (get(instance.admin(), "/readyz", &[]).await.status == 503).then_some(()) }).await;

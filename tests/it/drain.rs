@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::config::{events, plain, tls};
 use crate::support::raw_h2::Client;
-use crate::support::raw_ws::RawSocket;
+use crate::support::raw_ws::RawWs;
 use crate::support::{DEADLINE, Instance, RawHttp, SseClient, WsClient, get, post_json, until, within};
 
 const BODY: &str = concat!(plain!("websocket_h2 = true\n"), tls!(), events!());
@@ -181,7 +181,7 @@ async fn an_upgrade_on_a_connection_that_outlives_the_listener_is_refused() {
 #[tokio::test]
 async fn a_viewer_who_never_leaves_is_cut_at_the_latest_when_the_time_is_over() {
     let instance = Instance::start(&config("100ms", "600ms")).await;
-    let mut deaf = RawSocket::connect(instance.address(), "/events", &[]).await;
+    let mut deaf = RawWs::connect(instance.address(), "/events", &[]).await;
     let client = Client::connect(instance.address()).await;
     let mut h2_deaf = client.websocket("/events").await;
     let start = Instant::now();

@@ -9,15 +9,10 @@ use http::{HeaderMap, HeaderValue, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::backend::front_config;
+use crate::support::http::lines;
 use crate::support::{Backend, H2Client, Proxy, RawHttp, Reply, get, until, within};
 
 const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-
-/// What a head says of a header, each line of it.
-fn lines<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
-    let field = |line: &'a str| line.split_once(": ").filter(|(field, _)| field.eq_ignore_ascii_case(name));
-    head.lines().filter_map(field).map(|(_, value)| value).collect()
-}
 
 /// What the backend answers to a GET is what the client gets.
 async fn passed_on(backend: &Backend, address: std::net::SocketAddr, method: &str, answer: &str) -> Reply {

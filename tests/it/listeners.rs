@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::support::config::{events, plain};
 use crate::support::instance::{binary, run};
 use crate::support::raw_h2::Client;
-use crate::support::raw_ws::{RawSocket, upgrade};
+use crate::support::raw_ws::{RawWs, upgrade};
 use crate::support::{Instance, RawHttp, SseClient, WsClient, get, post_json, request, tls, until, within};
 
 const PLAIN: &str = concat!(plain!(), events!(), "\n[[route]]\npath = \"/\"\npage = \"events\"\n");
@@ -121,7 +121,7 @@ async fn pipelined_requests_are_answered_in_order() {
     let upgrade = upgrade(instance.address(), "/events", &[]);
     raw.send(&[requests[0].as_bytes(), upgrade.as_bytes(), &frames].concat()).await;
     assert!(answer(&mut raw).await.0.starts_with("http/1.1 200 "));
-    let mut socket = RawSocket { head: raw.head().await, raw };
+    let mut socket = RawWs { head: raw.head().await, raw };
     assert_eq!(socket.data().await["type"], "pong");
 }
 
@@ -239,7 +239,7 @@ async fn beyond_the_cap_a_connection_is_told_503_and_dropped_until_there_is_room
     let tls = "[[listener]]\naddress = \"127.0.0.1:0\"\ntls.self_signed = [\"localhost\"]";
     let instance = Instance::start(&with(&format!("[limits]\nconnections = 2\n{tls}"))).await;
     let (tls, plain) = (instance.listener(0), instance.listener(1));
-    let first = RawSocket::connect(plain, "/events", &[]).await;
+    let first = RawWs::connect(plain, "/events", &[]).await;
     let mut second = RawHttp::connect(plain).await;
     assert!(again(&mut second, "/hello").await.0.starts_with("http/1.1 200 "));
     for path in ["/hello", "/nothing", "/events"] {

@@ -102,7 +102,7 @@ impl Socket {
 
     /// Answers a close, and says no more.
     pub async fn close(&mut self) {
-        let close = super::frames::masked(0x80 | CLOSE, &1012u16.to_be_bytes());
+        let close = super::raw_ws::masked(0x80 | CLOSE, &1012u16.to_be_bytes());
         self.sending.send_data(Bytes::from(close), true).expect("the stream is open");
     }
 
