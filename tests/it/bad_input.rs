@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::config::{events, plain, tls};
 use crate::support::raw_ws::{CLOSE, KEY, PING, PONG, RawWs, TEXT, head, masked, upgrade};
-use crate::support::{Instance, RawHttp, WsClient, post_json};
+use crate::support::{H2Client, Instance, RawHttp, WsClient, post_json};
 
 /// What makes a silent client's time short.
 const SHORT: &str = "[limits]\nheader_timeout = \"1s\"\n";
@@ -441,24 +441,24 @@ async fn what_is_no_command_is_answered_with_an_error_and_the_socket_stays() {
 #[tokio::test]
 async fn frames_in_an_http2_stream_are_held_to_the_same_rules() {
     let instance = Instance::start(&SERVED.replacen("127.0.0.1:0\"", "127.0.0.1:0\"\nwebsocket_h2 = true", 1)).await;
-    let client = crate::support::raw_h2::Client::connect(instance.address()).await;
-    let mut bystander = client.websocket("/events").await;
-    assert_eq!(bystander.frame().await.0, 0x80 | TEXT);
+    let client = H2Client::connect(instance.address()).await;
+    let mut bystander = client.raw_websocket("/events").await;
+    assert_eq!(bystander.frame().await.first, 0x80 | TEXT);
     for (bytes, code) in [
         ([&head(0x81, 5)[..], b"hello"].concat(), 1002),
         (masked(0x81, b"\xff"), 1007),
         (masked(0x81, &[b'a'; 66 * 1024]), 1009),
     ] {
-        let mut socket = client.websocket("/events").await;
+        let mut socket = client.raw_websocket("/events").await;
         socket.send(&bytes).await;
-        assert_eq!(socket.closed().await, code);
+        assert_eq!(socket.closed().await.0, code);
     }
     let reply = post_json(instance.admin(), "/api/feeds/events", r#"{"type":"n","data":1}"#).await;
     assert_eq!(reply.status, 200);
-    assert!(String::from_utf8_lossy(&bystander.frame().await.1).contains(r#""data":1"#));
-    let large = client.get("/hello", &[("x-large", &"a".repeat(40_000))]).await;
+    assert!(String::from_utf8_lossy(&bystander.frame().await.payload).contains(r#""data":1"#));
+    let large = client.answer("/hello", &[("x-large", &"a".repeat(40_000))]).await;
     assert_eq!(large.0, 431);
-    assert_eq!(client.get("/hello", &[]).await, (200, "hello".to_owned()));
+    assert_eq!(client.answer("/hello", &[]).await, (200, "hello".to_owned()));
 }
 
 /// The memory the process has resident, in KiB.

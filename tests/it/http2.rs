@@ -192,7 +192,7 @@ async fn a_viewer_that_deflates_over_http2_reads_the_same() {
 
 /// Whether the other viewers of the connection, and new requests on it, are still served.
 async fn unharmed(proxy: &Proxy, client: &H2Client, viewer: &mut WsClient, number: u32) {
-    assert!(!client.connection.is_finished(), "the connection has ended");
+    assert!(!client.ending.is_finished(), "the connection has ended");
     proxy.say(&n(number)).await;
     while viewer.values(1).await != [number] {}
     assert_eq!(client.get("/f").await.status(), 200);

@@ -11,9 +11,8 @@ use tokio::time::Instant;
 
 use crate::support::config::{events, plain};
 use crate::support::instance::{binary, run};
-use crate::support::raw_h2::Client;
 use crate::support::raw_ws::{RawWs, upgrade};
-use crate::support::{Instance, RawHttp, SseClient, WsClient, get, post_json, request, tls, until, within};
+use crate::support::{H2Client, Instance, RawHttp, SseClient, WsClient, get, post_json, request, tls, until, within};
 
 const PLAIN: &str = concat!(plain!(), events!(), "\n[[route]]\npath = \"/\"\npage = \"events\"\n");
 
@@ -96,11 +95,10 @@ async fn the_next_head_on_a_kept_connection_has_a_deadline_again() {
 #[tokio::test]
 async fn frames_between_requests_do_not_end_an_http2_connection_early() {
     let instance = Instance::start(&with("[limits]\nheader_timeout = \"1s\"\nkeepalive_timeout = \"1800ms\"")).await;
-    let mut client = Client::connect(instance.address()).await;
-    assert_eq!(client.get("/hello", &[]).await, (200, "hello".to_owned()));
+    let mut client = H2Client::connect(instance.address()).await;
+    assert_eq!(client.answer("/hello", &[]).await, (200, "hello".to_owned()));
     let idle = Instant::now();
-    let mut pings = client.pings.take().expect("pings");
-    within("a pong", pings.ping(h2::Ping::opaque())).await.expect("a pong");
+    within("a pong", client.pings.ping(h2::Ping::opaque())).await.expect("a pong");
     let _ = within("the end", client.ending).await.expect("no panic");
     assert!(idle.elapsed() >= Duration::from_millis(1750), "{:?}", idle.elapsed());
     assert!(!instance.printed().iter().any(|line| line.contains("connection ended")), "{:?}", instance.printed());
@@ -192,8 +190,8 @@ async fn a_viewer_that_leaves_a_stream_is_noticed_at_once_and_no_fault() {
     until("a viewer", || async { (viewers(&instance).await == 1.0).then_some(()) }).await;
     drop(stream);
     until("no viewer", || async { (viewers(&instance).await == 0.0).then_some(()) }).await;
-    let client = Client::connect(instance.address()).await;
-    let unread = client.unread("/events", &[("accept", "text/event-stream")]).await;
+    let client = H2Client::connect(instance.address()).await;
+    let unread = client.stream("/events", "text/event-stream").await;
     until("a viewer", || async { (viewers(&instance).await == 1.0).then_some(()) }).await;
     client.ending.abort();
     drop(unread);
@@ -251,8 +249,8 @@ async fn beyond_the_cap_a_connection_is_told_503_and_dropped_until_there_is_room
     }
     let (status, problem) = WsClient::refused(plain, "/events", &[]).await;
     assert_eq!((status, &problem["status"]), (503, &503.into()));
-    let h2 = Client::connect(plain).await;
-    assert_eq!(h2.get("/hello", &[]).await.0, 503);
+    let h2 = H2Client::connect(plain).await;
+    assert_eq!(h2.answer("/hello", &[]).await.0, 503);
     let _ = within("the end", h2.ending).await.expect("no panic");
     let config = steadfeed::cli::client::tls_client_config(steadfeed::cli::client::Trust::Anything).expect("TLS");
     let mut stream = tls::connect(&config, tls, "localhost").await.expect("TLS");
@@ -371,10 +369,10 @@ async fn http2_is_chosen_by_alpn_and_by_its_preface() {
     let instance = Instance::start(&certificates(&["a.test"], certs.path())).await;
     let stream =
         tls::connect(&offering(tls::client(certs.path(), tls::BOTH), "h2"), instance.address(), "a.test").await;
-    let client = Client::over(stream.expect("TLS"), "a.test").await;
-    assert_eq!(client.get("/hello", &[]).await, (200, "hello".to_owned()));
-    let plain = Client::connect(instance.listener(1)).await;
-    assert_eq!(plain.get("/hello", &[]).await, (200, "hello".to_owned()));
+    let client = H2Client::over(stream.expect("TLS"), "a.test").await;
+    assert_eq!(client.answer("/hello", &[]).await, (200, "hello".to_owned()));
+    let plain = H2Client::connect(instance.listener(1)).await;
+    assert_eq!(plain.answer("/hello", &[]).await, (200, "hello".to_owned()));
     let config = offering(tls::client(certs.path(), tls::BOTH), "http/1.1");
     let stream = tls::connect(&config, instance.address(), "a.test");
     assert!(ask(&mut stream.await.expect("TLS")).await.starts_with("HTTP/1.1 200 "));
