@@ -249,7 +249,7 @@ async fn beyond_the_cap_a_connection_is_told_503_and_dropped_until_there_is_room
     }
     let (status, problem) = WsClient::refused(plain, "/events", &[]).await;
     assert_eq!((status, &problem["status"]), (503, &503.into()));
-    let h2 = H2Client::connect(plain).await;
+    let h2 = H2Client::connect_at_once(plain).await;
     assert_eq!(h2.answer("/hello", &[]).await.0, 503);
     let _ = within("the end", h2.ending).await.expect("no panic");
     let config = steadfeed::cli::client::tls_client_config(steadfeed::cli::client::Trust::Anything).expect("TLS");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
+use h2::client::{Connection, ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
@@ -39,16 +39,17 @@ impl H2Client {
         H2Client::over(stream, &format!("localhost:{}", address.port())).await
     }
 
+    /// The same, of which the first request goes out with the preface, before it is known what the server allows.
+    pub async fn connect_at_once(address: SocketAddr) -> H2Client {
+        let stream = TcpStream::connect(address).await.expect("the listener accepts");
+        let (requests, connection, pings) = begin(stream).await;
+        H2Client::new(requests, &address.to_string(), connection, pings)
+    }
+
     /// On a connection that is for HTTP/2.
     pub async fn over(stream: impl Io, authority: &str) -> H2Client {
-        // As browsers do: a stream that is not read leaves the others room.
-        let (requests, mut connection) = h2::client::Builder::new()
-            .initial_connection_window_size(4 << 20)
-            .handshake::<_, Bytes>(stream)
-            .await
-            .expect("HTTP/2");
+        let (requests, mut connection, mut pings) = begin(stream).await;
         // The server's SETTINGS are its first frame: whoever has its pong has them.
-        let mut pings = connection.ping_pong().expect("the first to ask");
         let mut pong = Box::pin(pings.ping(h2::Ping::opaque()));
         within(
             "the server's SETTINGS",
@@ -60,9 +61,23 @@ impl H2Client {
         .await
         .expect("a pong");
         drop(pong);
+        H2Client::new(requests, authority, connection, pings)
+    }
+
+    fn new<S: Io>(
+        requests: SendRequest<Bytes>,
+        authority: &str,
+        connection: Connection<S>,
+        pings: h2::PingPong,
+    ) -> H2Client {
         let offers_websocket = requests.is_extended_connect_protocol_enabled();
-        let (authority, ending) = (authority.to_owned(), tokio::spawn(connection));
-        H2Client { requests, authority, offers_websocket, ending, pings }
+        H2Client {
+            requests,
+            authority: authority.to_owned(),
+            offers_websocket,
+            ending: tokio::spawn(connection),
+            pings,
+        }
     }
 
     /// A whole response.
@@ -146,4 +161,13 @@ impl H2Client {
 
 fn with(request: http::request::Builder, fields: &[(&str, &str)]) -> http::request::Builder {
     fields.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+}
+
+async fn begin<S: Io>(stream: S) -> (SendRequest<Bytes>, Connection<S>, h2::PingPong) {
+    // As browsers do: a stream that is not read leaves the others room.
+    let mut builder = h2::client::Builder::new();
+    let (requests, mut connection) =
+        builder.initial_connection_window_size(4 << 20).handshake(stream).await.expect("HTTP/2");
+    let pings = connection.ping_pong().expect("the first to ask");
+    (requests, connection, pings)
 }
