@@ -15,8 +15,8 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::Outcome;
 use super::client::{OWN, ask, upgrade};
-use super::measure::{Cpu, size};
 use super::server::Server;
+use super::support::measure::{Cpu, resident, size};
 use super::viewers::{Delay, Viewers};
 
 /// What the limiter may hold, in KiB: 64 bytes a client.
@@ -148,11 +148,4 @@ fn header(number: usize) -> Vec<u8> {
     header.extend(Ipv6Addr::LOCALHOST.octets());
     header.extend([0xc0, 0, 0, 80]);
     header
-}
-
-/// KiB, by a name of `/proc/PID/status`.
-fn resident(pid: u32, name: &str) -> Outcome<f64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("the kernel tells it")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -13,23 +13,19 @@
 mod client;
 mod flood;
 mod keys;
-#[path = "../peers/measure.rs"]
-#[allow(dead_code, reason = "what only the comparison with peers needs")]
-mod measure;
-#[path = "../peers/process.rs"]
-#[allow(dead_code, reason = "what only the comparison with peers needs")]
-mod process;
 mod refuse;
 mod rounds;
 mod server;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "what other benches use of it")]
+mod support;
 mod upgrade;
 mod verify;
 mod viewers;
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-/// What went wrong, in words for whoever ran the bench.
-pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+use support::{Outcome, process};
 
 /// Microseconds of CPU that HS256 may add to an upgrade.
 pub const TARGET: f64 = 15.0;
@@ -47,7 +43,7 @@ fn main() -> ExitCode {
     }
     process::raise_descriptors();
     // Every Linux has the tool; without it the figures are only less steady.
-    let _ = Command::new("taskset").args(["-acp", "1", &std::process::id().to_string()]).output();
+    let _ = process::pin_this(1);
     for (name, part) in PARTS {
         if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
             continue;

@@ -3,9 +3,9 @@
 use super::Outcome;
 use super::client::{OWN, upgrade};
 use super::keys::{ALGORITHMS, Side};
-use super::measure::median;
 use super::rounds::{self, Row, header, line};
 use super::server::Server;
+use super::support::measure::median;
 
 const CONFIG: &str = r#"
 [limit.once]

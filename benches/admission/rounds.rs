@@ -8,8 +8,8 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::Outcome;
 use super::client::ask;
-use super::measure::{Cpu, median, size};
 use super::server::Server;
+use super::support::measure::{Cpu, median, size};
 
 /// Clients at once, each with one connection after the other.
 const AT_ONCE: usize = 16;

@@ -1,12 +1,11 @@
 //! The steadfeed that is measured: a process of its own on core 0, with one worker.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
-use super::process::{Output, Process};
+use super::support::process::{Output, Process};
+use super::support::steadfeed::{address, is_ready, program};
 
 /// From start to ready.
 const READY: Duration = Duration::from_secs(10);
@@ -28,16 +27,14 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("steadfeed-admission-").tempdir()?;
         let (file, log) = (folder.path().join("bench.toml"), folder.path().join("steadfeed.log"));
         std::fs::write(&file, format!("{BASE}{config}"))?;
-        let program = match std::env::var_os("STEADFEED") {
-            Some(path) => std::path::absolute(path)?,
-            None => PathBuf::from(env!("CARGO_BIN_EXE_steadfeed")),
-        };
+        let program = program()?;
         let args = ["run", "--config", &file.to_string_lossy()];
         let mut process = Process::start(0, &program, &args, log.clone(), Output::Logged)?;
         let deadline = Instant::now() + READY;
         loop {
-            let ports = ports(&std::fs::read_to_string(&log)?);
-            if let [plain, proxied, admin] = ports[..]
+            // Its listeners, then admin.
+            let said: Vec<_> = std::fs::read_to_string(&log)?.lines().filter_map(address).collect();
+            if let [plain, proxied, admin] = said[..]
                 && is_ready(admin)
             {
                 return Ok(Server { process, plain, proxied, admin, _folder: folder });
@@ -52,28 +49,6 @@ impl Server {
     pub fn pids(&self) -> Vec<u32> {
         self.process.pids()
     }
-}
-
-/// What it says it listens on: its listeners, then admin.
-fn ports(said: &str) -> Vec<SocketAddr> {
-    let url = |line: &str| {
-        let line = line.trim();
-        let url = line.strip_prefix("listening").or_else(|| line.strip_prefix("admin"))?;
-        let port = url.trim().trim_end_matches('/').rsplit(':').next()?.parse().ok()?;
-        Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-    };
-    said.lines().filter_map(url).collect()
-}
-
-fn is_ready(admin: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(admin)?;
-        write!(stream, "GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply)?;
-        Ok(reply)
-    };
-    ask().is_ok_and(|reply| reply.starts_with("HTTP/1.1 200"))
 }
 
 /// Nothing is said to a viewer but what was published, so that to admit one costs least.

@@ -14,8 +14,8 @@ use tokio::task::LocalSet;
 
 use super::Outcome;
 use super::client::{OWN, upgrade};
-use super::measure::quantile;
 use super::server::Server;
+use super::support::measure::quantile;
 
 /// Between two messages.
 const INTERVAL: Duration = Duration::from_millis(100);

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::load::{Count, Viewer};
 use super::measure::quantile;
+use super::support::handshake::{head_end, upgrade};
 
 /// One viewer on a connection of its own, by extended CONNECT (RFC 8441).
 pub async fn open_http2(stream: TcpStream, seen: Count) {
@@ -87,11 +88,9 @@ async fn upgrades(address: SocketAddr, until: Instant) -> Vec<Duration> {
     while Instant::now() < until {
         let began = Instant::now();
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = "GET /feed HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(upgrade("/feed", "").as_bytes()).await.unwrap();
         let mut reply = BytesMut::with_capacity(1024);
-        while !reply.windows(4).any(|window| window == b"\r\n\r\n") {
+        while head_end(&reply).is_none() {
             assert!(stream.read_buf(&mut reply).await.unwrap() > 0);
         }
         times.push(began.elapsed());

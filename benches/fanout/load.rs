@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::support::handshake::{head_end, upgrade};
+
 /// How a viewer comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
@@ -77,17 +79,13 @@ async fn view(door: Door, address: SocketAddr, connector: TlsConnector, seen: Co
 
 /// A handshake, then a task that counts frames.
 async fn open(mut stream: impl AsyncRead + AsyncWrite + Unpin + 'static, extra: &str, seen: Count) {
-    let request = format!(
-        "GET /feed HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{extra}\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(upgrade("/feed", extra).as_bytes()).await.unwrap();
     let mut buffer = BytesMut::with_capacity(1024);
     loop {
         assert!(stream.read_buf(&mut buffer).await.unwrap() > 0, "refused");
-        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+        if let Some(end) = head_end(&buffer) {
             assert!(buffer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&buffer));
-            buffer.advance(end + 4);
+            buffer.advance(end);
             break;
         }
     }
@@ -112,7 +110,7 @@ async fn open_events(mut stream: TcpStream, seen: Count) {
     let request = "GET /feed HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut buffer = BytesMut::with_capacity(1024);
-    while !buffer.windows(4).any(|window| window == b"\r\n\r\n") {
+    while head_end(&buffer).is_none() {
         assert!(stream.read_buf(&mut buffer).await.unwrap() > 0, "refused");
     }
     seen.seated.set(seen.seated.get() + 1);

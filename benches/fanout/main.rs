@@ -18,6 +18,9 @@ mod load;
 mod measure;
 mod parts;
 mod server;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "what other benches use of it")]
+mod support;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -27,7 +30,8 @@ fn main() {
         _ => {}
     }
     let wanted = |part: &str| args.is_empty() || args.iter().any(|arg| arg == part);
-    measure::pin(1);
+    // Without the tool the figures are only less steady.
+    let _ = support::process::pin_this(1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         for (name, part) in parts::ALL {

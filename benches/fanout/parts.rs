@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
 
 use super::load::{Count, Door, Seen, seat};
-use super::measure::{cpu, kernel, median, rss, size, wait_for};
+use super::measure::kernel;
 use super::server::{Floor, INTERVAL, Server, message};
+use super::support::handshake::upgrade;
+use super::support::measure::{Cpu, median, resident, size};
+use super::support::wait;
 
 type Part = fn() -> Pin<Box<dyn Future<Output = ()>>>;
 
@@ -34,7 +37,7 @@ async fn ready() {
 
 /// One figure a round for each of `rows`, in turn, so that a machine that slows down slows all of them.
 async fn fanout() {
-    let (viewers, rounds) = (size("VIEWERS", 5000), size("ROUNDS", 3));
+    let (viewers, rounds) = (size("VIEWERS", 5000).unwrap(), size("ROUNDS", 3).unwrap());
     let few = viewers.min(1000);
     println!(
         "{viewers} viewers ({few} for HTTP/2 and SSE), 200 B, 10 a second, us of CPU a delivered message, {rounds} rounds"
@@ -106,9 +109,9 @@ fn publish(server: &Server) -> tokio::task::JoinHandle<()> {
 async fn measure(pid: u32, seen: &Rc<Seen>) -> f64 {
     wait_for("the first messages", || seen.messages.get() > 0).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let (cpu_before, seen_before) = (cpu(pid), seen.messages.get());
-    tokio::time::sleep(Duration::from_secs(size("SECONDS", 5) as u64)).await;
-    let (spent, delivered) = (cpu(pid) - cpu_before, seen.messages.get() - seen_before);
+    let (cpu_before, seen_before) = (Cpu::read(&[pid]).unwrap(), seen.messages.get());
+    tokio::time::sleep(Duration::from_secs(size("SECONDS", 5).unwrap() as u64)).await;
+    let (spent, delivered) = (Cpu::read(&[pid]).unwrap().used_since(&cpu_before), seen.messages.get() - seen_before);
     assert_eq!(seen.gaps.get(), 0, "a viewer that keeps up misses nothing");
     spent.as_secs_f64() * 1e6 / delivered as f64
 }
@@ -122,7 +125,7 @@ async fn notice(address: SocketAddr) {
 }
 
 async fn memory() {
-    let viewers = size("VIEWERS", 5000);
+    let viewers = size("VIEWERS", 5000).unwrap();
     let aims =
         [(Door::Plain, viewers, "1.2"), (Door::Tls, viewers, "10"), (Door::Sse, 1000, "-"), (Door::Http2, 1000, "-")];
     for (door, viewers, aim) in aims {
@@ -147,7 +150,7 @@ async fn memory() {
 }
 
 async fn connect_all() {
-    let viewers = size("CROWD", 9500);
+    let viewers = size("CROWD", 9500).unwrap();
     let server = Server::start("");
     server.publisher()(&message(1));
     for (door, address) in [(Door::Plain, server.plain), (Door::Tls, server.tls)] {
@@ -168,7 +171,7 @@ async fn connect_all() {
 }
 
 async fn stall() {
-    let viewers = size("STALLED", 200);
+    let viewers = size("STALLED", 200).unwrap();
     for (bytes, count) in [(200, 20_000), (10_000, 4_000), (900_000, 60)] {
         let server = Server::start("history = 30");
         let mut publisher = server.publisher();
@@ -192,10 +195,17 @@ async fn stall() {
 fn stalled(address: SocketAddr) -> std::net::TcpStream {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    let request = "GET /feed HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(upgrade("/feed", "").as_bytes()).unwrap();
     let mut head = [0; 16];
     stream.read_exact(&mut head).unwrap();
     stream
+}
+
+/// Resident memory, in KiB.
+fn rss(pid: u32) -> f64 {
+    resident(pid, "VmRSS:").unwrap()
+}
+
+async fn wait_for(what: &str, done: impl FnMut() -> bool) {
+    wait::wait_for(what, done).await.unwrap();
 }

@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::support::steadfeed::{address, is_ready};
+
 /// Between two messages.
 pub const INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes of a message as viewers get it.
@@ -66,13 +68,9 @@ impl Server {
         while addresses.len() < 3 {
             line.clear();
             assert!(out.read_line(&mut line).unwrap() > 0, "steadfeed ended before it listened");
-            if let Some(url) = line.trim().strip_prefix("listening").or(line.trim().strip_prefix("admin")) {
-                let port = url.rsplit(':').next().unwrap().trim().parse().unwrap();
-                addresses.push(SocketAddr::from(([127, 0, 0, 1], port)));
-            }
+            addresses.extend(address(&line));
         }
-        let probe = format!("GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", addresses[2]);
-        while !ask(addresses[2], &probe).is_some_and(|reply| reply.starts_with("HTTP/1.1 200")) {}
+        while !is_ready(addresses[2]) {}
         (child, out, addresses, began.elapsed())
     }
 
@@ -151,14 +149,6 @@ fn next_line(out: &mut impl BufRead) -> String {
     let mut line = String::new();
     out.read_line(&mut line).unwrap();
     line.trim().to_owned()
-}
-
-fn ask(address: SocketAddr, request: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).ok()?;
-    Some(reply)
 }
 
 fn config_text(delivery: &str) -> String {

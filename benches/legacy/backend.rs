@@ -11,7 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use super::Outcome;
-use super::frames::{CLOSE, PING, PONG, TEXT, accept, frame, head_end, receive, send, take};
+use super::frames::{CLOSE, PING, PONG, TEXT, frame, receive, send, take};
+use super::support::handshake::{accept, field, head_end};
 
 /// Between two messages of the backend that is a process.
 const EVERY: Duration = Duration::from_secs(2);
@@ -72,7 +73,6 @@ impl Backend {
             }
         };
         let head = buffer.split_to(end);
-        let head = String::from_utf8_lossy(&head);
         let Some(key) = field(&head, "sec-websocket-key") else {
             // How many sockets there ever were.
             let count = self.opened.get().to_string();
@@ -136,12 +136,4 @@ async fn speak(stream: Rc<TcpStream>, boot: String) {
             return;
         }
     }
-}
-
-/// The value of a field of a head.
-fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(one, _)| one.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.trim())
 }

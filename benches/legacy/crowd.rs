@@ -7,10 +7,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
-use super::measure::{Cpu, size};
 use super::report::Finding;
-use super::server::{ask, free, uvicorn, with_config};
-use super::viewers::{Crowd, Reader, wait_for};
+use super::server::{free, uvicorn, with_config};
+use super::support::measure::{Cpu, size};
+use super::support::steadfeed::get;
+use super::support::wait::wait_for;
+use super::viewers::{Crowd, Reader};
 
 const ROW: &str = "crowd";
 
@@ -78,7 +80,7 @@ pub async fn run(folder: &Path) -> Outcome<Vec<Finding>> {
     // One may just be on its way.
     let all = wait_for("everyone to have everything", || ledger.borrow().all_are_at_its_end()).await;
     let sockets =
-        tokio::task::spawn_blocking(move || ask(backend.address, "/debug/sockets").unwrap_or_default()).await?;
+        tokio::task::spawn_blocking(move || get(backend.address, "/debug/sockets").unwrap_or_default()).await?;
     let ever = counted(&sockets, "opened").ok_or_else(|| format!("no count: {sockets}"))?;
     let now = counted(&sockets, "open").ok_or_else(|| format!("no count: {sockets}"))?;
     let messages = has - had;

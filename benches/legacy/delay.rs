@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::Outcome;
 use super::backend::Backend;
-use super::measure::{quantile, size};
 use super::report::Finding;
 use super::server::steadfeed;
-use super::viewers::{Crowd, Reader, wait_for};
+use super::support::measure::{quantile, size};
+use super::support::wait::wait_for;
+use super::viewers::{Crowd, Reader};
 
 const ROW: &str = "delay";
 const VIEWERS: usize = 1000;

@@ -1,9 +1,6 @@
 //! WebSocket frames (RFC 6455) as the load and its backends need them: whole ones only, none fragmented.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, BytesMut};
-use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
 
 use super::Outcome;
@@ -12,9 +9,6 @@ pub const TEXT: u8 = 1;
 pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
-
-/// Asked with the key of the RFC's example.
-pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// Takes the first frame off, if it is whole: its opcode and its payload, unmasked.
 pub fn take(buffer: &mut BytesMut) -> Outcome<Option<(u8, BytesMut)>> {
@@ -58,20 +52,6 @@ pub fn frame(opcode: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     frame.extend(mask.iter().flatten());
     frame.extend(payload.iter().zip(mask_bytes.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     frame
-}
-
-/// What a server answers to a handshake with this key.
-pub fn accept(key: &str) -> String {
-    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {}\r\n\r\n",
-        STANDARD.encode(digest)
-    )
-}
-
-/// Where a head ends, and what comes after it begins.
-pub fn head_end(buffer: &[u8]) -> Option<usize> {
-    buffer.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
 }
 
 /// Writes all of it, whoever else holds the socket.

@@ -2,20 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::Outcome;
 use super::echo::{Echo, asked, message};
-use super::measure::memory;
 use super::report::Finding;
 use super::server::steadfeed;
 use super::session::{ROW, WAYS, routes};
+use super::support::measure::{memory, memory_at_rest};
 
 const SOCKETS: usize = 2000;
-/// Between two looks at the memory, until it stands still.
-const STILL: Duration = Duration::from_millis(500);
-/// For it to stand still; sessions say a keepalive each five seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 pub async fn run(folder: &Path, upstream: SocketAddr) -> Outcome<Vec<Finding>> {
     let mut findings = Vec::new();
@@ -44,17 +39,7 @@ async fn held(folder: &Path, upstream: SocketAddr, path: &str) -> Outcome<f64> {
         echo.rest();
         sockets.push(echo);
     }
-    let deadline = Instant::now() + PATIENCE;
-    let mut last = memory(&pids)?;
-    loop {
-        tokio::time::sleep(STILL).await;
-        let now = memory(&pids)?;
-        let still = (now - last).abs() <= last * 0.001;
-        last = now;
-        if still || Instant::now() > deadline {
-            break;
-        }
-    }
+    let last = memory_at_rest(&pids).await?;
     for echo in &mut sockets {
         echo.once(&asked, &text).await?;
     }

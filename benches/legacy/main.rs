@@ -16,24 +16,20 @@ mod delay;
 mod echo;
 mod frames;
 mod idle;
-#[path = "../peers/measure.rs"]
-mod measure;
-#[path = "../peers/process.rs"]
-#[allow(dead_code, reason = "what another bench uses of it")]
-mod process;
 mod report;
 mod restart;
 mod server;
 mod session;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "what other benches use of it")]
+mod support;
 mod viewers;
 
 use std::process::ExitCode;
 
 use report::Finding;
+use support::{Outcome, process};
 use tokio::task::LocalSet;
-
-/// What went wrong, in words for whoever ran the bench.
-pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const ROWS: [&str; 4] = ["crowd", "delay", "restart", "session"];
 
@@ -60,7 +56,7 @@ fn run(names: &[&str]) -> Outcome<()> {
     }
     process::raise_descriptors();
     // Threads started later stay there too; what is started is put where it belongs.
-    server::pin_this(1)?;
+    process::pin_this(1)?;
     let mut findings = Vec::new();
     let mut failures = 0;
     for row in ROWS.into_iter().filter(|row| names.is_empty() || names.contains(row)) {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::support::report::number;
+
 /// One figure.
 #[derive(Debug)]
 pub struct Finding {
@@ -48,14 +50,4 @@ pub fn markdown(findings: &[Finding]) -> String {
         let _ = writeln!(text, "| {row} | {what} | {figure} | {aim}{missed} |");
     }
     text
-}
-
-/// Three digits or so; a dash for none.
-fn number(value: f64) -> String {
-    match value.abs() {
-        nothing if nothing.is_nan() => "-".to_owned(),
-        large if large >= 100.0 => format!("{value:.0}"),
-        middle if middle >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
 }

@@ -7,11 +7,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
-use super::measure::{Cpu, median, size};
-use super::process::{Output, Process};
 use super::report::Finding;
-use super::server::{ask, free, steadfeed};
-use super::viewers::{Crowd, Reader, wait_for};
+use super::server::{free, steadfeed};
+use super::support::measure::{Cpu, median, size};
+use super::support::process::{Output, Process};
+use super::support::steadfeed::get;
+use super::support::wait::wait_for;
+use super::viewers::{Crowd, Reader};
 
 const ROW: &str = "restart";
 /// Between the backend's end and its next start.
@@ -110,7 +112,7 @@ async fn once(folder: &Path, viewers: usize) -> Outcome<Restart> {
     // What follows it is part of it.
     tokio::time::sleep(AFTERMATH).await;
     let after = Cpu::read(&pids)?;
-    let count = tokio::task::spawn_blocking(move || ask(upstream, "/").unwrap_or_default()).await?;
+    let count = tokio::task::spawn_blocking(move || get(upstream, "/").unwrap_or_default()).await?;
     let accepts =
         count.rsplit("\r\n").next().and_then(|count| count.parse().ok()).ok_or("the backend does not count")?;
     drop(again);

@@ -1,13 +1,12 @@
 //! What is started: steadfeed on core 0 with a configuration, and a real uvicorn on core 1.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
-use super::process::{Output, Process};
+use super::support::process::{Output, Process};
+use super::support::steadfeed::{get, program};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// From start to the first answer.
@@ -18,17 +17,6 @@ const READY: Duration = Duration::from_secs(20);
 pub struct Server {
     pub process: Process,
     pub address: SocketAddr,
-}
-
-/// Keeps this process on one core, by the tool that every Linux has.
-pub fn pin_this(core: usize) -> Outcome<()> {
-    let pid = std::process::id().to_string();
-    let done = Command::new("taskset").args(["-acp", &core.to_string(), &pid]).output()?;
-    if done.status.success() {
-        Ok(())
-    } else {
-        Err(format!("two cores are needed: {}", String::from_utf8_lossy(&done.stderr)).into())
-    }
 }
 
 /// steadfeed with one worker; `rest` is its feeds, upstreams and routes.
@@ -45,10 +33,7 @@ pub async fn steadfeed(folder: &Path, rest: &str) -> Outcome<Server> {
 
 /// steadfeed with this configuration, told these variables, which make it listen at `address`.
 pub async fn with_config(folder: &Path, config: &Path, variables: &[String], address: SocketAddr) -> Outcome<Server> {
-    let program = match std::env::var_os("STEADFEED") {
-        Some(path) => std::path::absolute(path)?,
-        None => PathBuf::from(env!("CARGO_BIN_EXE_steadfeed")),
-    };
+    let program = program()?;
     let (program, config) = (program.to_string_lossy(), config.to_string_lossy());
     let mut args: Vec<&str> = variables.iter().map(String::as_str).collect();
     args.extend([&*program, "run", "--config", &*config]);
@@ -86,7 +71,7 @@ impl Server {
             }
             let address = self.address;
             // Whoever answers may ask a backend that is served on this thread.
-            reply = tokio::task::spawn_blocking(move || ask(address, "/health").unwrap_or_default()).await?;
+            reply = tokio::task::spawn_blocking(move || get(address, "/health").unwrap_or_default()).await?;
             if reply.starts_with("HTTP/1.1 200 ") {
                 return Ok(self);
             }
@@ -94,14 +79,4 @@ impl Server {
         }
         Err(format!("no 200 for /health: {reply:?} {}", self.process.said()).into())
     }
-}
-
-/// An answer, head and body.
-pub fn ask(address: SocketAddr, path: &str) -> Outcome<String> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, address.port()))?;
-    stream.set_read_timeout(Some(READY))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
 }

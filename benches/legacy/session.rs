@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 
 use super::backend::Backend;
 use super::echo::{Echo, asked, message};
-use super::measure::{Cpu, median, quantile, size};
 use super::report::Finding;
 use super::server::{Server, steadfeed};
+use super::support::measure::{Cpu, median, quantile, size};
 use super::{Outcome, idle};
 
 pub const ROW: &str = "session";

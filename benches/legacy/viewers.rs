@@ -3,19 +3,18 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::Outcome;
-use super::frames::{CLOSE, KEY, PING, PONG, TEXT, frame, head_end, receive, send, take};
+use super::frames::{CLOSE, PING, PONG, TEXT, frame, receive, send, take};
+use super::support::handshake::{head_end, upgrade};
+use super::support::wait::wait_for;
 
 /// Sockets that are being opened at once.
 const OPENING: usize = 64;
-/// For whatever is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What takes a message: who got it, and its text.
 pub type Reader = Rc<dyn Fn(usize, &[u8])>;
@@ -95,11 +94,7 @@ impl Crowd {
 pub async fn open(address: SocketAddr, path: &str) -> Outcome<(TcpStream, BytesMut)> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
-    );
-    send(&stream, request.as_bytes()).await?;
+    send(&stream, upgrade(path, "").as_bytes()).await?;
     let mut buffer = BytesMut::new();
     let end = loop {
         if receive(&stream, &mut buffer).await? == 0 {
@@ -114,15 +109,4 @@ pub async fn open(address: SocketAddr, path: &str) -> Outcome<(TcpStream, BytesM
         return Err(format!("not a 101: {}", String::from_utf8_lossy(&head)).into());
     }
     Ok((stream, buffer))
-}
-
-pub async fn wait_for(what: &str, mut done: impl FnMut() -> bool) -> Outcome<()> {
-    let start = Instant::now();
-    while !done() {
-        if start.elapsed() > PATIENCE {
-            return Err(format!("waited {} s for {what}", PATIENCE.as_secs()).into());
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    Ok(())
 }

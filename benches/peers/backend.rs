@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use super::Outcome;
-use super::http1::{field, head_end};
-use super::websocket::{CLOSE, accept};
+use super::support::handshake::{accept, field, head_end};
+use super::websocket::CLOSE;
 
 /// Answers, head and body in one.
 struct Answers {

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::Outcome;
 use super::load::Stream;
 use super::rows::Answer;
+use super::support::handshake::{field, head_end};
 use super::tally::Tally;
 
 /// A response head longer than this is refused.
@@ -59,20 +60,6 @@ async fn exchange(stream: &mut Stream, request: &str, bytes: usize, buffer: &mut
         missing -= count;
     }
     Ok(())
-}
-
-/// Where the body begins.
-pub fn head_end(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
-}
-
-/// The value of the header `name`, which is in lower case.
-pub fn field<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
-    head.split(|byte| *byte == b'\n').find_map(|line| {
-        let value = line.get(name.len() + 1..).filter(|_| line.get(name.len()) == Some(&b':'))?;
-        let same = line.get(..name.len())?.eq_ignore_ascii_case(name.as_bytes());
-        same.then(|| std::str::from_utf8(value).unwrap_or_default().trim())
-    })
 }
 
 /// What was read, for an error.

@@ -15,19 +15,18 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
 use tokio_rustls::TlsConnector;
 
-use super::measure::{Cpu, memory, quantile, size};
 use super::rows::{Row, Work, named};
+use super::support::measure::{Cpu, memory, memory_at_rest, quantile, size};
+use super::support::wait::wait_for;
 use super::tally::Tally;
 use super::{Outcome, http1, http2, tls, websocket};
 
 /// Sockets that are being opened at once.
 const OPENING: usize = 64;
-/// For all to be seated, or woken.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// At full load before anything is counted.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// Between two looks at the memory of an idle proxy, until it stands still.
-const STILL: Duration = Duration::from_millis(500);
+/// For what an idle proxy's sockets cost.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// What one run says of one proxy.
 #[derive(Debug, Clone, Copy)]
@@ -170,20 +169,10 @@ async fn measure(row: &Row, tally: &Tally, pids: &[u32], base: f64) -> Outcome<F
 
 /// The memory of a proxy whose sockets are silent, once it stands still; then each must still work.
 async fn rest(row: &Row, tally: &Tally, pids: &[u32], base: f64) -> Outcome<Figures> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let mut held = memory(pids)?;
-    loop {
-        tokio::time::sleep(STILL).await;
-        let now = memory(pids)?;
-        let still = (now - held).abs() <= held * 0.001;
-        held = now;
-        if still || Instant::now() > deadline {
-            break;
-        }
-    }
+    let held = memory_at_rest(pids).await?;
     let before = Cpu::read(pids)?;
-    tokio::time::sleep(STILL * 2).await;
-    let (after, took) = (Cpu::read(pids)?, (STILL * 2).as_secs_f64());
+    tokio::time::sleep(IDLE).await;
+    let (after, took) = (Cpu::read(pids)?, IDLE.as_secs_f64());
     let busy = after.used_since(&before).as_secs_f64() / took;
     let waited = after.waited_since(&before).as_secs_f64() / took;
     tally.start();
@@ -192,15 +181,4 @@ async fn rest(row: &Row, tally: &Tally, pids: &[u32], base: f64) -> Outcome<Figu
     let none = f64::NAN;
     let memory = (held - base) / row.sockets as f64;
     Ok(Figures { cpu: none, units_a_second: none, p50: none, p99: none, busy, waited, memory })
-}
-
-async fn wait_for(what: &str, mut done: impl FnMut() -> bool) -> Outcome<()> {
-    let start = Instant::now();
-    while !done() {
-        if start.elapsed() > PATIENCE {
-            return Err(format!("waited {} s for {what}", PATIENCE.as_secs()).into());
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
 }

@@ -16,20 +16,20 @@ mod http1;
 mod http2;
 mod install;
 mod load;
-mod measure;
-mod process;
 mod report;
 mod rounds;
 mod rows;
 mod server;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "what other benches use of it")]
+mod support;
 mod tally;
 mod tls;
 mod websocket;
 
 use std::process::ExitCode;
 
-/// What went wrong, in words for whoever ran the bench.
-pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+use support::Outcome;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();

@@ -6,9 +6,10 @@
 use std::fmt::Write;
 
 use super::load::Figures;
-use super::measure::median;
 use super::rows::{Limit, Row};
 use super::server::{Peer, Program};
+use super::support::measure::median;
+use super::support::report::number;
 
 /// One peer's runs of a row; a round that failed has none.
 #[derive(Debug)]
@@ -143,16 +144,6 @@ fn details(text: &mut String, taken: &[(&Row, Vec<Taken>)]) {
             number(taken.median(|figures| figures.waited * 100.0)),
             number(taken.median(|figures| figures.memory)),
         );
-    }
-}
-
-/// Three digits or so; a dash for none.
-fn number(value: f64) -> String {
-    match value.abs() {
-        nothing if nothing.is_nan() => "-".to_owned(),
-        large if large >= 100.0 => format!("{value:.0}"),
-        middle if middle >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
     }
 }
 

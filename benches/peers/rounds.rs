@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::load::Figures;
-use super::measure::size;
-use super::process::{Output, Process, clean_up_on_signal, raise_descriptors};
 use super::report::{self, Taken};
 use super::rows::{self, Row, Work};
 use super::server::{Peer, Program};
+use super::support::measure::size;
+use super::support::process::{Output, Process, clean_up_on_signal, raise_descriptors};
 use super::{Outcome, tls};
 
 /// For a load's line, beyond the time that it measures: opening, warming up, waiting for idle sockets.

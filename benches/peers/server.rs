@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::process::{Output, Process};
+use super::support::process::{Output, Process};
+use super::support::steadfeed::program;
 use super::{Outcome, config, install};
 
 /// From start to the first answer.
@@ -74,10 +75,7 @@ impl Program {
         let path = match peer {
             Peer::Nginx => install::program("nginx")?,
             Peer::Haproxy => install::program("haproxy")?,
-            Peer::Steadfeed => match std::env::var_os("STEADFEED") {
-                Some(path) => std::path::absolute(path)?,
-                None => env!("CARGO_BIN_EXE_steadfeed").into(),
-            },
+            Peer::Steadfeed => program()?,
         };
         Ok(Program { peer, path })
     }

@@ -3,21 +3,18 @@
 use std::convert::Infallible;
 use std::time::Instant;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha1::{Digest, Sha1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Outcome;
-use super::http1::{field, head_end, shown};
+use super::http1::shown;
 use super::load::{Door, Stream};
+use super::support::handshake::{KEY, field, head_end};
 use super::tally::Tally;
 
 /// Bytes of a message.
 pub const PAYLOAD: usize = 128;
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-/// Of the RFC's example, with its answer.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+/// What is answered to [`KEY`].
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// Binary, final, 16-bit length: what comes before the mask or, from a server, the payload.
 const HEAD: [u8; 4] = [0x82, 126, 0, PAYLOAD as u8];
@@ -129,13 +126,4 @@ fn masked(payload: &[u8; PAYLOAD]) -> Vec<u8> {
     frame.extend(MASK);
     frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     frame
-}
-
-/// What a server answers to a handshake with this key.
-pub fn accept(key: &str) -> String {
-    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {}\r\n\r\n",
-        STANDARD.encode(digest)
-    )
 }

@@ -286,8 +286,7 @@ async fn with_a_token_all_but_the_probes_need_it_whatever_the_host() {
 
 #[tokio::test]
 async fn it_can_be_off() {
-    let folder = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
-    let instance = Instance::start_in(folder, &format!("admin.listen = \"off\"\n{FEEDS}")).await;
+    let instance = Instance::start_whole(&format!("admin.listen = \"off\"\n{FEEDS}")).await;
     assert_eq!(get(instance.address(), "/events", &[]).await.status, 204);
     assert!(!instance.printed().iter().any(|line| line.contains("admin")), "{:?}", instance.printed());
 }

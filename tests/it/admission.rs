@@ -6,11 +6,11 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
 
 use crate::support::backend::front;
+use crate::support::config::{feed, plain};
 use crate::support::raw_ws::upgrade;
 use crate::support::{Backend, H2Client, Proxy, RawHttp, Reply, SseClient, WsClient, get, until};
 
-const FEED: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\nwebsocket_h2 = true\n\
-                    [feed.f]\nsource = { publish = {} }\n[[route]]\npath = \"/f\"\nfeed = \"f\"\n";
+const FEED: &str = concat!(plain!("websocket_h2 = true\n"), feed!("/f"));
 
 /// A feed at `/f` whose route has this limit.
 fn limited(limit: &str) -> String {
@@ -273,7 +273,7 @@ async fn status_of(proxy: &Proxy, client: &str) -> u16 {
 
 #[tokio::test]
 async fn addresses_are_allowed_and_denied_by_whom_a_proxy_speaks_for() {
-    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nproxy_protocol = true\n";
+    let listener = plain!("proxy_protocol = true\n");
     let route = "[[route]]\npath = \"/f\"\nrespond = { body = \"hello\" }\n\
                  allow = [\"10.0.0.0/8\", \"2001:db8::/32\"]\ndeny = [\"10.9.0.0/16\", \"2001:db8:9::/48\"]\n";
     let base = "trusted_proxies = [\"127.0.0.1\"]\nadmin.listen = \"127.0.0.1:0\"\n";

@@ -3,16 +3,11 @@
 use tokio::io::AsyncWriteExt;
 
 use crate::support::backend::{Backend, front};
-use crate::support::{Proxy, RawHttp, WsClient, get, within};
+use crate::support::http::lines;
+use crate::support::{Proxy, RawHttp, WsClient, get, proxy, within};
 
 const UPGRADE: &str = "Connection: Upgrade, X-User\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-/// What a head says of a header, each line of it.
-fn lines<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
-    let field = |line: &'a str| line.split_once(": ").filter(|(field, _)| field.eq_ignore_ascii_case(name));
-    head.lines().filter_map(field).map(|(_, value)| value).collect()
-}
 
 /// Forwards everything that `auth` lets pass to `app`.
 fn guarded(app: &str, auth: &Backend) -> Proxy {
@@ -154,11 +149,7 @@ async fn sockets_are_asked_for_too() {
 #[tokio::test]
 async fn a_feed_may_be_behind_it() {
     let auth = Backend::bind().await;
-    let proxy = Proxy::start(&format!(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[feed.f]\nsource = {{ publish = {{}} }}\n\
-         [[route]]\npath = \"/f\"\nfeed = \"f\"\nauth_request = \"{}\"\n",
-        auth.server()
-    ));
+    let proxy = Proxy::start(&format!("{}auth_request = \"{}\"\n", proxy::feed(""), auth.server()));
     let no = async {
         let (head, mut asked) = auth.request().await;
         asked.send(b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;

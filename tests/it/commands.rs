@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::feed::{n, say_numbers};
-use crate::support::{Proxy, RawWs, WsClient, frames};
+use crate::support::raw_ws::{FIN, Frame, PING, PONG, TEXT, masked};
+use crate::support::{Proxy, RawWs, WsClient};
 
 #[tokio::test]
 async fn a_ping_is_answered_by_a_pong() {
@@ -101,13 +102,13 @@ async fn a_command_in_pieces_with_a_ping_between_is_one_command() {
     let proxy = Proxy::of_feed("greet = false");
     let mut viewer = RawWs::connect(proxy.address(), "/f", &[]).await;
     let command = br#"{"type":"history","data":{"first":"\u00e9"}}"#;
-    viewer.send(0x01, &command[..20]).await;
-    viewer.send(frames::PING, b"between").await;
-    assert_eq!(viewer.frame().await, frames::Frame { first: 0x8a, payload: b"between".to_vec() });
+    viewer.say(TEXT, &command[..20]).await;
+    viewer.say(FIN | PING, b"between").await;
+    assert_eq!(viewer.frame().await, Frame { first: FIN | PONG, payload: b"between".to_vec() });
     for piece in command[20..].chunks(3) {
-        viewer.send(0x00, piece).await;
+        viewer.say(0, piece).await;
     }
-    viewer.send(0x80, b"").await;
+    viewer.say(FIN, b"").await;
     assert_eq!(viewer.json().await["data"]["code"], "unknown_field");
 }
 
@@ -118,13 +119,13 @@ async fn what_a_viewer_says_in_one_breath_is_answered_in_order() {
     let mut viewer = RawWs::connect(proxy.address(), "/f", &[]).await;
     let mut breath = Vec::new();
     for turn in 0..200 {
-        breath.extend(frames::masked(frames::TEXT, br#"{"type":"ping"}"#));
-        breath.extend(frames::masked(frames::PING, format!("{turn}").as_bytes()));
+        breath.extend(masked(FIN | TEXT, br#"{"type":"ping"}"#));
+        breath.extend(masked(FIN | PING, format!("{turn}").as_bytes()));
     }
-    viewer.raw.send(&breath).await;
+    viewer.send(&breath).await;
     assert_eq!(viewer.json().await["data"], 3, "the snapshot is first");
     for turn in 0..200 {
         assert_eq!(viewer.json().await["type"], "pong");
-        assert_eq!(viewer.frame().await, frames::Frame { first: 0x8a, payload: turn.to_string().into_bytes() });
+        assert_eq!(viewer.frame().await, Frame { first: FIN | PONG, payload: turn.to_string().into_bytes() });
     }
 }

@@ -3,33 +3,15 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::raw_h2::Client;
-use crate::support::raw_ws::RawSocket;
-use crate::support::{DEADLINE, Instance, RawHttp, SseClient, WsClient, get, post_json, until, within};
+use crate::support::config::{events, plain, tls};
+use crate::support::raw_ws::{CLOSE, FIN, RawWs};
+use crate::support::{DEADLINE, H2Client, Instance, RawHttp, SseClient, WsClient, get, post_json, until, within};
 
-const BODY: &str = r#"
-[[listener]]
-address = "127.0.0.1:0"
-websocket_h2 = true
-
-[[listener]]
-address = "127.0.0.1:0"
-tls.self_signed = ["localhost"]
-
-[feed.events]
-source = { publish = {} }
-
-[[route]]
-path = "/events"
-feed = "events"
-
-[[route]]
-path = "/hello"
-respond = { body = "hello" }
-"#;
+const BODY: &str = concat!(plain!("websocket_h2 = true\n"), tls!(), events!());
 
 fn config(spread: &str, timeout: &str) -> String {
     format!("[drain]\nspread = \"{spread}\"\ntimeout = \"{timeout}\"\n{BODY}")
@@ -42,8 +24,8 @@ async fn with_nobody_there_it_ends_at_once() {
     let mut idle = RawHttp::connect(instance.address()).await;
     idle.send(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").await;
     idle.until(b"hello").await;
-    let client = Client::connect(instance.address()).await;
-    assert_eq!(client.get("/hello", &[]).await.0, 200);
+    let client = H2Client::connect(instance.address()).await;
+    assert_eq!(client.get("/hello").await.status(), 200);
     let start = Instant::now();
     instance.signal(Signal::TERM);
     let (status, _) = instance.ended().await;
@@ -127,14 +109,15 @@ async fn every_door_is_left_and_it_ends_when_the_last_has_gone() {
     let mut socket = WsClient::connect(instance.address(), "/events").await;
     let mut stream = SseClient::connect(instance.address(), "/events", &[]).await;
     assert_eq!(stream.event().await.event.as_deref(), Some("connected"));
-    let client = Client::connect(instance.address()).await;
-    let mut h2_socket = client.websocket("/events").await;
-    let mut h2_stream = client.unread("/events", &[("accept", "text/event-stream")]).await;
+    let client = H2Client::connect(instance.address()).await;
+    let mut h2_socket = client.raw_websocket("/events").await;
+    let mut h2_stream = client.stream("/events", "text/event-stream").await.into_body();
     instance.signal(Signal::TERM);
     assert_eq!(socket.closed().await.map(|close| u16::from(close.code)), Some(1012));
     drop(socket);
-    assert_eq!(h2_socket.closed().await, 1012);
-    h2_socket.close().await;
+    assert_eq!(h2_socket.closed().await.0, 1012);
+    h2_socket.say(FIN | CLOSE, &1012u16.to_be_bytes()).await;
+    h2_socket.raw.stream.shutdown().await.expect("the stream is open");
     while let Some(piece) = within("the stream to end", h2_stream.data()).await {
         piece.expect("it ends, and is not cut");
     }
@@ -186,8 +169,8 @@ async fn while_it_drains_it_is_not_ready_and_takes_nothing_new() {
 #[tokio::test]
 async fn an_upgrade_on_a_connection_that_outlives_the_listener_is_refused() {
     let instance = Instance::start(&config("60s", "60s")).await;
-    let client = Client::connect(instance.address()).await;
-    let _socket = client.websocket("/events").await;
+    let client = H2Client::connect(instance.address()).await;
+    let _socket = client.raw_websocket("/events").await;
     instance.signal(Signal::TERM);
     until("unreadiness", || async { (get(instance.admin(), "/readyz", &[]).await.status == 503).then_some(()) }).await;
     // A client that has not seen the GOAWAY yet may still ask; one that has cannot.
@@ -199,14 +182,14 @@ async fn an_upgrade_on_a_connection_that_outlives_the_listener_is_refused() {
 #[tokio::test]
 async fn a_viewer_who_never_leaves_is_cut_at_the_latest_when_the_time_is_over() {
     let instance = Instance::start(&config("100ms", "600ms")).await;
-    let mut deaf = RawSocket::connect(instance.address(), "/events", &[]).await;
-    let client = Client::connect(instance.address()).await;
-    let mut h2_deaf = client.websocket("/events").await;
+    let mut deaf = RawWs::connect(instance.address(), "/events", &[]).await;
+    let client = H2Client::connect(instance.address()).await;
+    let mut h2_deaf = client.raw_websocket("/events").await;
     let start = Instant::now();
     instance.signal(Signal::TERM);
     // It neither answers the close nor goes.
     assert_eq!(deaf.closed().await.0, 1012);
-    assert_eq!(h2_deaf.closed().await, 1012);
+    assert_eq!(h2_deaf.closed().await.0, 1012);
     let (status, printed) = instance.ended().await;
     assert_eq!(status.code(), Some(0));
     assert!(start.elapsed() >= Duration::from_millis(550), "{:?}", start.elapsed());

@@ -6,13 +6,13 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::support::backend::front;
+use crate::support::config::{feed, plain};
 use crate::support::raw_ws::upgrade;
 use crate::support::{Backend, H2Client, Instance, Proxy, RawHttp, SseClient, WsClient, get};
 
 const SECRET: &str = "a secret of thirty-two bytes or so";
 const AUTH: &str = "[auth.viewers]\nsecret = \"a secret of thirty-two bytes or so\"\n";
-const FEED: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\nwebsocket_h2 = true\n\
-                    [feed.f]\nsource = { publish = {} }\n[[route]]\npath = \"/f\"\nfeed = \"f\"\n";
+const FEED: &str = concat!(plain!("websocket_h2 = true\n"), feed!("/f"));
 
 /// Seconds since 1970.
 fn now() -> u64 {
@@ -168,10 +168,8 @@ async fn where_the_secrets_variable_is_not_set_the_answer_says_which() {
 async fn the_log_says_who_where_why_and_what_to_change_and_no_token() {
     let limit = "[limit.public]\nupgrades = \"1/h\"\nconnections_per_client = 1\n";
     let routes = "[[route]]\npath = \"/inside\"\nrespond = { body = \"x\" }\nallow = [\"10.0.0.0/8\"]\n";
-    let config = format!("{AUTH}{limit}admin.listen = \"off\"\n{FEED}auth = \"viewers\"\nlimit = \"public\"\n{routes}");
-    // A key of the file's top stands before its first table.
-    let config = format!("admin.listen = \"off\"\n{}", config.replacen("admin.listen = \"off\"\n", "", 1));
-    let instance = Instance::start_in(std::sync::Arc::new(tempfile::tempdir().expect("a folder")), &config).await;
+    let config = format!("admin.listen = \"off\"\n{AUTH}{limit}{FEED}auth = \"viewers\"\nlimit = \"public\"\n{routes}");
+    let instance = Instance::start_whole(&config).await;
     let good = token("ann", 600);
     let _held = WsClient::try_connect(instance.address(), &format!("/f?token={good}"), &[]).await.expect("a socket");
     WsClient::refused(instance.address(), &format!("/f?token={good}"), &[]).await;

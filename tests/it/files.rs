@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::support::config::PLAIN;
 use crate::support::{H2Client, KeepAlive, Proxy, RawHttp, Reply, get, request, within};
 
 /// A built front end.
@@ -36,10 +37,7 @@ fn big() -> Vec<u8> {
 }
 
 fn serve(root: &Path, route: &str) -> Proxy {
-    Proxy::start(&format!(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\npath = \"/*\"\nfiles = \"{}\"\n{route}\n",
-        root.display()
-    ))
+    Proxy::start(&format!("{PLAIN}[[route]]\npath = \"/*\"\nfiles = \"{}\"\n{route}\n", root.display()))
 }
 
 fn front(site: &TempDir) -> Proxy {
@@ -140,7 +138,7 @@ async fn a_file_that_is_cut_short_under_way_is_not_taken_for_whole() {
 async fn a_prefix_that_is_cut_off_makes_an_alias() {
     let site = site();
     let proxy = Proxy::start(&format!(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\npath = \"/static/*\"\nfiles = \"{}\"\nstrip_prefix = \"/static\"\n",
+        "{PLAIN}[[route]]\npath = \"/static/*\"\nfiles = \"{}\"\nstrip_prefix = \"/static\"\n",
         site.path().join("html").display()
     ));
     assert_eq!(get(proxy.address(), "/static/assets/app.js", &[]).await.text(), "let x = 1;");
@@ -177,7 +175,7 @@ async fn text_is_compressed_where_the_route_says_so() {
 async fn what_a_slow_server_has_sent_is_passed_on_compressed_and_at_once() {
     let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let proxy = Proxy::start(&format!(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[upstream.app]\nservers = [\"http://{}\"]\n[[route]]\npath = \"/*\"\n\
+        "{PLAIN}[upstream.app]\nservers = [\"http://{}\"]\n[[route]]\npath = \"/*\"\n\
          proxy = \"app\"\ncompress = true\n",
         server.local_addr().expect("an address")
     ));

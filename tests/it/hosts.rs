@@ -6,10 +6,9 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::support::backend::{Backend, front};
+use crate::support::config::{PLAIN, plain};
 use crate::support::raw::RawHttp;
 use crate::support::{Proxy, get, request, tls};
-
-const PLAIN: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
 
 /// A TLS listener with a certificate for each name, and a route that says a host's own name.
 fn secure(folder: &Path, names: &[&str]) -> String {
@@ -21,7 +20,7 @@ fn secure(folder: &Path, names: &[&str]) -> String {
         })
         .collect();
     format!(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[listener.tls]\ncertificates = [{}]\n\
+        "{PLAIN}[listener.tls]\ncertificates = [{}]\n\
          [[route]]\nhost = \"b.test\"\npath = \"/*\"\nrespond = {{ body = \"b\" }}\n\
          [[route]]\npath = \"/*\"\nrespond = {{ body = \"any\" }}\n",
         pairs.join(", ")
@@ -63,7 +62,7 @@ async fn with_one_certificate_any_host_is_served() {
 #[tokio::test]
 async fn a_plain_listener_leads_to_the_first_tls_one() {
     let folder = tempfile::tempdir().expect("a folder");
-    let plain = "[[listener]]\naddress = \"127.0.0.1:0\"\nredirect_to_https = true\n";
+    let plain = plain!("redirect_to_https = true\n");
     let proxy = Proxy::start(&format!("{plain}{}", secure(folder.path(), &["a.test"])));
     let port = proxy.listener(1).port();
     for (method, path) in [("GET", "/"), ("POST", "/x/y?z=1&u=%2F"), ("GET", "/no/such/route")] {
@@ -82,7 +81,7 @@ async fn a_plain_listener_leads_to_the_first_tls_one() {
 
 #[tokio::test]
 async fn a_plain_listener_may_lead_to_a_host_of_its_own() {
-    let to = |url: &str| format!("[[listener]]\naddress = \"127.0.0.1:0\"\nredirect_to_https = \"{url}\"\n");
+    let to = |url: &str| format!("{PLAIN}redirect_to_https = \"{url}\"\n");
     let route = "[[route]]\npath = \"/*\"\nrespond = { body = \"x\" }\n";
     for (url, expected) in [
         ("https://dash.example.com", "https://dash.example.com/x?y"),

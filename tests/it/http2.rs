@@ -7,19 +7,20 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::feed::n;
-use crate::support::{H2Client, Identity, Proxy, WsClient, frames, proxy, until, within};
+use crate::support::config::PLAIN;
+use crate::support::raw_ws::{DEFLATED, FIN, PING, TEXT, masked};
+use crate::support::{H2Client, Identity, Proxy, WsClient, proxy, until, within};
 
 /// A plain listener with WebSockets over HTTP/2, one without, and both over TLS, in this order.
 fn everywhere(options: &str) -> (Proxy, Identity) {
     let identity = Identity::new();
-    let feed = proxy::feed(options).replacen("[[listener]]\n", "[[listener]]\nwebsocket_h2 = true\n", 1);
-    let without = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
+    let feed = proxy::feed_over_h2(options);
     let (with_tls, without_tls) = (identity.listener("websocket_h2 = true"), identity.listener(""));
-    (Proxy::start(&format!("{feed}{without}{with_tls}{without_tls}")), identity)
+    (Proxy::start(&format!("{feed}{PLAIN}{with_tls}{without_tls}")), identity)
 }
 
 fn over_h2(options: &str) -> Proxy {
-    Proxy::start(&proxy::feed(options).replacen("[[listener]]\n", "[[listener]]\nwebsocket_h2 = true\n", 1))
+    Proxy::start(&proxy::feed_over_h2(options))
 }
 
 #[tokio::test]
@@ -184,14 +185,14 @@ async fn a_viewer_that_deflates_over_http2_reads_the_same() {
     let (response, _send) = client.connect_websocket("/f", &[("sec-websocket-extensions", "permessage-deflate")]).await;
     let mut body = response.into_body();
     let frame = within("a frame", body.data()).await.expect("open").expect("data");
-    assert_eq!(frame[0], frames::TEXT | frames::DEFLATED);
+    assert_eq!(frame[0], FIN | TEXT | DEFLATED);
     let inflated = steadfeed::ws::deflate::inflate(&frame[2..], 1000).expect("deflated");
     assert!(inflated.starts_with(&text.as_bytes()[..text.len() - 1]), "{:?}", String::from_utf8_lossy(&inflated));
 }
 
 /// Whether the other viewers of the connection, and new requests on it, are still served.
 async fn unharmed(proxy: &Proxy, client: &H2Client, viewer: &mut WsClient, number: u32) {
-    assert!(!client.connection.is_finished(), "the connection has ended");
+    assert!(!client.ending.is_finished(), "the connection has ended");
     proxy.say(&n(number)).await;
     while viewer.values(1).await != [number] {}
     assert_eq!(client.get("/f").await.status(), 200);
@@ -206,7 +207,7 @@ async fn one_that_floods_small_frames_and_reads_nothing_loses_its_stream_alone()
     let (response, mut send) = client.connect_websocket("/f", &[]).await;
     // Kept and never read: its window fills up with our answers.
     let body = response.into_body();
-    let frame = Bytes::from(frames::masked(frames::TEXT, br#"{"type":"ping"}"#));
+    let frame = Bytes::from(masked(FIN | TEXT, br#"{"type":"ping"}"#));
     let flood = async {
         for _ in 0..20_000 {
             send.reserve_capacity(frame.len());
@@ -236,7 +237,7 @@ async fn a_burst_of_small_frames_as_large_as_the_window_ends_no_connection() {
     let mut viewer = client.websocket("/f").await;
     viewer.json().await;
     let (response, mut send) = client.connect_websocket("/f", &[]).await;
-    let frame = Bytes::from(frames::masked(frames::PING, b""));
+    let frame = Bytes::from(masked(FIN | PING, b""));
     send.reserve_capacity(200_000);
     while send.capacity() < 200_000 {
         std::future::poll_fn(|cx| send.poll_capacity(cx)).await.expect("open").expect("capacity");

@@ -6,8 +6,10 @@ use tokio::net::TcpStream;
 use yawc::{Frame, OpCode, Options, WebSocket};
 
 use crate::feed::n;
+use crate::support::http::field;
+use crate::support::raw_ws::{DEFLATED, FIN, PING, TEXT, masked};
 use crate::support::ws::{Io, tls};
-use crate::support::{Identity, Proxy, RawWs, WsClient, frames, proxy, within};
+use crate::support::{Identity, Proxy, RawWs, WsClient, proxy, within};
 
 /// A message that deflates well, and is longer than one read of a client.
 fn long(number: usize) -> String {
@@ -114,21 +116,18 @@ async fn offer(extensions: &str) -> (Option<String>, u8, u8) {
     let proxy = Proxy::of_feed("greet = false");
     proxy.say_all(&[&n(1), &long(1)]).await;
     let mut viewer = RawWs::connect(proxy.address(), "/f", &[("Sec-WebSocket-Extensions", extensions)]).await;
-    let header = viewer.head.lines().find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("sec-websocket-extensions").then(|| value.to_owned())
-    });
+    let header = field(&viewer.head, "sec-websocket-extensions").map(str::to_owned);
     (header, viewer.frame().await.first, viewer.frame().await.first)
 }
 
 #[tokio::test]
 async fn deflate_is_agreed_without_context_takeover() {
     let both = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
-    let deflated = frames::TEXT | frames::DEFLATED;
+    let deflated = FIN | TEXT | DEFLATED;
     for offered in ["permessage-deflate", "permessage-deflate; client_max_window_bits", "x-other, permessage-deflate"] {
         let (header, short, long) = offer(offered).await;
         assert_eq!(header.as_deref(), Some(both), "{offered}");
-        assert_eq!((short, long), (frames::TEXT, deflated), "what is short is not worth it");
+        assert_eq!((short, long), (FIN | TEXT, deflated), "what is short is not worth it");
     }
     let (header, _, long) = offer("permessage-deflate; server_max_window_bits=12").await;
     assert_eq!(header.as_deref(), Some(format!("{both}; server_max_window_bits=12").as_str()));
@@ -139,12 +138,12 @@ async fn deflate_is_agreed_without_context_takeover() {
 async fn a_window_smaller_than_ours_is_declined_and_the_next_offer_taken() {
     for bits in 8..12 {
         let (header, _, long) = offer(&format!("permessage-deflate; server_max_window_bits={bits}")).await;
-        assert_eq!((header, long), (None, frames::TEXT), "{bits}");
+        assert_eq!((header, long), (None, FIN | TEXT), "{bits}");
     }
     let (header, _, long) =
         offer("permessage-deflate; server_max_window_bits=9, permessage-deflate; client_max_window_bits").await;
     assert!(header.is_some());
-    assert_eq!(long, frames::TEXT | frames::DEFLATED);
+    assert_eq!(long, FIN | TEXT | DEFLATED);
 }
 
 #[tokio::test]
@@ -163,7 +162,7 @@ async fn what_a_viewer_says_right_behind_its_request_is_heard() {
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         .to_vec();
     for turn in 0..2000 {
-        words.extend(frames::masked(frames::PING, format!("{turn:04}").as_bytes()));
+        words.extend(masked(FIN | PING, format!("{turn:04}").as_bytes()));
     }
     let plain = plain_stream(&proxy).await;
     let secure: Box<dyn Io> = Box::new(tls(proxy.listener(1), &[]).await);

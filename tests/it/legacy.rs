@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
+use crate::support::config::PLAIN;
 use crate::support::instance::{Instance, binary};
 use crate::support::legacy::{Client, Legacy, in_2_s};
 use crate::support::{Proxy, WsClient, get, post_json, until};
@@ -227,10 +228,7 @@ async fn other_peoples_clients_stay_over_a_restart() {
 /// The control centre's front end as it is developed: pages of another origin.
 fn front_end() -> Proxy {
     let hooks = Path::new(ROOT).join("tests/legacy/hooks");
-    Proxy::start(&format!(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\npath = \"/*\"\nfiles = \"{}\"\n",
-        hooks.display()
-    ))
+    Proxy::start(&format!("{PLAIN}[[route]]\npath = \"/*\"\nfiles = \"{}\"\n", hooks.display()))
 }
 
 #[tokio::test]

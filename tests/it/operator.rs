@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use steadfeed::handler::SessionOptions;
 
+use crate::support::config::{feed, plain};
 use crate::support::raw_ws::upgrade;
 use crate::support::{Backend, H2Client, Proxy, RawHttp, Reply, SseClient, WsClient, get, request, until};
 
 const SECRET: &str = "a secret of thirty-two bytes or so";
-const FEED: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\nwebsocket_h2 = true\n[feed.f]\nsource = { publish = {} }\n\
-                    [[route]]\npath = \"/f/*\"\nfeed = \"f\"\n";
+const FEED: &str = concat!(plain!("websocket_h2 = true\n"), feed!("/f/*"));
 
 async fn connections(proxy: &Proxy) -> Vec<Value> {
     let reply = get(proxy.admin(), "/api/connections", &[]).await;

@@ -1,31 +1,21 @@
 //! The PROXY protocol: who may say whom a connection is for, and that what follows is served as if it came from there.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
+use crate::support::config::{feed, plain};
 use crate::support::ws::tls_over;
 use crate::support::{Instance, RawHttp, WsClient, within};
 
-const ROUTES: &str = r#"
-[feed.f]
-source = { publish = {} }
-[[route]]
-path = "/f"
-feed = "f"
-[[route]]
-path = "/hello"
-respond = { body = "hello" }
-"#;
+const ROUTES: &str = concat!(feed!("/f"), "\n[[route]]\npath = \"/hello\"\nrespond = { body = \"hello\" }\n");
 
 /// A plain listener and a TLS one that take PROXY headers from these networks.
 async fn start(trusted: &str) -> Instance {
-    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nproxy_protocol = true\n";
+    let listener = plain!("proxy_protocol = true\n");
     let tls = "[listener.tls]\nself_signed = [\"localhost\"]\n";
     let keys = format!("trusted_proxies = [{trusted}]\nlimits.header_timeout = \"1s\"\nadmin.listen = \"off\"\n");
-    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
-    Instance::start_in(folder, &format!("{keys}{listener}{listener}{tls}{ROUTES}")).await
+    Instance::start_whole(&format!("{keys}{listener}{listener}{tls}{ROUTES}")).await
 }
 
 const LINE: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n";

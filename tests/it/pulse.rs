@@ -6,7 +6,8 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::feed::n;
-use crate::support::{DEADLINE, Identity, Proxy, RawWs, SseClient, WsClient, frames, proxy, within};
+use crate::support::raw_ws::{FIN, PING, TEXT};
+use crate::support::{DEADLINE, Identity, Proxy, RawWs, SseClient, WsClient, proxy, within};
 
 #[tokio::test]
 async fn a_keepalive_comes_after_silence_and_a_message_puts_it_off() {
@@ -56,7 +57,7 @@ async fn one_that_does_not_answer_is_dropped_without_a_close() {
     let proxy = Proxy::of_feed("keepalive = false\nping = \"200ms\"\npong_timeout = \"300ms\"\ngreet = false");
     let mut viewer = RawWs::connect(proxy.address(), "/f", &[]).await;
     let start = Instant::now();
-    assert_eq!(viewer.frame().await.first, frames::PING);
+    assert_eq!(viewer.frame().await.first, FIN | PING);
     assert!(start.elapsed() >= Duration::from_millis(150));
     assert_eq!(viewer.raw.rest().await, b"", "a dead peer is dropped without a close code");
     assert!(start.elapsed() >= Duration::from_millis(450), "{:?}", start.elapsed());
@@ -89,7 +90,7 @@ async fn whatever_a_viewer_says_is_a_sign_of_life() {
     let mut beat = tokio::time::interval(Duration::from_millis(100));
     for _ in 0..10 {
         beat.tick().await;
-        viewer.send(frames::TEXT, br#"{"type":"ping"}"#).await;
+        viewer.say(FIN | TEXT, br#"{"type":"ping"}"#).await;
         assert_eq!(viewer.json().await["type"], "pong", "and no ping of theirs");
     }
 }

@@ -3,58 +3,45 @@
 use futures_util::FutureExt;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::{Backend, Proxy, RawHttp, SseClient, WsClient, get, post_json, until, within};
+use crate::support::config::PLAIN;
+use crate::support::http::field;
+use crate::support::{Backend, Proxy, ServerWs, SseClient, WsClient, get, post_json, until, within};
 
-const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
 const SECRET: &str = "a secret of thirty-two bytes or so";
 
 /// A socket that steadfeed dialled, for which the test speaks.
 struct Dial {
     target: String,
     authorization: String,
-    raw: RawHttp,
+    socket: ServerWs,
 }
 
 /// The next one.
 async fn dialled(backend: &Backend) -> Dial {
-    let (head, mut raw) = backend.request().await;
-    let field = |name: &str| {
-        let value = |line: &str| {
-            let (field, value) = line.split_once(':')?;
-            field.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        };
-        head.lines().find_map(value).unwrap_or_default()
-    };
-    let accept = derive_accept_key(field("sec-websocket-key").as_bytes());
-    let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-    );
-    raw.send(answer.as_bytes()).await;
-    let target = head.split(' ').nth(1).expect("a request line").to_owned();
-    Dial { target, authorization: field("authorization"), raw }
+    let socket = backend.websocket().await;
+    let target = socket.head.split(' ').nth(1).expect("a request line").to_owned();
+    Dial { target, authorization: field(&socket.head, "authorization").unwrap_or_default().to_owned(), socket }
 }
 
 impl Dial {
     /// Sends a number.
     async fn say(&mut self, number: u8) {
         let text = format!(r#"{{"type":"n","data":{number}}}"#);
-        let length = u8::try_from(text.len()).expect("a short text");
-        self.raw.send(&[&[0x81, length], text.as_bytes()].concat()).await;
+        self.socket.say(&text).await;
     }
 
     /// Waits until steadfeed has let go of it.
     async fn ended(mut self) {
-        self.raw.rest().await;
+        self.socket.raw.rest().await;
     }
 }
 
 /// A feed `f` of `backend` with these options, and these routes.
 fn split(backend: &Backend, options: &str, routes: &str) -> String {
     format!(
-        "{LISTENER}[feed.f]\nsource = {{ websocket = \"ws://{}/src?tenant=0\" }}\ngreet = false\nkeepalive = false\n\
+        "{PLAIN}[feed.f]\nsource = {{ websocket = \"ws://{}/src?tenant=0\" }}\ngreet = false\nkeepalive = false\n\
          notices = false\n{options}\n{routes}\n",
         backend.address()
     )

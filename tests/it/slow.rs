@@ -7,8 +7,9 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::feed::n;
+use crate::support::raw_ws::{FIN, TEXT, masked};
 use crate::support::ws::{Io, small_socket, tls_over};
-use crate::support::{Identity, KeepAlive, Proxy, RawWs, WsClient, frames, proxy, within};
+use crate::support::{Identity, KeepAlive, Proxy, RawWs, WsClient, proxy, within};
 
 const CONFLATED: &str = "steadfeed_feed_conflated_total{feed=\"f\"}";
 
@@ -186,7 +187,7 @@ async fn a_large_message_that_moves_is_not_given_up() {
     proxy.say(&n(2)).await;
     // Longer than the stall may be, with a little read now and then.
     let head = slow.raw.exactly(10).await;
-    assert_eq!((head[0], head[1]), (frames::TEXT, 127));
+    assert_eq!((head[0], head[1]), (FIN | TEXT, 127));
     let length = u64::from_be_bytes(head[2..].try_into().expect("8 bytes")) as usize;
     let mut read = 0;
     let start = Instant::now();
@@ -204,7 +205,7 @@ async fn one_that_floods_commands_unread_is_bounded_and_served_once_it_reads() {
     let proxy = Proxy::of_feed("keepalive = false");
     let mut flooder = RawWs::over(small_socket(proxy.address()).await, "/f", &[]).await;
     flooder.json().await;
-    let one = frames::masked(frames::TEXT, br#"{"type":"ping"}"#);
+    let one = masked(FIN | TEXT, br#"{"type":"ping"}"#);
     let batch = one.repeat(1000);
     let mut sent = 0;
     // Until it is no longer read: what it may send is the sockets' buffers, no more.
@@ -247,7 +248,7 @@ async fn answers_that_wait_are_bounded_in_bytes_too() {
     let before = resident();
     for _ in 0..40 {
         let mut viewer = RawWs::over(small_socket(proxy.address()).await, "/f", &[]).await;
-        let frame = frames::masked(frames::TEXT, command.as_bytes());
+        let frame = masked(FIN | TEXT, command.as_bytes());
         let flood = async {
             for _ in 0..24 {
                 viewer.raw.send(&frame).await;

@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::{Message, http};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
+use crate::support::config::PLAIN;
 use crate::support::{Backend, Instance, Proxy, WsClient, within};
 
 /// A backend's side of a source's socket.
@@ -51,7 +52,7 @@ async fn anywhere() -> TcpListener {
 
 fn config(source: &str, feed: &str, route: &str) -> String {
     format!(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[feed.f]\nsource = {source}\n{feed}\n\
+        "{PLAIN}[feed.f]\nsource = {source}\n{feed}\n\
          [[route]]\npath = \"/f\"\nfeed = \"f\"\n{route}\n"
     )
 }

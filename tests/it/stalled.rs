@@ -7,13 +7,14 @@ use h2::{Reason, RecvStream};
 use tokio::time::Instant;
 
 use crate::feed::n;
-use crate::support::{H2Client, Instance, Proxy, frames, post_json, proxy, within};
+use crate::support::raw_ws::{FIN, PONG, masked};
+use crate::support::{H2Client, Instance, Proxy, post_json, proxy, within};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Lets streams of HTTP/2 become sockets, and has them end after [`TIMEOUT`].
 fn config(options: &str) -> String {
-    let feed = proxy::feed(options).replacen("[[listener]]\n", "[[listener]]\nwebsocket_h2 = true\n", 1);
+    let feed = proxy::feed_over_h2(options);
     format!("[limits]\nsend_timeout = \"{TIMEOUT:?}\"\n{feed}")
 }
 
@@ -106,7 +107,7 @@ async fn a_socket_that_speaks_and_takes_nothing_is_reset() {
     let mut body = response.into_body();
     proxy.say(&format!(r#"{{"type":"large","data":"{}"}}"#, "x".repeat(100_000))).await;
     // It is alive enough for any ping.
-    let pong = Bytes::from(frames::masked(0x8a, b""));
+    let pong = Bytes::from(masked(FIN | PONG, b""));
     let speaking = async {
         let mut beat = tokio::time::interval(TIMEOUT / 10);
         loop {

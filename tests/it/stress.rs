@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use crate::support::config::PLAIN_H2;
 use crate::support::{H2Client, Identity, KeepAlive, Proxy, SseClient, WsClient, proxy, within};
 
 /// What one viewer saw: (type, key, number), in order.
@@ -63,11 +64,10 @@ struct Place {
 /// Listeners: 0 plain, 1 plain with WebSockets over HTTP/2, 2 and 3 the same over TLS.
 fn place(options: &str) -> Place {
     let identity = Identity::new();
-    let over_h2 = "[[listener]]\naddress = \"127.0.0.1:0\"\nwebsocket_h2 = true\n";
     let (tls, tls_h2) = (identity.listener(""), identity.listener("websocket_h2 = true"));
     // All these clients share one thread, and on a busy machine wait for it.
     let patience = "[limits]\nheader_timeout = \"60s\"\n";
-    let proxy = Proxy::start(&format!("{patience}{}\n{over_h2}{tls}{tls_h2}", proxy::feed(options)));
+    let proxy = Proxy::start(&format!("{patience}{}\n{PLAIN_H2}{tls}{tls_h2}", proxy::feed(options)));
     Place { proxy, _identity: identity }
 }
 

@@ -1,29 +1,17 @@
 //! Trusted proxies: whose word counts on who the client is, and what its own scheme and host are.
 
-use std::sync::Arc;
-
 use crate::support::backend::{Backend, front_config};
+use crate::support::config::{PLAIN, feed};
 use crate::support::{Instance, Proxy, RawHttp, WsClient, get};
 
-const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
-
-const ROUTES: &str = r#"
-[feed.f]
-source = { publish = {} }
-[[route]]
-path = "/f"
-feed = "f"
-[[route]]
-path = "/*"
-respond = { body = "hello" }
-"#;
+const ROUTES: &str = concat!(feed!("/f"), "\n[[route]]\npath = \"/*\"\nrespond = { body = \"hello\" }\n");
 
 fn config(trusted: &str) -> String {
-    format!("trusted_proxies = [{trusted}]\nadmin.listen = \"off\"\n{LISTENER}{ROUTES}")
+    format!("trusted_proxies = [{trusted}]\nadmin.listen = \"off\"\n{PLAIN}{ROUTES}")
 }
 
 async fn start(trusted: &str) -> Instance {
-    Instance::start_in(Arc::new(tempfile::tempdir().expect("a folder")), &config(trusted)).await
+    Instance::start_whole(&config(trusted)).await
 }
 
 #[tokio::test]

@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::config::PLAIN_H2;
 use super::{Proxy, RawHttp, within};
-
-/// A plain listener.
-const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\nwebsocket_h2 = true\n";
 
 /// One that a test speaks for.
 pub struct Backend {
@@ -98,7 +96,7 @@ pub fn front(top: &str, server: &str, upstream: &str, route: &str) -> Proxy {
 /// The config of one.
 pub fn front_config(top: &str, server: &str, upstream: &str, route: &str) -> String {
     format!(
-        "{top}\n{LISTENER}[upstream.app]\nservers = [\"{server}\"]\n{upstream}\n\
+        "{top}\n{PLAIN_H2}[upstream.app]\nservers = [\"{server}\"]\n{upstream}\n\
          [[route]]\npath = \"/*\"\nproxy = \"app\"\n{route}\n"
     )
 }

@@ -1,21 +1,19 @@
-//! An HTTP/2 client by the h2 crate: requests, and WebSockets by extended CONNECT (RFC 8441).
+//! An HTTP/2 client by the h2 crate: requests, and WebSockets by extended CONNECT (RFC 8441), spoken by a library or by hand.
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use h2::client::{ResponseFuture, SendRequest};
+use bytes::Bytes;
+use h2::client::{Connection, ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::h2_stream::H2Stream;
 use super::ws::{Io, tls};
-use super::{WsClient, within};
+use super::{RawHttp, RawWs, WsClient, within};
 
 pub struct H2Client {
     requests: SendRequest<Bytes>,
@@ -23,32 +21,35 @@ pub struct H2Client {
     /// The server's SETTINGS allow extended CONNECT.
     pub offers_websocket: bool,
     /// Completes when the connection has ended, with why.
-    pub connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
+    pub ending: tokio::task::JoinHandle<Result<(), h2::Error>>,
+    pub pings: h2::PingPong,
 }
 
 impl H2Client {
     /// With prior knowledge, over plain TCP.
     pub async fn connect(address: SocketAddr) -> H2Client {
         let stream = TcpStream::connect(address).await.expect("the listener accepts");
-        H2Client::over(Box::new(stream), address.to_string()).await
+        H2Client::over(stream, &address.to_string()).await
     }
 
     /// By ALPN, whatever the certificate.
     pub async fn connect_tls(address: SocketAddr) -> H2Client {
         let stream = tls(address, &["h2"]).await;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        H2Client::over(Box::new(stream), format!("localhost:{}", address.port())).await
+        H2Client::over(stream, &format!("localhost:{}", address.port())).await
     }
 
-    async fn over(stream: Box<dyn Io>, authority: String) -> H2Client {
-        // As browsers do: a stream that is not read leaves the others room.
-        let (requests, mut connection) = h2::client::Builder::new()
-            .initial_connection_window_size(4 << 20)
-            .handshake::<_, Bytes>(stream)
-            .await
-            .expect("HTTP/2");
+    /// The same, of which the first request goes out with the preface, before it is known what the server allows.
+    pub async fn connect_at_once(address: SocketAddr) -> H2Client {
+        let stream = TcpStream::connect(address).await.expect("the listener accepts");
+        let (requests, connection, pings) = begin(stream).await;
+        H2Client::new(requests, &address.to_string(), connection, pings)
+    }
+
+    /// On a connection that is for HTTP/2.
+    pub async fn over(stream: impl Io, authority: &str) -> H2Client {
+        let (requests, mut connection, mut pings) = begin(stream).await;
         // The server's SETTINGS are its first frame: whoever has its pong has them.
-        let mut pings = connection.ping_pong().expect("the first to ask");
         let mut pong = Box::pin(pings.ping(h2::Ping::opaque()));
         within(
             "the server's SETTINGS",
@@ -60,13 +61,34 @@ impl H2Client {
         .await
         .expect("a pong");
         drop(pong);
+        H2Client::new(requests, authority, connection, pings)
+    }
+
+    fn new<S: Io>(
+        requests: SendRequest<Bytes>,
+        authority: &str,
+        connection: Connection<S>,
+        pings: h2::PingPong,
+    ) -> H2Client {
         let offers_websocket = requests.is_extended_connect_protocol_enabled();
-        H2Client { requests, authority, offers_websocket, connection: tokio::spawn(connection) }
+        H2Client {
+            requests,
+            authority: authority.to_owned(),
+            offers_websocket,
+            ending: tokio::spawn(connection),
+            pings,
+        }
     }
 
     /// A whole response.
     pub async fn get(&self, path: &str) -> Response<Bytes> {
         self.whole(Request::get(self.uri(path))).await
+    }
+
+    /// The status and the text of a response to a GET with these fields.
+    pub async fn answer(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
+        let response = self.whole(with(Request::get(self.uri(path)), fields)).await;
+        (response.status().as_u16(), String::from_utf8_lossy(response.body()).into_owned())
     }
 
     pub async fn head(&self, path: &str) -> Response<Bytes> {
@@ -91,9 +113,25 @@ impl H2Client {
 
     /// A socket that tungstenite speaks on.
     pub async fn websocket(&self, path: &str) -> WsClient {
+        WsClient::opened(Box::new(self.socket(path).await)).await
+    }
+
+    /// One that the test speaks on by hand; there is no head.
+    pub async fn raw_websocket(&self, path: &str) -> RawWs<H2Stream> {
+        RawWs { raw: RawHttp::over(self.socket(path).await), head: String::new() }
+    }
+
+    async fn socket(&self, path: &str) -> H2Stream {
         let (response, send) = self.connect_websocket(path, &[]).await;
         assert_eq!(response.status(), 200);
-        WsClient::opened(Box::new(Tunnel { send, recv: response.into_body(), unread: Bytes::new() })).await
+        H2Stream::new(send, response.into_body())
+    }
+
+    /// Asks for a WebSocket on a connection that may be about to end.
+    pub async fn try_websocket(&self, path: &str) -> Result<Response<RecvStream>, h2::Error> {
+        let request = self.connect_request(path).body(()).expect("a request");
+        let (response, _send) = self.requests.clone().send_request(request, false)?;
+        within("a response head", response).await
     }
 
     /// The bare stream of an extended CONNECT, and its response.
@@ -102,13 +140,11 @@ impl H2Client {
         path: &str,
         headers: &[(&str, &str)],
     ) -> (Response<RecvStream>, SendStream<Bytes>) {
-        let mut request = Request::connect(self.uri(path))
-            .extension(Protocol::from("websocket"))
-            .header("sec-websocket-version", "13");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.open(request, false).await
+        self.open(with(self.connect_request(path), headers), false).await
+    }
+
+    fn connect_request(&self, path: &str) -> http::request::Builder {
+        Request::connect(self.uri(path)).extension(Protocol::from("websocket")).header("sec-websocket-version", "13")
     }
 
     fn uri(&self, path: &str) -> String {
@@ -123,53 +159,15 @@ impl H2Client {
     }
 }
 
-/// A stream's two directions as one.
-struct Tunnel {
-    send: SendStream<Bytes>,
-    recv: RecvStream,
-    unread: Bytes,
+fn with(request: http::request::Builder, fields: &[(&str, &str)]) -> http::request::Builder {
+    fields.iter().fold(request, |request, (name, value)| request.header(*name, *value))
 }
 
-impl AsyncRead for Tunnel {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let tunnel = self.get_mut();
-        while tunnel.unread.is_empty() {
-            match ready!(tunnel.recv.poll_data(cx)) {
-                Some(Ok(some)) => {
-                    tunnel.recv.flow_control().release_capacity(some.len()).map_err(io::Error::other)?;
-                    tunnel.unread = some;
-                }
-                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
-                None => return Poll::Ready(Ok(())),
-            }
-        }
-        let count = tunnel.unread.len().min(buf.remaining());
-        buf.put_slice(&tunnel.unread[..count]);
-        tunnel.unread.advance(count);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Tunnel {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let tunnel = self.get_mut();
-        tunnel.send.reserve_capacity(bytes.len());
-        while tunnel.send.capacity() == 0 {
-            match ready!(tunnel.send.poll_capacity(cx)) {
-                Some(outcome) => drop(outcome.map_err(io::Error::other)?),
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            }
-        }
-        let count = bytes.len().min(tunnel.send.capacity());
-        tunnel.send.send_data(Bytes::copy_from_slice(&bytes[..count]), false).map_err(io::Error::other)?;
-        Poll::Ready(Ok(count))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.get_mut().send.send_data(Bytes::new(), true).map_err(io::Error::other))
-    }
+async fn begin<S: Io>(stream: S) -> (SendRequest<Bytes>, Connection<S>, h2::PingPong) {
+    // As browsers do: a stream that is not read leaves the others room.
+    let mut builder = h2::client::Builder::new();
+    let (requests, mut connection) =
+        builder.initial_connection_window_size(4 << 20).handshake(stream).await.expect("HTTP/2");
+    let pings = connection.ping_pong().expect("the first to ask");
+    (requests, connection, pings)
 }

@@ -19,10 +19,7 @@ impl Reply {
 
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (field, value) = line.split_once(':')?;
-            field.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
+        field(&self.head, name)
     }
 
     pub fn text(&self) -> String {
@@ -32,6 +29,17 @@ impl Reply {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
+}
+
+/// The values of a head's fields of this name, in their order.
+pub fn lines<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
+    let field = |line: &'a str| line.split_once(": ").filter(|(field, _)| field.eq_ignore_ascii_case(name));
+    head.lines().filter_map(field).map(|(_, value)| value).collect()
+}
+
+/// The first of them.
+pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    lines(head, name).first().copied()
 }
 
 pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Reply {

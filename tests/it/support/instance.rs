@@ -33,10 +33,15 @@ const BASE: &str = "workers = 2\n[admin]\nlisten = \"127.0.0.1:0\"\n";
 impl Instance {
     /// Starts from a config that has an `[admin]` of ours before it.
     pub async fn start(toml: &str) -> Instance {
-        Instance::start_in(Arc::new(tempfile::tempdir().expect("a folder")), &format!("{BASE}{toml}")).await
+        Instance::start_whole(&format!("{BASE}{toml}")).await
     }
 
-    /// Starts from exactly this config, in `folder`.
+    /// Starts from exactly this config.
+    pub async fn start_whole(toml: &str) -> Instance {
+        Instance::start_in(Arc::new(tempfile::tempdir().expect("a folder")), toml).await
+    }
+
+    /// The same, in `folder`.
     pub async fn start_in(folder: Arc<TempDir>, toml: &str) -> Instance {
         let mut command = binary();
         std::fs::write(folder.path().join("steadfeed.toml"), toml).expect("the folder can be written");

@@ -9,6 +9,7 @@ use steadfeed::app::App;
 use steadfeed::config::{self, Config, Surroundings};
 use steadfeed::shutdown::Stages;
 
+use super::config::{PLAIN, PLAIN_H2};
 use super::{KeepAlive, Reply, get, post_json, until};
 
 /// What every test config starts with: an admin listener, and two workers.
@@ -23,10 +24,19 @@ pub struct Proxy {
     said: RefCell<String>,
 }
 
-/// A feed `f` that is published to, with these options, at `/f` of a plain listener.
+/// A feed `f` that is published to, with these options, at `/f` of a plain listener; keys of its route may follow.
 pub fn feed(options: &str) -> String {
+    feed_of(PLAIN, options)
+}
+
+/// The same, where viewers may come over HTTP/2 too.
+pub fn feed_over_h2(options: &str) -> String {
+    feed_of(PLAIN_H2, options)
+}
+
+fn feed_of(listener: &str, options: &str) -> String {
     format!(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[feed.f]\nsource = {{ publish = {{}} }}\n{options}\n\
+        "{listener}[feed.f]\nsource = {{ publish = {{}} }}\n{options}\n\
          [[route]]\npath = \"/f\"\nfeed = \"f\"\n"
     )
 }

@@ -1,8 +1,14 @@
-//! A WebSocket by hand: frames that no client should send, and what comes back.
+//! A WebSocket client by hand, over any stream: it sends whatever bytes it is given, answers no ping and no close, and
+//! reads only when it is told to.
+//!
+//! Never: for a viewer that behaves, which is [`WsClient`](super::WsClient), by a library.
 
 use std::net::SocketAddr;
 
+use tokio::net::TcpStream;
+
 use super::RawHttp;
+use super::ws::Io;
 
 /// The key of RFC 6455's example.
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -11,48 +17,76 @@ pub const TEXT: u8 = 1;
 pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
+/// The last piece of its message.
+pub const FIN: u8 = 0x80;
+/// RSV1: deflated.
+pub const DEFLATED: u8 = 0x40;
 
-pub struct RawSocket {
-    pub raw: RawHttp,
+pub struct RawWs<S = TcpStream> {
+    pub raw: RawHttp<S>,
+    /// The answer's.
     pub head: String,
 }
 
-impl RawSocket {
-    /// Opens a socket; `fields` are added to the request.
-    pub async fn connect(address: SocketAddr, path: &str, fields: &[(&str, &str)]) -> RawSocket {
-        let mut raw = RawHttp::connect(address).await;
+/// One frame as it came.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// FIN, the reserved bits and the opcode.
+    pub first: u8,
+    pub payload: Vec<u8>,
+}
+
+impl RawWs {
+    /// Opens a socket; `fields` are those of [`upgrade`].
+    pub async fn connect(address: SocketAddr, path: &str, fields: &[(&str, &str)]) -> RawWs {
+        RawWs::over(TcpStream::connect(address).await.expect("the listener accepts"), path, fields).await
+    }
+
+    pub async fn over(stream: TcpStream, path: &str, fields: &[(&str, &str)]) -> RawWs {
+        stream.set_nodelay(true).expect("nodelay");
+        let address = stream.peer_addr().expect("connected");
+        let mut raw = RawHttp::over(stream);
         raw.send(upgrade(address, path, fields).as_bytes()).await;
         let head = raw.head().await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        RawSocket { raw, head }
+        RawWs { raw, head }
     }
+}
 
+impl<S: Io> RawWs<S> {
     pub async fn send(&mut self, bytes: &[u8]) {
         self.raw.send(bytes).await;
     }
 
-    /// The next frame: its first byte and its payload.
-    pub async fn frame(&mut self) -> (u8, Vec<u8>) {
+    /// Sends a frame whose first byte is `first`.
+    pub async fn say(&mut self, first: u8, payload: &[u8]) {
+        self.send(&masked(first, payload)).await;
+    }
+
+    /// The next frame; fails the test where the peer has closed.
+    pub async fn frame(&mut self) -> Frame {
         let head = self.raw.exactly(2).await;
         assert_eq!(head[1] & 0x80, 0, "a server does not mask");
-        let len = match head[1] {
-            126 => u64::from(u16::from_be_bytes(self.raw.exactly(2).await.try_into().expect("two"))),
-            127 => u64::from_be_bytes(self.raw.exactly(8).await.try_into().expect("eight")),
-            len => u64::from(len),
-        };
-        let payload = self.raw.exactly(usize::try_from(len).expect("it fits")).await;
-        (head[0], payload)
+        let length = length(&mut self.raw, head[1]).await;
+        Frame { first: head[0], payload: self.raw.exactly(length).await }
     }
 
     /// The next frame with this opcode; others are passed over, a close never.
     pub async fn next(&mut self, opcode: u8) -> Vec<u8> {
         loop {
-            let (first, payload) = self.frame().await;
+            let Frame { first, payload } = self.frame().await;
             if first & 0x0f == opcode {
                 return payload;
             }
             assert_ne!(first & 0x0f, CLOSE, "closed: {payload:?}");
         }
+    }
+
+    /// The next frame, which must be a text, as JSON.
+    pub async fn json(&mut self) -> serde_json::Value {
+        let frame = self.frame().await;
+        assert_eq!(frame.first, FIN | TEXT, "{frame:?}");
+        serde_json::from_slice(&frame.payload).expect("JSON")
     }
 
     /// The next text, as JSON; messages of `steadfeed` itself are passed over.
@@ -66,17 +100,31 @@ impl RawSocket {
         }
     }
 
-    /// The close code that comes, and its reason; then the connection must end.
+    /// The code of the close that comes, and its reason; other frames are passed over.
     pub async fn closed(&mut self) -> (u16, String) {
-        let payload = loop {
-            let (first, payload) = self.frame().await;
-            if first == 0x80 | CLOSE {
-                break payload;
+        loop {
+            let Frame { first, payload } = self.frame().await;
+            if first == FIN | CLOSE {
+                return close_of(&payload);
             }
-        };
-        let code = payload.get(..2).map_or(1005, |code| u16::from_be_bytes([code[0], code[1]]));
-        (code, String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned())
+        }
     }
+}
+
+/// The code that a close says, 1005 for none, and its reason.
+pub fn close_of(payload: &[u8]) -> (u16, String) {
+    let code = payload.get(..2).map_or(1005, |code| u16::from_be_bytes([code[0], code[1]]));
+    (code, String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned())
+}
+
+/// The length of the frame of whose head `second` was read, the bit of the mask apart.
+pub async fn length<S: Io>(raw: &mut RawHttp<S>, second: u8) -> usize {
+    let length = match second & 0x7f {
+        126 => u64::from(u16::from_be_bytes(raw.exactly(2).await.try_into().expect("2 bytes"))),
+        127 => u64::from_be_bytes(raw.exactly(8).await.try_into().expect("8 bytes")),
+        length => u64::from(length),
+    };
+    usize::try_from(length).expect("it fits")
 }
 
 /// A request for a WebSocket; a field of `fields` replaces those of its name, "-" leaves it out.

@@ -1,15 +1,13 @@
 //! A WebSocket application by hand: it says and hears single frames, and ends as it is told to.
 
-use base64::Engine as _;
-use sha1::{Digest as _, Sha1};
 use steadfeed::handler::SessionOptions;
 use steadfeed::route::options::Action;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::backend::front_config;
-use super::raw_ws::head;
+use super::http::field;
+use super::raw_ws::{close_of, head, length};
 use super::{Backend, Proxy, RawHttp};
-
-const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// One socket of it.
 pub struct ServerWs {
@@ -64,12 +62,7 @@ fn start(toml: &str, options: &SessionOptions) -> Proxy {
 
 /// What proves to a client's head that it was understood (RFC 6455, 4.2.2).
 pub fn accept(head: &str) -> String {
-    let key = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("sec-websocket-key").then_some(value)
-    });
-    let hash = Sha1::new().chain_update(key.expect("a key")).chain_update(GUID).finalize();
-    base64::engine::general_purpose::STANDARD.encode(hash)
+    derive_accept_key(field(head, "sec-websocket-key").expect("a key").as_bytes())
 }
 
 impl ServerWs {
@@ -90,13 +83,9 @@ impl ServerWs {
     pub async fn frame(&mut self) -> (u8, Vec<u8>) {
         let head = self.raw.exactly(2).await;
         assert_ne!(head[1] & 0x80, 0, "a client masks");
-        let length = match head[1] & 0x7f {
-            126 => u64::from(u16::from_be_bytes(self.raw.exactly(2).await.try_into().expect("2 bytes"))),
-            127 => u64::from_be_bytes(self.raw.exactly(8).await.try_into().expect("8 bytes")),
-            length => u64::from(length),
-        };
+        let length = length(&mut self.raw, head[1]).await;
         let key = self.raw.exactly(4).await;
-        let payload = self.raw.exactly(usize::try_from(length).expect("it fits")).await;
+        let payload = self.raw.exactly(length).await;
         (head[0], payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect())
     }
 
@@ -111,8 +100,7 @@ impl ServerWs {
     pub async fn closed(&mut self) -> (u16, String) {
         let (first, payload) = self.frame().await;
         assert_eq!(first, 0x88, "{payload:?}");
-        let code = payload.get(..2).map_or(1005, |code| u16::from_be_bytes([code[0], code[1]]));
-        (code, String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned())
+        close_of(&payload)
     }
 
     /// Ends with a reset.

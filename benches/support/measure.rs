@@ -1,7 +1,7 @@
 //! Reading the kernel's accounts of a proxy's processes, and putting figures together.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Outcome;
 
@@ -69,6 +69,33 @@ pub fn memory(pids: &[u32]) -> Outcome<f64> {
         }
     }
     Ok(sum)
+}
+
+/// Between two looks at memory, until it stands still.
+const STILL: Duration = Duration::from_millis(500);
+/// For it to stand still.
+const SETTLING: Duration = Duration::from_secs(10);
+
+/// The [`memory`] of processes once it stands still, or does not for long.
+pub async fn memory_at_rest(pids: &[u32]) -> Outcome<f64> {
+    let deadline = Instant::now() + SETTLING;
+    let mut held = memory(pids)?;
+    loop {
+        tokio::time::sleep(STILL).await;
+        let now = memory(pids)?;
+        let still = (now - held).abs() <= held * 0.001;
+        held = now;
+        if still || Instant::now() > deadline {
+            return Ok(held);
+        }
+    }
+}
+
+/// KiB, by a name of `/proc/PID/status`.
+pub fn resident(pid: u32, name: &str) -> Outcome<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("the kernel tells it")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {

@@ -81,6 +81,17 @@ impl Process {
     }
 }
 
+/// Keeps this process on one core, by the tool that every Linux has.
+pub fn pin_this(core: usize) -> Outcome<()> {
+    let pid = std::process::id().to_string();
+    let done = Command::new("taskset").args(["-acp", &core.to_string(), &pid]).output()?;
+    if done.status.success() {
+        Ok(())
+    } else {
+        Err(format!("two cores are needed: {}", String::from_utf8_lossy(&done.stderr)).into())
+    }
+}
+
 /// Lets this process and those that it starts open [`DESCRIPTORS`] files, where the hard limit is not lower.
 pub fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
