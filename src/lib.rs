@@ -66,10 +66,10 @@
 //!
 //! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed, upstream}`; `route -> {guard, handler, message}`;
 //! `handler -> {message, feed, ws, page, upstream}`; `admin -> {message, feed, upstream}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
-//! other; `feed` and `ws` import no hyper and no listener; `limits`, `networks` (a set that guards and the edge both look in),
-//! `rate`, `secret` and `message` import nothing of ours; `admission -> rate`; else
-//! `anyone -> {admission, limits, networks, rate, secret, shutdown, telemetry}`. No circles. Edges beyond those, each with its
-//! reason:
+//! other; `feed` and `ws` import no hyper and no listener; `bounded` (files that are read whole, by many), `limits`,
+//! `networks` (a set that guards and the edge both look in), `rate`, `secret` and `message` import nothing of ours;
+//! `admission -> rate`; else `anyone -> {admission, bounded, limits, networks, rate, secret, shutdown, telemetry}`. No circles.
+//! Edges beyond those, each with its reason:
 //!
 //! - `config -> {admin, feed, guard, handler, net, route, source, upstream}`: those whose `Options` it builds.
 //! - `app -> {feed, guard, net, route, source, upstream}`: the composition root makes one of each.
@@ -102,6 +102,7 @@
 pub mod admin;
 pub mod admission;
 pub mod app;
+pub mod bounded;
 pub mod cli;
 pub mod config;
 pub mod feed;

@@ -2,13 +2,12 @@
 //!
 //! Never: judges a key itself; whoever verifies tokens does.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::Path;
 
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 use serde_json::Value;
 
+use crate::bounded;
 use crate::config::{Loaded, Problem, Wrong};
 use crate::guard::KeyOptions;
 use crate::limits;
@@ -29,22 +28,13 @@ pub(super) fn key_problems(loaded: &Loaded) -> Vec<Problem> {
 
 fn fault(path: &Path, judge: impl Fn(&str, &[u8]) -> Option<Wrong>) -> Option<Wrong> {
     let shown = path.display().to_string();
-    match read(path) {
+    match bounded::read(path, limits::PEM_SIZE) {
         Ok(bytes) => judge(&shown, &bytes),
         Err(error) => {
             let what = format!("{shown} can not be read: {error}");
             Some(Wrong::new(what, "name a file that this user can read"))
         }
     }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limits::PEM_SIZE as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > limits::PEM_SIZE {
-        return Err(io::Error::other(format!("it is larger than {} bytes", limits::PEM_SIZE)));
-    }
-    Ok(bytes)
 }
 
 fn pem_fault(path: &str, bytes: &[u8]) -> Option<Wrong> {

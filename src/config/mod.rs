@@ -30,8 +30,6 @@ mod values;
 mod visit;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -48,7 +46,7 @@ pub use surroundings::Surroundings;
 use ipnet::IpNet;
 use values::FromText as _;
 
-use crate::{admin, feed, guard, limits, net, route, shutdown, source, telemetry, upstream};
+use crate::{admin, bounded, feed, guard, limits, net, route, shutdown, source, telemetry, upstream};
 
 /// Where a config is looked for when none is named.
 const USUAL_PLACES: [&str; 2] = ["steadfeed.toml", "/etc/steadfeed/steadfeed.toml"];
@@ -157,7 +155,7 @@ pub fn load(chosen: &Chosen, surroundings: &Surroundings<'_>) -> Result<Loaded, 
     let name = chosen.name();
     let content = match chosen {
         Chosen::BuiltIn => Ok(BUILT_IN.to_owned()),
-        Chosen::File(path) => read(path),
+        Chosen::File(path) => bounded::read_text(path, limits::CONFIG_SIZE),
     };
     match content {
         Ok(content) => check(name, content, surroundings),
@@ -189,16 +187,6 @@ pub fn check(name: String, content: String, surroundings: &Surroundings<'_>) -> 
 #[must_use]
 pub fn is_later(path: &str, key: &str) -> bool {
     later::keys(path).contains(&key)
-}
-
-/// A config file's text.
-fn read(path: &Path) -> io::Result<String> {
-    let mut content = String::new();
-    File::open(path)?.take(limits::CONFIG_SIZE as u64 + 1).read_to_string(&mut content)?;
-    if content.len() > limits::CONFIG_SIZE {
-        return Err(io::Error::other(format!("it is larger than {} bytes", limits::CONFIG_SIZE)));
-    }
-    Ok(content)
 }
 
 impl Loaded {

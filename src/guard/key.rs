@@ -3,8 +3,7 @@
 //! Owns: which algorithms a key is for. Never: takes a private key where a public one is asked for; it has no business
 //! on the machine.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
@@ -14,6 +13,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::algorithm::Kind;
 use super::options::Algorithm;
+use crate::bounded;
 use crate::limits;
 
 /// Why a key is none.
@@ -59,10 +59,8 @@ pub(super) fn read_private(path: &Path, algorithm: Algorithm) -> Result<Encoding
 
 /// A file of at most `most` bytes.
 pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, KeyError> {
-    let mut text = Vec::new();
-    let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path)?.take(bound).read_to_end(&mut text)?;
-    if text.len() > most { Err(KeyError::TooLarge) } else { Ok(text) }
+    let is_large = |error: &io::Error| error.kind() == io::ErrorKind::FileTooLarge;
+    bounded::read(path, most).map_err(|error| if is_large(&error) { KeyError::TooLarge } else { error.into() })
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -2,10 +2,11 @@
 //!
 //! Owns: looking at the disk. Never: parses what it reads.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use crate::bounded;
 use crate::limits;
 
 /// Where files are read from; an argument, so that a fuzzer has none.
@@ -29,12 +30,7 @@ pub(super) struct Disk;
 
 impl Source for Disk {
     fn read(&self, path: &Path) -> io::Result<String> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(limits::IMPORT_SIZE as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > limits::IMPORT_SIZE {
-            return Err(io::Error::other(format!("it is larger than {} bytes", limits::IMPORT_SIZE)));
-        }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(String::from_utf8_lossy(&bounded::read(path, limits::IMPORT_SIZE)?).into_owned())
     }
 
     fn exists(&self, path: &Path) -> bool {

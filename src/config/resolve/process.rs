@@ -1,13 +1,14 @@
 //! What concerns the whole process: `[log]`, `[admin]`, `[drain]`, `[limits]`.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use ipnet::IpNet;
 
 use super::{ANY, POSITIVE, cut, duration, size, whole};
 use crate::admin;
+use crate::bounded;
 use crate::config::field::{Field, List, Table};
 use crate::config::file::{AdminFile, DrainFile, LimitsFile, LogFile};
 use crate::config::problem::{Span, Wrong, quoted};
@@ -102,12 +103,7 @@ pub(super) fn secret_in(path: &str, span: &Span, problems: &mut Problems) -> Opt
 
 /// The text of a secret's file, less one newline at its end.
 fn read_secret(path: &str) -> io::Result<String> {
-    let mut text = String::new();
-    let most = limits::SECRET_SIZE as u64 + 1;
-    File::open(path)?.take(most).read_to_string(&mut text)?;
-    if text.len() > limits::SECRET_SIZE {
-        return Err(io::Error::other(format!("it is larger than {} bytes", limits::SECRET_SIZE)));
-    }
+    let mut text = bounded::read_text(Path::new(path), limits::SECRET_SIZE)?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

@@ -2,12 +2,13 @@
 //!
 //! Never: leaves a key readable by others, not for a moment.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::Fault;
+use crate::bounded;
 use crate::limits;
 
 /// Who may read a certificate.
@@ -21,10 +22,9 @@ pub const KEY_MODE: u32 = 0o600;
 ///
 /// When it cannot be read, or is longer than [`limits::PEM_SIZE`].
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
-    let bound = limits::PEM_SIZE as u64;
-    File::open(path).and_then(|file| file.take(bound + 1).read_to_end(&mut bytes)).map_err(Fault::Unreadable)?;
-    if bytes.len() > limits::PEM_SIZE { Err(Fault::TooLarge) } else { Ok(bytes) }
+    let is_large = |error: &io::Error| error.kind() == io::ErrorKind::FileTooLarge;
+    bounded::read(path, limits::PEM_SIZE)
+        .map_err(|error| if is_large(&error) { Fault::TooLarge } else { Fault::Unreadable(error) })
 }
 
 /// Puts `text` at `path`, with `mode`, by writing beside it and renaming: a reader finds the old file or the new.
