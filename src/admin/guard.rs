@@ -56,11 +56,9 @@ fn check_local<B>(request: &Request<B>) -> Result<(), Box<Response<Body>>> {
     Ok(())
 }
 
-/// The one value of a header; nothing where there are several.
-fn only(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Option<&str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(value)
+/// The one value of a header, where it is text.
+fn only(fields: &HeaderMap, name: impl http::header::AsHeaderName) -> Option<&str> {
+    headers::only(fields, name)?.to_str().ok()
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -21,6 +21,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::message::headers::AGENT;
 use crate::net::tls::provider;
 
 /// Whose certificates a client believes.
@@ -174,7 +175,7 @@ impl Target<'_> {
         *request.uri_mut() = self.path.parse().map_err(|_| ClientError::Url(self.path.to_owned()))?;
         let fields = request.headers_mut();
         fields.insert(HOST, self.authority.clone());
-        fields.insert(USER_AGENT, HeaderValue::from_static(concat!("steadfeed/", env!("CARGO_PKG_VERSION"))));
+        fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         // The caller's own take the place of ours, and may stand more than once.
         for name in headers.keys() {
             fields.remove(name);

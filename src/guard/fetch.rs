@@ -15,6 +15,7 @@ use super::key;
 use super::key_set::Fetched;
 use super::options::JwksUrl;
 use crate::message::Body;
+use crate::message::headers::AGENT;
 use crate::upstream::{Sent, Upstream};
 use crate::{limits, shutdown};
 
@@ -53,7 +54,7 @@ fn question(url: &JwksUrl) -> Result<Request<Body>, String> {
     let headers = request.headers_mut();
     headers.insert(HOST, HeaderValue::from_str(host).map_err(|error| wrong(&error))?);
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("steadfeed/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     Ok(request)
 }
 

@@ -6,8 +6,11 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH, SERVER, VARY};
+use http::header::{ACCEPT, AsHeaderName, CONTENT_TYPE, IF_NONE_MATCH, SERVER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// What we call ourselves where we ask (RFC 9110, section 10.1.5).
+pub const AGENT: &str = concat!("steadfeed/", env!("CARGO_PKG_VERSION"));
 
 /// Several headers' values, written one after the other into one piece of memory, which they share: an allocation for all,
 /// and a clone of one is a reference.
@@ -132,6 +135,13 @@ pub fn none_match_names(headers: &HeaderMap, etag: &str) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|tag| tag.trim() == "*" || weak(tag) == weak(etag))
+}
+
+/// The value of a header that is there exactly once.
+#[must_use]
+pub fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&HeaderValue> {
+    let mut values = headers.get_all(name).into_iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 /// Sets a header from text that may not be one; it is then left out.

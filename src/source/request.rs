@@ -23,7 +23,7 @@ pub(super) fn request(options: &DialOptions, target: String, bearer: &Bearer) ->
     }
     let host = HeaderValue::from_str(&options.authority).map_err(|_| Failure::BadTarget)?;
     headers.entry(HOST).or_insert(host);
-    default(&mut headers, USER_AGENT, concat!("steadfeed/", env!("CARGO_PKG_VERSION")));
+    default(&mut headers, USER_AGENT, headers::AGENT);
     match bearer {
         Bearer::Nothing => {}
         Bearer::Missing => return Err(Failure::NoToken),

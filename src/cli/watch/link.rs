@@ -14,6 +14,7 @@ use super::target::{Target, Way};
 use super::{events, socket};
 use crate::cli::client::Trust;
 use crate::limits;
+use crate::message::headers::AGENT;
 use crate::shutdown::random_unit;
 use crate::source::backoff::Backoff;
 
@@ -49,7 +50,7 @@ pub struct Outlet<'a> {
 impl Request {
     /// Adds the headers that every way of asking sends.
     pub fn add_headers(&self, headers: &mut HeaderMap) {
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("steadfeed/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
