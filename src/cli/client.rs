@@ -16,13 +16,13 @@ use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::message::headers::AGENT;
-use crate::net::tls::provider;
+use crate::net::tls::{provider, system_roots};
 
 /// Whose certificates a client believes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -103,7 +103,13 @@ pub fn tls_client_config(trust: Trust) -> Result<Arc<ClientConfig>, ClientError>
     let provider = provider();
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let mut config = match trust {
-        Trust::System => builder.with_root_certificates(system_roots()?).with_no_client_auth(),
+        Trust::System => {
+            let roots = system_roots();
+            if roots.is_empty() {
+                return Err(ClientError::NoRoots);
+            }
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
         Trust::Anything => {
             let verifier = Arc::new(Anyone(provider));
             builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
@@ -112,13 +118,6 @@ pub fn tls_client_config(trust: Trust) -> Result<Arc<ClientConfig>, ClientError>
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
-}
-
-fn system_roots() -> Result<RootCertStore, ClientError> {
-    let mut roots = RootCertStore::empty();
-    // A store with one certificate that cannot be read still has the others.
-    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 { Err(ClientError::NoRoots) } else { Ok(roots) }
 }
 
 async fn exchange(

@@ -1,7 +1,6 @@
 //! TLS to servers.
 //!
-//! Owns: whose certificates are believed (this machine's authorities; `SSL_CERT_FILE` and `SSL_CERT_DIR` replace them) and
-//! what is offered by ALPN.
+//! Owns: whose certificates are believed (this machine's authorities, if no others are given), and what is offered by ALPN.
 
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 
 use super::options::{Scheme, Server};
-use crate::net::tls::provider;
+use crate::net::tls::{provider, system_roots};
 
 /// What handshakes are made with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -73,11 +72,4 @@ impl ClientTls {
         http1.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(ClientTls { any: Arc::new(any), http1: Arc::new(http1) })
     }
-}
-
-fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    // A store with one certificate that cannot be read still has the others.
-    let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::{RootCertStore, ServerConfig};
 
 pub mod error;
 pub mod files;
@@ -107,6 +107,15 @@ impl Shared {
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
+}
+
+/// This machine's certificate authorities; `SSL_CERT_FILE` and `SSL_CERT_DIR` replace them. None where there are none.
+#[must_use]
+pub fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    // A store with one certificate that cannot be read still has the others.
+    let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
 }
 
 impl Tls {
