@@ -42,6 +42,7 @@ pub use place::{Places, TlsPart};
 pub use problem::{Problem, Severity, Text, Wrong};
 pub use summary::Summary;
 pub use surroundings::Surroundings;
+pub use values::in_units;
 
 use ipnet::IpNet;
 use values::FromText as _;

@@ -31,7 +31,7 @@ use super::place::Places;
 use super::problem::{Span, Text, Wrong, quoted};
 use super::problems::Problems;
 use super::surroundings::Surroundings;
-use super::values::{Parsed, Shown, Size, Whole};
+use super::values::{Parsed, Shown, Size, Whole, in_units};
 use super::{Config, nearest};
 use crate::limits;
 use crate::route::{Action, Options};
@@ -141,12 +141,7 @@ fn size(field: Field<Size>, range: RangeInclusive<usize>, default: usize, proble
 
 /// A size as the config writes it.
 fn shown_size(bytes: u64) -> String {
-    for (unit, scale) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if bytes >= scale && bytes.is_multiple_of(scale) {
-            return format!("\"{}{unit}\"", bytes / scale);
-        }
-    }
-    bytes.to_string()
+    in_units(bytes).map_or_else(|| bytes.to_string(), |size| format!("\"{size}\""))
 }
 
 /// A duration within `range`.

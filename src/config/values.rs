@@ -283,6 +283,14 @@ impl Display for Shown {
     }
 }
 
+/// A size in the largest unit that it is whole numbers of, as in `64KiB`; `None` if that is bytes.
+#[must_use]
+pub fn in_units(bytes: u64) -> Option<String> {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let (unit, scale) = units.into_iter().find(|(_, scale)| bytes > 0 && bytes.is_multiple_of(*scale))?;
+    Some(format!("{}{unit}", bytes / scale))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,6 +351,16 @@ mod tests {
         size("10k", Err("`10k` is not a size; write \"10KiB\""));
         size("big", Err("`big` is not a size; write a size, as in \"64KiB\", \"10MiB\" or a number of bytes"));
         size("18446744073709551615KiB", Err("`18446744073709551615KiB` is not a size; write a smaller size"));
+    }
+
+    #[test]
+    fn sizes_are_shown_as_they_are_written() {
+        for text in ["1KiB", "1500KiB", "64MiB", "3GiB"] {
+            assert_eq!(in_units(Size::from_text(text).unwrap().0).as_deref(), Some(text));
+        }
+        for bytes in [0, 1, 1023, 1025] {
+            assert_eq!(in_units(bytes), None, "{bytes}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! nginx's times, sizes, rates and texts with variables, and how this project's config writes them.
 
 use super::scope::Scope;
+use crate::config::in_units;
 use crate::limits;
 
 /// A time of nginx in milliseconds: `30`, `30s`, `1h30m`, `1y`.
@@ -57,12 +58,7 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
 
 /// Bytes as the config writes them.
 pub(super) fn size(bytes: u64) -> String {
-    for (unit, scale) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if bytes > 0 && bytes.is_multiple_of(scale) {
-            return format!("{}{unit}", bytes / scale);
-        }
-    }
-    format!("{bytes}B")
+    in_units(bytes).unwrap_or_else(|| format!("{bytes}B"))
 }
 
 /// A rate of nginx, `10r/s` or `30r/m`, as the config writes it.
