@@ -145,15 +145,11 @@ pub(super) fn index(scope: &Scope<'_>, report: &mut Report) {
 mod tests {
     use super::super::syntax::Tree;
     use super::*;
-
-    fn directive(id: usize, name: &str, args: &[&str]) -> Directive {
-        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        Directive { id, name: name.to_owned(), args, place: Default::default(), block: None }
-    }
+    use crate::cli::import::testing::directive;
 
     #[track_caller]
     fn check_folder(name: &str, folder: &str, path: &str, exact: bool, expected: Option<(&str, Option<&str>)>) {
-        let block = [directive(1, name, &[folder])];
+        let block = [directive(name, &[folder])];
         let found = super::folder(path, exact, &Scope::default().with(&block), &mut Report::new(&Tree::default()));
         let found = found.map(|found| (found.root, found.strip_prefix));
         let expected = expected.map(|(root, prefix)| (root.to_owned(), prefix.map(str::to_owned)));
@@ -163,7 +159,7 @@ mod tests {
     #[track_caller]
     fn check_fallback(args: &[&str], strip_prefix: Option<&str>, expected: Option<Fallback>) {
         let folder = Folder { root: "/srv".to_owned(), strip_prefix: strip_prefix.map(str::to_owned) };
-        let found = fallback(&directive(1, "try_files", args), Some(&folder), &mut Report::new(&Tree::default()));
+        let found = fallback(&directive("try_files", args), Some(&folder), &mut Report::new(&Tree::default()));
         assert_eq!(found, expected, "{args:?}");
     }
 

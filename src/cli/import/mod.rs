@@ -113,4 +113,6 @@ fn import(path: &Path, source: &dyn Source, later: write::Later<'_>) -> Result<I
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

@@ -265,11 +265,7 @@ fn server(scheme: &str, to: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn directive(name: &str, args: &[&str]) -> Directive {
-        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        Directive { id: 0, name: name.to_owned(), args, place: Default::default(), block: None }
-    }
+    use crate::cli::import::testing::directive;
 
     #[track_caller]
     fn check(name: &str, url: &str, expected: &str) {

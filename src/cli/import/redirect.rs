@@ -202,11 +202,7 @@ pub(super) fn only_action(directive: &Directive, scope: &Scope<'_>, around: &Aro
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn directive(name: &str, args: &[&str]) -> Directive {
-        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        Directive { id: 0, name: name.to_owned(), args, place: Default::default(), block: None }
-    }
+    use crate::cli::import::testing::directive;
 
     fn shown(action: Option<Action>) -> String {
         match action {

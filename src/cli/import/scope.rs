@@ -69,16 +69,12 @@ impl<'a> Scope<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn directive(name: &str, args: &[&str], block: Option<Vec<Directive>>) -> Directive {
-        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        Directive { id: 0, name: name.to_owned(), args, place: super::super::syntax::Place::default(), block }
-    }
+    use crate::cli::import::testing::directive;
 
     #[test]
     fn an_inner_block_replaces_all_of_a_name() {
-        let outer = [directive("a", &["1"], None), directive("a", &["2"], None), directive("b", &["on"], None)];
-        let inner = [directive("a", &["3"], None)];
+        let outer = [directive("a", &["1"]), directive("a", &["2"]), directive("b", &["on"])];
+        let inner = [directive("a", &["3"])];
         let scope = Scope::default().with(&outer).with(&inner);
         assert_eq!(scope.nearest("a").len(), 1);
         assert_eq!(scope.last("a").unwrap().arg(0), "3");
@@ -89,10 +85,10 @@ mod tests {
 
     #[test]
     fn a_variable_that_a_condition_sets_is_no_constant() {
-        let sure = [directive("set", &["$a", "1"], None), directive("set", &["$a", "2"], None)];
+        let sure = [directive("set", &["$a", "1"]), directive("set", &["$a", "2"])];
         assert_eq!(Scope::default().with(&sure).set_to("a"), Some("2"));
         assert_eq!(Scope::default().with(&sure).set_to("b"), None);
-        let perhaps = [sure[0].clone(), directive("if", &["($b)"], Some(sure.to_vec()))];
+        let perhaps = [sure[0].clone(), Directive { block: Some(sure.to_vec()), ..directive("if", &["($b)"]) }];
         assert_eq!(Scope::default().with(&perhaps).set_to("a"), None);
     }
 }
