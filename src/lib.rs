@@ -119,6 +119,8 @@ pub mod secret;
 pub mod shutdown;
 pub mod source;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod upstream;
 pub mod worker;
 pub mod ws;

@@ -228,24 +228,9 @@ impl ServerCertVerifier for Anyone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{head, listen};
     use http_body_util::BodyExt;
-    use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    async fn listen() -> (TcpListener, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        (listener, address)
-    }
-
-    async fn head(stream: &mut TcpStream) -> String {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        String::from_utf8(head).unwrap()
-    }
 
     #[tokio::test]
     async fn a_body_streams_as_it_comes_and_ends_the_connection() {
@@ -254,7 +239,7 @@ mod tests {
         let headers = HeaderMap::from_iter([(http::header::ACCEPT, HeaderValue::from_static("text/event-stream"))]);
         let (answer, (head, mut stream)) = tokio::join!(get(&url, &headers, Trust::System), async {
             let mut stream = listener.accept().await.unwrap().0;
-            let head = head(&mut stream).await;
+            let head = head(&mut stream).await.unwrap();
             let begin = b"HTTP/1.1 200 OK\r\nX-Test: yes\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n";
             stream.write_all(begin).await.unwrap();
             (head, stream)
@@ -281,7 +266,7 @@ mod tests {
         headers.append("x-a", HeaderValue::from_static("2"));
         let (answer, head) = tokio::join!(get(&url, &headers, Trust::System), async {
             let mut stream = listener.accept().await.unwrap().0;
-            let head = head(&mut stream).await;
+            let head = head(&mut stream).await.unwrap();
             stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
             head
         });

@@ -71,25 +71,16 @@ pub fn ready_url(admin: SocketAddr) -> String {
 mod tests {
     use super::*;
     use crate::net::tls::testing::{load, write_pair};
-    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use crate::testing::{head, listen};
+    use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
     use tokio_rustls::TlsAcceptor;
-
-    async fn listen() -> (TcpListener, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        (listener, address)
-    }
 
     /// Reads a request head, answers, and gives the head.
     async fn answer(mut io: impl AsyncRead + AsyncWrite + Unpin, answer: &str) -> String {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(io.read_u8().await.unwrap());
-        }
+        let head = head(&mut io).await.unwrap();
         io.write_all(answer.as_bytes()).await.unwrap();
         io.flush().await.unwrap();
-        String::from_utf8(head).unwrap()
+        head
     }
 
     async fn ask(url: Option<String>, insecure: bool, admin: Option<SocketAddr>) -> Result<(), HealthError> {

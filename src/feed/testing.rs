@@ -23,6 +23,7 @@ use crate::limits;
 use crate::secret::Secret;
 use crate::telemetry::sockets::{Listed, Mode};
 use crate::telemetry::{AccessLog, FeedMeters, Metrics, SocketRecord};
+pub(crate) use crate::testing::run_paused as on_worker;
 
 /// Messages of the type `a` in a [`long`] log; one of the type `b` follows.
 pub(crate) const LONG: usize = 30_000;
@@ -58,13 +59,6 @@ pub(crate) fn overrun(feed: &Feed) {
     for number in 0..=limits::HANDOFF_MESSAGES {
         feed.publish(Incoming::Text(&number.to_string()), Timestamp::UNIX_EPOCH);
     }
-}
-
-/// Runs `work` on a worker's kind of runtime, whose time goes on only where all wait.
-pub(crate) fn on_worker<F: Future>(work: F) -> F::Output {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().start_paused(true).build_local(Default::default()).expect("a runtime");
-    runtime.block_on(work)
 }
 
 /// A token of this user that expires this many seconds after the Unix epoch.

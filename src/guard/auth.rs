@@ -281,24 +281,15 @@ impl options::AuthOptions {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use jsonwebtoken::{Algorithm as Jwa, EncodingKey};
     use serde_json::{Value, json};
-    use tempfile::NamedTempFile;
 
     use super::*;
     use crate::guard::options::Algorithm;
     use crate::guard::testing::{
-        ED25519, NOW, P256, P384, PAIRS, Pair, RSA, SECRET, auth, claims, good, hs256, now, options, p256, part, raw,
-        refusal, request, shows_no_token, signed, verify, with_secret,
+        ED25519, NOW, P256, P384, PAIRS, Pair, RSA, SECRET, auth, claims, file, good, hs256, now, options, p256, part,
+        raw, refusal, request, shows_no_token, signed, verify, with_secret,
     };
-
-    fn file(text: &str) -> NamedTempFile {
-        let mut file = NamedTempFile::new().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        file
-    }
 
     fn with_public(pair: &Pair) -> Arc<Auth> {
         let pem = file(&pair.public_pem);

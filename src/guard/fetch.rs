@@ -74,16 +74,13 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
-
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
-    use tokio::runtime::LocalOptions;
-    use tokio::time::timeout;
 
     use super::*;
     use crate::shutdown::{Stages, Tasks};
     use crate::telemetry::Metrics;
+    use crate::testing::{head, run};
     use crate::upstream::{self, Balance, Scheme, Server, Shared, Upstreams};
 
     #[track_caller]
@@ -103,25 +100,16 @@ mod tests {
         check("s-maxage=5", None);
     }
 
-    fn run(test: impl Future<Output = ()>) {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_all().build_local(LocalOptions::default()).unwrap();
-        runtime.block_on(async { timeout(Duration::from_secs(30), test).await.expect("the test does not end") });
-    }
-
     /// Fetches from a server that says `answer` to the first request, and gives what was asked too.
     async fn fetched(answer: Vec<u8>) -> (Result<Fetched, String>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let serve = async {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.unwrap());
-            }
+            let head = head(&mut stream).await.unwrap();
             // Who reads no further is gone before the end.
             let _ = stream.write_all(&answer).await;
-            String::from_utf8(head).unwrap()
+            head
         };
         futures_util::future::join(from_port(port), serve).await
     }

@@ -59,10 +59,8 @@ pub(super) fn read_private(path: &Path, algorithm: Algorithm) -> Result<Encoding
 
 /// A file of at most `most` bytes.
 pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, KeyError> {
-    bounded::read(path, most).map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => KeyError::TooLarge,
-        _ => KeyError::File(error),
-    })
+    let is_large = |error: &io::Error| error.kind() == io::ErrorKind::FileTooLarge;
+    bounded::read(path, most).map_err(|error| if is_large(&error) { KeyError::TooLarge } else { error.into() })
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

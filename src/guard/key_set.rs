@@ -204,13 +204,13 @@ mod tests {
     use std::rc::Rc;
 
     use serde_json::{Value, json};
-    use tokio::runtime::LocalOptions;
 
     use super::*;
     use crate::guard::options::Algorithm;
     use crate::guard::testing::P256;
     use crate::shutdown::{Stages, Tasks};
     use crate::telemetry::Metrics;
+    use crate::testing::run_paused;
 
     /// A provider of keys: what it answers, how long that takes, and how often it was asked.
     #[derive(Default)]
@@ -245,9 +245,7 @@ mod tests {
     }
 
     fn run_with<F: Future<Output = ()>>(set: KeySet, test: impl FnOnce(Arc<KeySet>, Rc<Provider>) -> F) {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
-        runtime.block_on(async {
+        run_paused(async {
             let (set, provider) = (Arc::new(set), Rc::<Provider>::default());
             provider.serves(&["a"]);
             let (kept, asked) = (Arc::clone(&set), Rc::clone(&provider));

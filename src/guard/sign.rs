@@ -115,23 +115,15 @@ impl Signer {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use serde_json::json;
     use tempfile::NamedTempFile;
 
     use super::*;
     use crate::admission::Renew as _;
-    use crate::guard::testing::{ED25519, NOW, P256, P384, Pair, RSA, SECRET, auth, now, options, with_secret};
+    use crate::guard::testing::{ED25519, NOW, P256, P384, Pair, RSA, SECRET, auth, file, now, options, with_secret};
 
     const PAIRS: [Algorithm; 4] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
     const HOUR: Duration = Duration::from_secs(3600);
-
-    fn file(text: &str) -> NamedTempFile {
-        let mut file = NamedTempFile::new().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        file
-    }
 
     fn with_public(pair: &Pair) -> (AuthOptions, NamedTempFile) {
         let pem = file(&pair.public_pem);

@@ -12,6 +12,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm as Jwa, EncodingKey, crypto};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use super::options::{Algorithm, AuthOptions, Carrier, KeyOptions};
 use super::{Auth, Auths, Denied, TokenFault};
@@ -22,6 +23,13 @@ use crate::telemetry::Metrics;
 pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// The second at which tests are.
 pub(super) const NOW: i64 = 1_700_000_000;
+
+/// A file of this text, for as long as it is held.
+pub(super) fn file(text: &str) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
 
 /// Both halves of a key.
 pub(super) struct Pair {

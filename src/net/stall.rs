@@ -220,6 +220,7 @@ mod tests {
 
     use super::*;
     use crate::shutdown::Stages;
+    use crate::testing::run_paused;
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -257,15 +258,9 @@ mod tests {
         }
     }
 
-    fn local(test: impl Future<Output = ()>) {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_all().start_paused(true).build_local(Default::default()).unwrap();
-        runtime.block_on(test);
-    }
-
     #[test]
     fn a_stream_whose_body_is_not_asked_for_more_is_ended_and_one_that_waits_for_more_is_not() {
-        local(async {
+        run_paused(async {
             let (streams, tasks, clock) = streams();
             streams.execute(sending(streams.clone(), vec![Duration::from_secs(20); 3], true));
             check(&tasks, &clock, false, 0, &[(88, false), (92, true)]).await;
@@ -276,7 +271,7 @@ mod tests {
 
     #[test]
     fn one_that_waits_for_its_turn_on_a_slow_connection_is_not_ended_before_all_have_had_theirs() {
-        local(async {
+        run_paused(async {
             let (streams, tasks, clock) = streams();
             streams.execute(sending(streams.clone(), Vec::new(), true));
             check(&tasks, &clock, true, 1, &[(1000, false)]).await;
@@ -287,7 +282,7 @@ mod tests {
     #[test]
     fn what_is_left_of_an_upgraded_stream_has_its_time_and_one_that_is_cut_none() {
         for (cut, seconds) in [(false, [(28, false), (31, true)]), (true, [(0, false), (1, true)])] {
-            local(async move {
+            run_paused(async move {
                 let (streams, tasks, clock) = streams();
                 let tether = streams.tether();
                 let upgrading = streams.clone();

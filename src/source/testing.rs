@@ -1,13 +1,11 @@
 //! What tests of dialled sources share: a source in front of a scripted backend, and what comes of it.
 
-use std::future::Future;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::LocalOptions;
 use tokio::time::timeout;
 
 use super::{DialOptions, Options, PollOptions, Source};
@@ -20,24 +18,13 @@ use crate::feed::{self, Shape};
 use crate::shutdown::{Stages, Tasks};
 use crate::telemetry::Metrics;
 use crate::telemetry::exposition;
+use crate::testing;
+pub(super) use crate::testing::{run, run_paused};
 use crate::upstream::{self, Balance, Scheme, Server, Upstreams};
 use crate::ws::frame::Head;
 use crate::ws::{OpCode, handshake, mask};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-
-/// Runs a test on one thread, as the control thread would; it has to end some time.
-pub(super) fn run(test: impl Future<Output = ()>) {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().build_local(LocalOptions::default()).unwrap();
-    runtime.block_on(async { timeout(30 * SECOND, test).await.expect("the test does not end") });
-}
-
-/// The same on a clock that stands still while anything else can be done.
-pub(super) fn run_paused(test: impl Future<Output = ()>) {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap().block_on(test);
-}
 
 /// Where a test's source dials.
 pub(super) fn dial(scheme: &str, port: u16) -> DialOptions {
@@ -192,11 +179,7 @@ pub(super) fn switching(head: &str, more: &str) -> String {
 
 impl Line {
     pub(super) async fn head(&mut self) -> String {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(self.stream.read_u8().await.expect("a request"));
-        }
-        String::from_utf8(head).unwrap()
+        testing::head(&mut self.stream).await.expect("a request")
     }
 
     pub(super) async fn say(&mut self, bytes: &[u8]) {

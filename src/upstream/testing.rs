@@ -1,7 +1,6 @@
 //! What tests of upstreams share: servers that do as they are told, and requests to them.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::rc::Rc;
@@ -16,9 +15,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Balance, Failure, Options, Scheme, Sent, Server, Shared, Upstream, Upstreams};
@@ -26,15 +23,9 @@ use crate::message::Body;
 use crate::net::tls::testing as tls;
 use crate::shutdown::{Stages, Tasks};
 use crate::telemetry::Metrics;
+pub(super) use crate::testing::{head, run};
 
 pub(super) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-
-/// Runs a test as a worker would, on one thread; it has to end some time.
-pub(super) fn run(test: impl Future<Output = ()>) {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().build_local(LocalOptions::default()).unwrap();
-    runtime.block_on(async { timeout(Duration::from_secs(30), test).await.expect("the test does not end") });
-}
 
 /// Waits for `done` without a clock: other tasks run in between.
 pub(super) async fn until(done: impl Fn() -> bool) {
@@ -134,15 +125,6 @@ impl Manual {
 /// An address nobody listens at.
 pub(super) async fn nobody() -> Server {
     Manual::start().await.server(Scheme::Http)
-}
-
-/// A request's head, or nothing at the connection's end.
-pub(super) async fn head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
-    }
-    Some(String::from_utf8(head).unwrap())
 }
 
 pub(super) async fn answer(stream: &mut (impl AsyncWrite + Unpin), body: &str) {

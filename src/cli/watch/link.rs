@@ -129,26 +129,19 @@ async fn once(request: &Request, last_id: &mut String, outlet: &mut Outlet<'_>) 
 #[cfg(test)]
 mod tests {
     use futures_util::{SinkExt, StreamExt};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpStream};
     use tokio_tungstenite::tungstenite;
     use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
     use super::*;
+    use crate::testing::{self, head, run};
 
     #[test]
     fn what_the_server_asked_for_is_waited_within_reason() {
         assert_eq!(asked_for(None), Duration::ZERO);
         assert_eq!(asked_for(Some(Duration::from_secs(7))), Duration::from_secs(7));
         assert_eq!(asked_for(Some(Duration::from_secs(86_400))), limits::WATCH_RETRY_AFTER);
-    }
-
-    fn block_on<F: Future>(future: F) -> F::Output {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
-        runtime.unwrap().block_on(async {
-            let deadline = Duration::from_secs(20);
-            tokio::time::timeout(deadline, future).await.unwrap()
-        })
     }
 
     /// What a watcher of `scheme` is told, as text, until it has been told what begins with `last`; it dials again at once.
@@ -180,22 +173,18 @@ mod tests {
     /// A connection, and the head of the request that came over it.
     async fn accept(listener: &TcpListener) -> (TcpStream, String) {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        (stream, String::from_utf8(head).unwrap().to_ascii_lowercase())
+        let head = head(&mut stream).await.unwrap();
+        (stream, head.to_ascii_lowercase())
     }
 
     async fn listen() -> (TcpListener, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        (listener, address)
+        let (listener, address) = testing::listen().await;
+        (listener, address.to_string())
     }
 
     #[test]
     fn a_websocket_is_followed_and_dialled_again_when_it_ends() {
-        block_on(async {
+        run(async {
             let (listener, address) = listen().await;
             let serve = async {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -220,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_refused_upgrade_tells_its_problem_even_when_the_body_comes_late() {
-        block_on(async {
+        run(async {
             let (listener, address) = listen().await;
             let serve = async {
                 let (mut stream, head) = accept(&listener).await;
@@ -246,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_message_over_the_bound_ends_the_connection() {
-        block_on(async {
+        run(async {
             let (listener, address) = listen().await;
             let serve = async {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -264,7 +253,7 @@ mod tests {
 
     #[test]
     fn an_event_stream_is_followed_and_resumed_after_its_last_id() {
-        block_on(async {
+        run(async {
             let (listener, address) = listen().await;
             let serve = async {
                 let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
@@ -287,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_is_no_event_stream_is_not_followed() {
-        block_on(async {
+        run(async {
             let (listener, address) = listen().await;
             let serve = async {
                 let (mut stream, _) = accept(&listener).await;
@@ -313,7 +302,7 @@ mod tests {
             .with_single_cert(vec![made.cert.der().clone()], key)
             .unwrap();
         let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
-        block_on(async {
+        run(async {
             let (listener, address) = listen().await;
             let insecure = async {
                 let (stream, _) = listener.accept().await.unwrap();

@@ -22,10 +22,9 @@ pub const KEY_MODE: u32 = 0o600;
 ///
 /// When it cannot be read, or is longer than [`limits::PEM_SIZE`].
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    bounded::read(path, limits::PEM_SIZE).map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => Fault::TooLarge,
-        _ => Fault::Unreadable(error),
-    })
+    let is_large = |error: &io::Error| error.kind() == io::ErrorKind::FileTooLarge;
+    bounded::read(path, limits::PEM_SIZE)
+        .map_err(|error| if is_large(&error) { Fault::TooLarge } else { Fault::Unreadable(error) })
 }
 
 /// Puts `text` at `path`, with `mode`, by writing beside it and renaming: a reader finds the old file or the new.
