@@ -37,7 +37,7 @@ use http::{Request, Response};
 use tokio::time::interval;
 
 pub use failure::{BodyError, Failure};
-pub use http1::{Broken, Hearing, Switched};
+pub use http1::{Broken, Hearing, Switched, Transcript, transcript};
 pub use incoming::Incoming;
 pub use io::Io;
 pub use options::{Balance, Health, Options, Scheme, Server};

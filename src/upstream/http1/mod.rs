@@ -14,6 +14,7 @@ mod incoming;
 mod saying;
 #[cfg(test)]
 mod tests;
+mod transcript;
 
 use std::future::{Future as _, poll_fn};
 use std::mem::MaybeUninit;
@@ -28,6 +29,7 @@ pub use exchange::Switched;
 pub(super) use exchange::{Begun, exchange, switch};
 pub use failure::Broken;
 pub use incoming::Hearing;
+pub use transcript::{Transcript, transcript};
 
 use super::connect::Place;
 use super::io::Io;
