@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::coop;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::super::io::Io;
@@ -23,6 +24,7 @@ use super::super::link::Link;
 use super::super::testing::*;
 use super::super::{Scheme, Server};
 use super::Conn;
+use super::saying::Saying;
 use crate::limits;
 use crate::message::Body;
 use crate::message::body::Bounds;
@@ -202,33 +204,40 @@ fn an_answer_that_comes_before_the_request_has_ended_goes_on_beside_it_and_the_c
 }
 
 #[test]
-fn what_tls_has_taken_reaches_the_server_while_the_body_pauses() {
+fn what_tls_keeps_for_a_full_socket_goes_out_while_the_body_pauses() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
-        let (cert, mut config) = certificate(folder.path());
-        Arc::make_mut(&mut config).alpn_protocols.clear();
+        let (cert, config) = certificate(folder.path());
         let app = Manual::start().await;
         let server = Server::Tcp { scheme: Scheme::Https, host: "localhost".to_owned(), port: app.port() };
         let upstream = trusting(&options(&[server]), &cert);
         upstream.group.members[0].addresses.set(&[SocketAddr::from(([127, 0, 0, 1], app.port()))]);
+        let accepting = async { TlsAcceptor::from(config).accept(app.accept().await).await.unwrap() };
+        let (conn, mut stream) = tokio::join!(upstream.pools[0].open_alone(), accepting);
+        let mut io = conn.unwrap().io;
         let (say, body) = spoken();
-        // More than the socket takes at once, so that the last of it stays with TLS.
-        let piece = vec![7; 8_000_000];
-        let script = async {
-            let mut stream = TlsAcceptor::from(config).accept(app.accept().await).await.unwrap();
-            head(&mut stream).await.unwrap();
-            for _ in 0..2 {
-                say.send(data(piece.clone())).unwrap();
-                let mut heard = vec![0; "7a1200\r\n".len() + piece.len() + "\r\n".len()];
-                stream.read_exact(&mut heard).await.unwrap();
+        let mut request = request(Method::POST, body);
+        let mut saying = Saying::new(&request, Instant::now());
+        let mut pieces = 0;
+        loop {
+            say.send(data(vec![7; 0x1000])).unwrap();
+            pieces += 1;
+            let mut quiet = Context::from_waker(Waker::noop());
+            assert!(saying.poll(&mut quiet, &mut io, request.body_mut()).is_pending());
+            let Io::Tls(tls) = &io else { panic!("{io:?}") };
+            if tls.get_ref().1.wants_write() {
+                break;
             }
-            drop(say);
-            stream.read_exact(&mut [0; 5]).await.unwrap();
-            answer(&mut stream, "got it").await;
-            let _ = stream.flush().await;
-            stream
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(saying.servers_turn(), None, "all is taken, and more of the body is waited for");
+        let hearing = async {
+            head(&mut stream).await.unwrap();
+            stream.read_exact(&mut vec![0; pieces * "1000\r\n\r\n".len() + pieces * 0x1000]).await.unwrap();
         };
-        let (sent, _stream) = tokio::join!(ask(&upstream, request(Method::POST, body)), script);
-        assert_eq!(sent.unwrap(), "got it");
+        tokio::select! {
+            _ = poll_fn(|cx| saying.poll(cx, &mut io, request.body_mut())) => panic!("the body has not ended"),
+            () = hearing => {}
+        }
     });
 }
