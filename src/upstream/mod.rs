@@ -39,7 +39,7 @@ use tokio::time::interval;
 
 pub use asking::Asking;
 pub use failure::{BodyError, Failure};
-pub use http1::{Broken, Hearing, Switched};
+pub use http1::{Broken, Hearing, Switched, Transcript, transcript};
 pub use incoming::Incoming;
 pub use io::Io;
 pub use options::{Balance, Health, Options, Scheme, Server};

@@ -161,13 +161,16 @@ fn line_end(heard: &[u8]) -> Result<Option<usize>, Broken> {
             Ok(Some(end - 1))
         }
         Some(end) if end <= limits::UPSTREAM_CHUNK_LINE => Err(Broken::Chunk("ended by LF alone")),
-        None if heard.len() < limits::UPSTREAM_CHUNK_LINE => Ok(None),
+        None if heard.len() <= limits::UPSTREAM_CHUNK_LINE => Ok(None),
         Some(_) | None => Err(Broken::Chunk("preceded by a line that is too long")),
     }
 }
 
-/// A chunk's size; its extensions say nothing to us (section 7.1.1).
+/// A chunk's size; its extensions say nothing to us (section 7.1.1), but for a CR alone, where some see a line's end.
 fn size(line: &[u8]) -> Result<u64, Broken> {
+    if memchr::memchr(b'\r', line).is_some() {
+        return Err(Broken::Chunk("preceded by a line with a CR in it"));
+    }
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
     let is_size = !digits.is_empty() && digits.len() <= 16 && digits.iter().all(u8::is_ascii_hexdigit);
     let size = std::str::from_utf8(digits).ok().filter(|_| is_size);
@@ -272,6 +275,17 @@ mod tests {
         }
         check(Length::Chunked, "4\nbody\r\n", "a chunk of its answer is ended by LF alone");
         check(Length::Chunked, "4\r\nbodyx\r\n", "a chunk of its answer is longer than it says");
+        let cr = "a chunk of its answer is preceded by a line with a CR in it";
+        for bad in ["4\r\r\nbody\r\n", "4;a\rb\r\nbody\r\n", "\r4\r\nbody\r\n"] {
+            check(Length::Chunked, bad, cr);
+        }
+        let longest = "x".repeat(limits::UPSTREAM_CHUNK_LINE - 3);
+        check(Length::Chunked, &format!("4;{longest}\r\nbody\r\n0\r\n\r\n"), "body.");
+        check(
+            Length::Chunked,
+            &format!("4;x{longest}\r\nbody\r\n"),
+            "a chunk of its answer is preceded by a line that is too long",
+        );
         let long = format!("4;{}\r\n", "x".repeat(limits::UPSTREAM_CHUNK_LINE));
         check(Length::Chunked, &long, "a chunk of its answer is preceded by a line that is too long");
         let long = format!("0\r\nX: {}\r\n\r\n", "x".repeat(limits::UPSTREAM_TRAILERS));

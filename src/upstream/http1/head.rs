@@ -103,7 +103,7 @@ pub(super) fn response(heard: &mut BytesMut, asked: &Method) -> Result<Option<He
         parts.extensions.insert(reason);
     }
     let length = body(&parts, asked)?;
-    let keeps = length != Length::Close && keeps(&parts);
+    let keeps = length != Length::Close && keeps(&parts) && !belies_itself(&parts);
     Ok(Some(Head { parts, length, keeps }))
 }
 
@@ -169,7 +169,15 @@ fn keeps(parts: &Parts) -> bool {
             parts.headers.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
         options.into_iter().any(|one| one.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
     };
-    if parts.version == Version::HTTP_11 { !says("close") } else { says("keep-alive") }
+    !says("close") && (parts.version == Version::HTTP_11 || says("keep-alive"))
+}
+
+/// It is a 204 and says that it has a body, which it may not (RFC 9110, section 8.6; RFC 9112, section 6.1): one may well
+/// follow, and would be taken for the next answer.
+fn belies_itself(parts: &Parts) -> bool {
+    parts.status == StatusCode::NO_CONTENT
+        && (parts.headers.contains_key(TRANSFER_ENCODING)
+            || said_length(&parts.headers).is_some_and(|length| length > 0))
 }
 
 /// How the body of a request is framed that has `length` bytes, or does not know.
@@ -226,6 +234,18 @@ mod tests {
             (200, Length::Known(5), false),
         );
         check(get.clone(), "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", (200, Length::Known(5), false));
+        check(
+            get.clone(),
+            "HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive, close\r\n\r\n",
+            (200, Length::Known(5), false),
+        );
+        check(
+            get.clone(),
+            "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+            (204, Length::Known(0), false),
+        );
+        check(get.clone(), "HTTP/1.1 204 No Content\r\nContent-Length: 1\r\n\r\n", (204, Length::Known(0), false));
+        check(get.clone(), "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", (204, Length::Known(0), true));
         check(
             get,
             "HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n",

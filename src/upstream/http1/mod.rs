@@ -12,18 +12,24 @@ mod failure;
 mod head;
 mod incoming;
 mod saying;
+#[cfg(test)]
+mod tests;
+mod transcript;
 
+use std::future::{Future as _, poll_fn};
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::unconstrained;
 
 pub use exchange::Switched;
 pub(super) use exchange::{Begun, exchange, switch};
 pub use failure::Broken;
 pub use incoming::Hearing;
+pub use transcript::{Transcript, transcript};
 
 use super::connect::Place;
 use super::io::Io;
@@ -51,8 +57,14 @@ impl Conn {
     /// Whether another request may be said on it: its server has neither closed it nor said what nobody asked for, as far
     /// as this thread has heard, and it leads where the server's name still does.
     pub(super) fn is_usable(&mut self, member: &Member) -> bool {
-        let mut quiet = Context::from_waker(Waker::noop());
-        self.heard.is_empty() && self.place.is_right(member) && self.poll_hear(&mut quiet).is_pending()
+        self.heard.is_empty() && self.place.is_right(member) && self.is_quiet()
+    }
+
+    /// Nothing has come, not even its end. A task that has had its turn hears nothing until the next one, and would take
+    /// every connection for quiet: so this is no part of its turn.
+    fn is_quiet(&mut self) -> bool {
+        let hearing = pin!(unconstrained(poll_fn(|cx| self.poll_hear(cx))));
+        hearing.poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     /// Reads once, behind what was heard before; `Ok(0)` is the end. While it waits, there is no buffer for it.

@@ -45,7 +45,7 @@ enum State {
     /// What is there is the last.
     Last,
     Done,
-    /// The server takes no more. It may have answered all the same.
+    /// The server takes no more, or there is none that may follow. It may have answered all the same.
     Failed,
 }
 
@@ -116,13 +116,18 @@ impl Saying {
                     // Nothing more comes for now: what is there must not wait for it.
                     let _ = Pin::new(&mut *io).poll_flush(cx);
                 }
-                match ready!(polled) {
+                let taken = match ready!(polled) {
                     Some(Ok(frame)) => match frame.into_data() {
-                        Ok(data) => self.add(data)?,
-                        Err(frame) => self.end(frame.into_trailers().ok())?,
+                        Ok(data) => self.add(data),
+                        Err(frame) => self.end(frame.into_trailers().ok()),
                     },
-                    Some(Err(error)) => return Poll::Ready(Err(Unsaid::Body(error))),
-                    None => self.end(None)?,
+                    Some(Err(error)) => Err(Unsaid::Body(error)),
+                    None => self.end(None),
+                };
+                if let Err(unsaid) = taken {
+                    // Whatever the body gives now does not follow what is out, least of all its end.
+                    self.state = State::Failed;
+                    return Poll::Ready(Err(unsaid));
                 }
             }
         }
@@ -202,5 +207,194 @@ impl Saying {
         }
         self.state = State::Last;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use futures_util::{Stream, StreamExt as _, stream};
+    use http::header::HOST;
+    use http::{HeaderName, HeaderValue, Method};
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::UnixStream;
+    use tokio::sync::mpsc;
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::message::body::Bounds;
+
+    type Given = Result<Frame<Bytes>, io::Error>;
+
+    fn data(text: &'static str) -> Given {
+        Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+    }
+
+    fn trailer(name: &'static str, value: &'static str) -> Given {
+        let field = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        Ok(Frame::trailers([field].into_iter().collect()))
+    }
+
+    fn failure() -> Given {
+        Err(io::Error::other("gone"))
+    }
+
+    /// A body of unknown length.
+    fn passing(frames: impl Stream<Item = Given> + 'static) -> Body {
+        let bounds = Bounds { size: u64::MAX, pause: Duration::from_secs(60) };
+        Body::passing(StreamBody::new(Box::pin(frames)), bounds, ())
+    }
+
+    fn post(length: Option<&str>, body: Body) -> Request<Body> {
+        let request = Request::builder().method(Method::POST).uri("/").header(HOST, "app");
+        let request = length.into_iter().fold(request, |request, length| request.header("content-length", length));
+        request.body(body).unwrap()
+    }
+
+    /// What reaches a server that reads `step` bytes at a time, and `done`, or why it was not said to its end. It is polled
+    /// after that as well, as it is while an answer goes on.
+    async fn said(mut request: Request<Body>, step: usize) -> (Vec<u8>, String) {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let speak = async {
+            let (mut io, mut saying) = (Io::Unix(ours), Saying::new(&request, Instant::now()));
+            let body = request.body_mut();
+            let ended = poll_fn(|cx| saying.poll(cx, &mut io, body)).await;
+            poll_fn(|cx| saying.poll(cx, &mut io, body)).await.expect("it has failed once");
+            assert!(saying.is_over() && saying.has_begun() && saying.is_done() == ended.is_ok());
+            match ended {
+                Ok(()) => "done".to_owned(),
+                Err(Unsaid::Body(error)) => error.to_string(),
+                Err(Unsaid::Broken(broken)) => broken.to_string(),
+            }
+        };
+        let hear = async {
+            let (mut heard, mut piece) = (Vec::new(), vec![0; step]);
+            while let Ok(count @ 1..) = theirs.read(&mut piece).await {
+                heard.extend_from_slice(&piece[..count]);
+            }
+            heard
+        };
+        let (ended, heard) = tokio::join!(speak, hear);
+        (heard, ended)
+    }
+
+    /// With these frames of a body, what follows the request's first lines and how it ended.
+    #[track_caller]
+    fn check(length: Option<&str>, frames: Vec<Given>, expected: &str, outcome: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (heard, ended) = runtime.block_on(said(post(length, passing(stream::iter(frames))), 3));
+        let heard = String::from_utf8(heard).unwrap();
+        let rest = heard.strip_prefix("POST / HTTP/1.1\r\nhost: app\r\n").expect("the first lines");
+        assert_eq!((rest, ended.as_str()), (expected, outcome));
+    }
+
+    const CHUNKED: &str = "transfer-encoding: chunked\r\n\r\n";
+    const NOT_AS_LONG: &str = "the request's body is not as long as its head says";
+
+    #[test]
+    fn a_body_of_unknown_length_goes_in_chunks_and_its_trailers_behind() {
+        check(None, vec![], &format!("{CHUNKED}0\r\n\r\n"), "done");
+        check(None, vec![data("bo"), data("dy")], &format!("{CHUNKED}2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n"), "done");
+        let sixteen = vec![data("0123456789abcdef"), trailer("x-sum", "1")];
+        check(None, sixteen, &format!("{CHUNKED}10\r\n0123456789abcdef\r\n0\r\nx-sum: 1\r\n\r\n"), "done");
+        check(None, vec![trailer("x-empty", "")], &format!("{CHUNKED}0\r\nx-empty: \r\n\r\n"), "done");
+    }
+
+    #[test]
+    fn an_empty_piece_does_not_end_a_body() {
+        let frames = vec![data(""), data("a"), data(""), data("b"), data("")];
+        check(None, frames, &format!("{CHUNKED}1\r\na\r\n1\r\nb\r\n0\r\n\r\n"), "done");
+        check(Some("2"), vec![data(""), data("a"), data(""), data("b")], "content-length: 2\r\n\r\nab", "done");
+    }
+
+    #[test]
+    fn no_trailer_frames_or_routes_a_request() {
+        for name in ["content-length", "transfer-encoding", "host", "connection", "authorization", "x-forwarded-for"] {
+            check(None, vec![data("a"), trailer(name, "1")], &format!("{CHUNKED}1\r\na\r\n0\r\n\r\n"), "done");
+        }
+    }
+
+    #[test]
+    fn a_body_of_known_length_goes_as_it_is_and_without_trailers() {
+        check(Some("4"), vec![data("bo"), data("dy")], "content-length: 4\r\n\r\nbody", "done");
+        check(Some("4"), vec![data("body"), trailer("x-sum", "1")], "content-length: 4\r\n\r\nbody", "done");
+        check(Some("0"), vec![], "content-length: 0\r\n\r\n", "done");
+    }
+
+    #[test]
+    fn a_body_that_is_not_as_long_as_was_said_goes_no_further_than_that() {
+        check(Some("4"), vec![data("bod")], "content-length: 4\r\n\r\nbod", NOT_AS_LONG);
+        check(Some("4"), vec![data("bod"), trailer("x-sum", "1")], "content-length: 4\r\n\r\nbod", NOT_AS_LONG);
+        // What would fit again after that is no part of it.
+        check(Some("4"), vec![data("bo"), data("dyx"), data("zz")], "content-length: 4\r\n\r\nbo", NOT_AS_LONG);
+        // All is out before that comes, and nobody asks for it.
+        check(Some("4"), vec![data("body"), data("more")], "content-length: 4\r\n\r\nbody", "done");
+    }
+
+    #[test]
+    fn a_body_that_fails_is_never_ended_as_if_it_were_whole() {
+        check(None, vec![data("bo"), failure()], &format!("{CHUNKED}2\r\nbo\r\n"), "gone");
+        check(None, vec![data("bo"), failure(), data("dy")], &format!("{CHUNKED}2\r\nbo\r\n"), "gone");
+        check(Some("4"), vec![data("bo"), failure(), data("dy")], "content-length: 4\r\n\r\nbo", "gone");
+    }
+
+    #[tokio::test]
+    async fn a_large_body_arrives_as_it_is_where_the_server_takes_a_little_at_a_time() {
+        let whole: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_be_bytes).collect();
+        let (heard, ended) = said(post(None, Body::from(Bytes::from(whole.clone()))), 1009).await;
+        let head = format!("POST / HTTP/1.1\r\nhost: app\r\ncontent-length: {}\r\n\r\n", whole.len());
+        assert_eq!((&heard[..head.len()], ended.as_str()), (head.as_bytes(), "done"));
+        assert!(heard[head.len()..] == whole);
+        let half = Bytes::from(whole).slice(..2_000_000);
+        let frames = [Ok(Frame::data(half.clone())), Ok(Frame::data(half.clone()))];
+        let (heard, ended) = said(post(None, passing(stream::iter(frames))), 1009).await;
+        let chunk = [b"1e8480\r\n".as_slice(), &half, b"\r\n"].concat();
+        let expected =
+            [b"POST / HTTP/1.1\r\nhost: app\r\n", CHUNKED.as_bytes(), &chunk, &chunk, b"0\r\n\r\n".as_slice()].concat();
+        assert!(heard == expected && ended == "done");
+    }
+
+    #[test]
+    fn whatever_part_of_it_the_socket_takes_what_is_left_is_the_rest() {
+        let text = b"abcdefg";
+        for first in 0..=text.len() {
+            for second in 0..=text.len() - first {
+                let mut saying = Saying::new(&post(None, Body::Empty), Instant::now());
+                (saying.before, saying.piece, saying.behind) = (b"ab".to_vec(), Bytes::from_static(b"cde"), b"fg");
+                saying.pass(first);
+                saying.pass(second);
+                let left = [&saying.before[saying.out..], &saying.piece, saying.behind].concat();
+                assert_eq!(left, text[first + second..], "{first} and {second}");
+                assert_eq!(saying.left(), left.len());
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_the_servers_turn_but_while_the_client_is_waited_for() {
+        let (say, told) = mpsc::unbounded_channel();
+        let pieces = stream::unfold(told, |mut told| async { Some((told.recv().await?, told)) });
+        let mut request = post(None, passing(pieces.map(Ok)));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (mut io, mut saying) = (Io::Unix(ours), Saying::new(&request, Instant::now()));
+        let body = request.body_mut();
+        let quiet = || Context::from_waker(std::task::Waker::noop());
+        assert_eq!(saying.servers_turn(), Some(Instant::now()));
+        assert!(saying.poll(&mut quiet(), &mut io, body).is_pending());
+        assert_eq!(saying.servers_turn(), None);
+        // More than the socket takes: from now on it is the server that is waited for.
+        let began = Instant::now();
+        say.send(Frame::data(Bytes::from(vec![0; 4_000_000]))).unwrap();
+        assert!(saying.poll(&mut quiet(), &mut io, body).is_pending());
+        advance(Duration::from_secs(1000)).await;
+        assert!(saying.poll(&mut quiet(), &mut io, body).is_pending());
+        assert_eq!(saying.servers_turn(), Some(began));
+        drop(theirs);
+        poll_fn(|cx| saying.poll(cx, &mut io, body)).await.unwrap();
+        assert!(saying.is_over() && !saying.is_done());
     }
 }
