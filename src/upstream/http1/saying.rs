@@ -260,7 +260,7 @@ mod tests {
     async fn said(mut request: Request<Body>, step: usize) -> (Vec<u8>, String) {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let speak = async {
-            let (mut io, mut saying) = (Io::Unix(ours), Saying::new(&request, Instant::now()));
+            let (mut io, mut saying) = (Io::Unix(ours), Saying::new(&request, &Trail::default(), Instant::now()));
             let body = request.body_mut();
             let ended = poll_fn(|cx| saying.poll(cx, &mut io, body)).await;
             poll_fn(|cx| saying.poll(cx, &mut io, body)).await.expect("it has failed once");
@@ -363,7 +363,7 @@ mod tests {
         let text = b"abcdefg";
         for first in 0..=text.len() {
             for second in 0..=text.len() - first {
-                let mut saying = Saying::new(&post(None, Body::Empty), Instant::now());
+                let mut saying = Saying::new(&post(None, Body::Empty), &Trail::default(), Instant::now());
                 (saying.before, saying.piece, saying.behind) = (b"ab".to_vec(), Bytes::from_static(b"cde"), b"fg");
                 saying.pass(first);
                 saying.pass(second);
@@ -380,7 +380,7 @@ mod tests {
         let pieces = stream::unfold(told, |mut told| async { Some((told.recv().await?, told)) });
         let mut request = post(None, passing(pieces.map(Ok)));
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let (mut io, mut saying) = (Io::Unix(ours), Saying::new(&request, Instant::now()));
+        let (mut io, mut saying) = (Io::Unix(ours), Saying::new(&request, &Trail::default(), Instant::now()));
         let body = request.body_mut();
         let quiet = || Context::from_waker(std::task::Waker::noop());
         assert_eq!(saying.servers_turn(), Some(Instant::now()));

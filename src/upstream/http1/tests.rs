@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use super::saying::Saying;
 use crate::limits;
 use crate::message::Body;
 use crate::message::body::Bounds;
+use crate::message::trail::Trail;
 
 type Given = Result<Frame<Bytes>, io::Error>;
 
@@ -217,7 +217,7 @@ fn what_tls_keeps_for_a_full_socket_goes_out_while_the_body_pauses() {
         let mut io = conn.unwrap().io;
         let (say, body) = spoken();
         let mut request = request(Method::POST, body);
-        let mut saying = Saying::new(&request, Instant::now());
+        let mut saying = Saying::new(&request, &Trail::default(), Instant::now());
         let mut pieces = 0;
         loop {
             say.send(data(vec![7; 0x1000])).unwrap();
