@@ -75,8 +75,8 @@ pub fn request(parts: &mut Parts, hop: &Hop<'_>, streams: bool) {
     strip(headers);
     headers.remove(PROXY);
     disguised(headers);
-    if headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        // Said to us: hyper answers it when the body is first read, which is when the server takes it.
+    if waits_to_continue(headers) {
+        // Said to us, and for whoever forwards the body to say again.
         headers.remove(EXPECT);
     }
     if wants_trailers {
@@ -95,6 +95,12 @@ pub fn request(parts: &mut Parts, hop: &Hop<'_>, streams: bool) {
     forwarded(headers, hop, &mut sheet);
     trace::mark(headers, hop.request_id, &mut sheet);
     sheet.set(headers);
+}
+
+/// Whether the body is held back until its sender is told to go on (RFC 9110, section 10.1.1).
+#[must_use]
+pub fn waits_to_continue(headers: &HeaderMap) -> bool {
+    headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Makes `headers` those of an upgrade to `protocol`, after [`request`] or [`response`] took the client's off.

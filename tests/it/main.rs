@@ -25,6 +25,7 @@ mod forward;
 mod hosts;
 mod http2;
 mod import;
+mod interim;
 mod interop;
 mod legacy;
 mod listeners;
