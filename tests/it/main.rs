@@ -27,6 +27,7 @@ mod http2;
 mod import;
 mod interim;
 mod interop;
+mod leaving;
 mod legacy;
 mod listeners;
 mod notices;
