@@ -59,7 +59,7 @@ impl<'a> Waiting<'a> {
     }
 
     /// The answer is there: whoever sends it says so.
-    pub(super) fn is_over(self) {
+    pub(super) fn end(self) {
         // It owns nothing, and has nothing left to tell.
         std::mem::forget(self);
     }

@@ -108,7 +108,7 @@ impl Service {
             }
             Err(denied) => refuse(client, &route.meters, denied, accept).ending(lasting, &parts),
         };
-        waiting.is_over();
+        waiting.end();
         Answered { finish, ..answered }
     }
 
