@@ -68,6 +68,12 @@ impl Stages {
         self.0.draining.has_begun()
     }
 
+    /// What ends now does so because everything does.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.0.ending.has_begun()
+    }
+
     /// Completes when no new work is to be taken.
     pub async fn draining(&self) {
         self.0.draining.wait().await;

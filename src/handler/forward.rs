@@ -2,15 +2,15 @@
 //!
 //! Owns: what is sent in place of what came: the head by [`hop`], the path less its prefix, the body within the route's
 //! bounds. Never: holds a body whole, or reads more of one than the other side takes. Informational answers of a server
-//! (103 and the like) end here: hyper's server has no way to say them; 100 it says itself, when the body is first read,
-//! which is not before a server has taken the request.
+//! (103 and the like) are interjected ([`interim`](super::interim)); 100 is said by hyper when the body is first read, which is
+//! when the server wants it.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use http::header::{CONTENT_LENGTH, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -18,11 +18,11 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
-use super::{Answering, Call, Kind, Outcome, tunnel};
+use super::{Answering, Call, Kind, Outcome, interim, tunnel};
 use crate::message::body::{self, Bounds};
 use crate::message::framing::{self, Rule};
 use crate::message::{Body, hop, respond, rules};
-use crate::upstream::{self, Asking, Sent, Upstream};
+use crate::upstream::{self, Asker, Asking, Sent, Upstream, Withheld};
 
 /// What `proxy` says.
 #[derive(Debug)]
@@ -85,10 +85,13 @@ impl Proxy {
                 let refused = respond::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
                 Answering::Done(Some(Ok((refused, Kind::Own))))
             }
-            None => match self.outgoing(call, parts, body) {
-                Ok(request) => Answering::Later(Box::pin(self.forward(upstream, call, request))),
-                Err(failure) => Answering::Done(Some(Err(failure))),
-            },
+            None => {
+                let asker = interim::asker(call.asked, parts.version);
+                match self.outgoing(call, parts, body) {
+                    Ok(request) => Answering::Later(Box::pin(self.forward(upstream, call, request, asker))),
+                    Err(failure) => Answering::Done(Some(Err(failure))),
+                }
+            }
         }
     }
 
@@ -98,8 +101,9 @@ impl Proxy {
         upstream: &'a Upstream,
         call: &'a Call<'a>,
         request: Asking,
+        asker: Option<&'a dyn Asker>,
     ) -> impl Future<Output = Outcome> + 'a {
-        let sending = upstream.send(call.asked.peer.client, request);
+        let sending = upstream.send_for(asker, call.asked.peer.client, request);
         sending.map(|sent| match sent {
             Ok(sent) => Ok((answer(upstream, sent)?, Kind::Forwarded)),
             Err(failure) => Err(self.failed(failure)),
@@ -116,7 +120,13 @@ impl Proxy {
             return Err(Failure::TooLarge(self.body_size));
         }
         let hop = call.asked.forwarded.hop(call.authority);
+        // Passed on where its 100 can be: over HTTP/2 hyper has no way to say one, and to HTTP/1.0 there is none.
+        let waits =
+            parts.version == Version::HTTP_11 && !body.is_end_stream() && hop::waits_to_continue(&parts.headers);
         let mut trail = hop::request(&mut parts, &hop);
+        if waits {
+            parts.headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        }
         if !self.headers.is_empty() {
             trail.set(&mut parts.headers);
             rules::apply(&mut parts.headers, &self.headers);
@@ -160,6 +170,10 @@ pub(super) fn answer(upstream: &Upstream, sent: Sent) -> Result<Response<Body>, 
     }
     if head.status == StatusCode::NO_CONTENT {
         head.headers.remove(CONTENT_LENGTH);
+    }
+    if head.extensions.get::<Withheld>().is_some() {
+        // Nobody reads a body that is sent all the same.
+        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     head.version = Version::HTTP_11;
     let reason = head.extensions.remove::<ReasonPhrase>();

@@ -30,6 +30,7 @@ pub mod feed_ws;
 pub mod files;
 pub mod fixed;
 pub mod forward;
+mod interim;
 pub mod page;
 pub mod redirect;
 pub mod session;

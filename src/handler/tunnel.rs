@@ -30,7 +30,7 @@ use self::flow::{Flow, Progress};
 pub use self::registry::{Seat, Tunnels};
 use self::term::Term;
 use super::forward::{self, Failure, Proxy};
-use super::{Call, Kind, is_extended_connect, upgrade};
+use super::{Call, Kind, interim, is_extended_connect, upgrade};
 use crate::admission::Admission;
 use crate::limits;
 use crate::message::{Body, framing, hop, trace};
@@ -119,10 +119,11 @@ pub async fn open(
             (HeaderValue::from_static("websocket"), Some(accept))
         }
     };
+    let asker = interim::asker(call.asked, parts.version);
     let mut outgoing = proxy.outgoing(call, parts, body)?;
     hop::upgrade(outgoing.request.headers_mut(), protocol.clone());
     let client = call.asked.peer.client;
-    let mut sent = upstream.upgrade(client, outgoing).await.map_err(|failure| proxy.failed(failure))?;
+    let mut sent = upstream.upgrade_for(asker, client, outgoing).await.map_err(|failure| proxy.failed(failure))?;
     let http2 = proof.is_some();
     if sent.response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return declined(upstream, sent, http2);

@@ -106,6 +106,13 @@ pub const UPSTREAM_CHUNK_LINE: usize = 4 * 1024;
 pub const UPSTREAM_TRAILERS: usize = 16 * 1024;
 /// The head of a response, in bytes: nginx takes 8 KiB, some single sign-on needs more.
 pub const UPSTREAM_HEAD: usize = 64 * 1024;
+/// Informational answers (1xx) before one answer: one a second for as long as [`RESPONSE_TIMEOUT`], and some.
+pub const UPSTREAM_INTERIM: usize = 100;
+/// How long a server is given to say whether it wants a body that its client holds back until it is told to go on (RFC
+/// 9110, section 10.1.1): less than the second after which curl goes on by itself; some servers know nothing of it.
+pub const CONTINUE_WAIT: Duration = Duration::from_millis(300);
+/// Informational answers that one connection keeps for a client that does not take them yet, in bytes: a few heads.
+pub const INTERIM: usize = 8 * 1024;
 /// Requests at once on one HTTP/2 connection to a server, where it does not ask for fewer.
 pub const UPSTREAM_STREAMS: usize = 100;
 /// HTTP/2 connections that one worker opens to one server; past it requests wait for each other.

@@ -96,9 +96,8 @@ pub fn request(parts: &mut Parts, hop: &Hop<'_>) -> Trail {
         headers.remove(PROXY);
         disguised(headers);
     }
-    if seen.expect && headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-    {
-        // Said to us: hyper answers it when the body is first read, which is when the server takes it.
+    if seen.expect && waits_to_continue(headers) {
+        // Said to us, and for whoever forwards the body to say again.
         headers.remove(EXPECT);
     }
     if headers.get(HOST).is_none_or(|host| host.as_bytes() != hop.authority.as_bytes()) {
@@ -136,6 +135,12 @@ impl Seen {
         }
         seen
     }
+}
+
+/// Whether the body is held back until its sender is told to go on (RFC 9110, section 10.1.1).
+#[must_use]
+pub fn waits_to_continue(headers: &HeaderMap) -> bool {
+    headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Makes `headers` those of an upgrade to `protocol`, after [`request`] or [`response`] took the client's off.

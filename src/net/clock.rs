@@ -12,6 +12,7 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::Limits;
+use super::interim::Interim;
 
 /// What a connection is waiting for, and since when.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct Clock {
     blocked: AtomicU64,
     /// Bytes that it took.
     sent: AtomicU64,
+    /// Of the request that is being answered on HTTP/1.
+    interim: Interim,
 }
 
 /// One request being answered, counted until dropped.
@@ -78,6 +81,7 @@ impl Clock {
             stalled: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            interim: Interim::default(),
         }
     }
 
@@ -86,6 +90,7 @@ impl Clock {
     pub fn begin(self: &Arc<Self>, whole: bool) -> InFlight {
         self.whole.store(whole, Relaxed);
         self.awaited.store(whole && !self.multiplexed, Relaxed);
+        self.interim.begin();
         self.in_flight.fetch_add(1, Relaxed);
         InFlight(Arc::clone(self))
     }
@@ -110,6 +115,11 @@ impl Clock {
             self.reader.register(reader);
         }
         held
+    }
+
+    /// What the stream is to write before anything else.
+    pub(super) fn interim(&self) -> &Interim {
+        &self.interim
     }
 
     /// Whether the peer has said anything yet.
@@ -221,6 +231,12 @@ impl InFlight {
     pub fn streams(&self) {
         self.0.awaited.store(false, Relaxed);
         self.0.reader.wake();
+    }
+
+    /// Says `head`, a whole one of an informational answer, before the answer, where that can be done: on HTTP/1, between
+    /// two of hyper's messages. Anywhere else it is dropped.
+    pub fn interject(&self, head: &[u8]) {
+        self.0.interim.offer(head);
     }
 }
 

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod counted;
 pub mod forwarded;
 mod gather;
+mod interim;
 pub mod listener;
 mod opening;
 pub mod peer;

@@ -136,8 +136,12 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    /// Completes when nothing of a refusal is left.
+    /// Completes when nothing is left that is to be said before what hyper says: informational answers, a refusal.
     fn poll_owed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.clock.interim().waits() {
+            let clock = Arc::clone(&self.clock);
+            ready!(clock.interim().poll_out(|bytes| self.write_parts(cx, &[io::IoSlice::new(bytes)])))?;
+        }
         while !self.owed.is_empty() {
             let owed = std::mem::take(&mut self.owed);
             let outcome = self.write_parts(cx, &[io::IoSlice::new(&owed)]);
@@ -253,6 +257,9 @@ impl AsyncWrite for Stream {
             Io::Tls(io) => Pin::new(io).poll_flush(cx),
         };
         stream.clock.sending(outcome.is_ready().then_some(0));
+        if stream.multiplexed.is_none() && matches!(outcome, Poll::Ready(Ok(()))) {
+            stream.clock.interim().flushed();
+        }
         outcome
     }
 
@@ -291,9 +298,12 @@ impl AsyncWrite for Stream {
                 return Poll::Ready(Ok(count));
             }
             ready!(stream.poll_gathered(cx))?;
-        } else if let Some(refusal) = unread::told(parts) {
-            stream.owed = refusal.into();
-            return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
+        } else {
+            stream.clock.interim().writing();
+            if let Some(refusal) = unread::told(parts) {
+                stream.owed = refusal.into();
+                return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
+            }
         }
         ready!(stream.poll_owed(cx))?;
         stream.write_parts(cx, parts)

@@ -5,6 +5,7 @@
 pub mod cors;
 pub mod failure;
 pub mod finish;
+mod leaving;
 pub mod options;
 pub mod service;
 pub mod table;

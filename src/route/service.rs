@@ -13,10 +13,10 @@ use http::header::{ACCEPT, CONNECTION, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::finish::Finish;
+use super::leaving::{Begun, Waiting};
 use super::table::{Route, Table};
 use crate::admission::Admission;
 use crate::guard::{self, Denied, Visit};
@@ -25,7 +25,6 @@ use crate::message::compress::{self, Wanted};
 use crate::message::{Body, framing, headers, respond};
 use crate::net::connection::{Answer, Asked, Unread};
 use crate::shutdown::Tasks;
-use crate::telemetry::access::{Entry, Outcome};
 use crate::telemetry::{AccessLog, Metrics, RouteMeters};
 use crate::upstream::Upstreams;
 
@@ -68,7 +67,7 @@ impl Service {
         Rc::clone(&self.tunnels).drain(spread)
     }
 
-    async fn route(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Answered {
+    async fn route(&self, asked: &Asked<'_>, request: Request<Incoming>, begun: &Begun) -> Answered {
         let (mut parts, body) = request.into_parts();
         // A reference to what hyper holds anyway; what prefers which form is found out where it matters.
         let accept = parts.headers.get(ACCEPT).cloned();
@@ -101,6 +100,7 @@ impl Service {
         if let Some(response) = finish.preflight(&visit) {
             return Answered { finish, ..Answered::own(response, &route.meters) };
         }
+        let waiting = Waiting::new(begun, &route.meters, &self.shared.access, self.tasks.stages());
         let answered = match self.admit(asked, &authority, lasting, &mut parts, &route).await {
             Ok(admission) => {
                 let request = Request::from_parts(parts, body);
@@ -108,6 +108,7 @@ impl Service {
             }
             Err(denied) => refuse(client, &route.meters, denied, accept).ending(lasting, &parts),
         };
+        waiting.end();
         Answered { finish, ..answered }
     }
 
@@ -187,29 +188,19 @@ impl Answer for Service {
     type Body = Body;
 
     async fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
-        let began = Instant::now();
-        let method = request.method().clone();
-        let path = self.shared.access.is_on().then(|| request.uri().path().to_owned());
-        let mut answered = self.route(asked, request).await;
+        let begun = Begun::new(asked.peer.client, &request, &self.shared.access);
+        let mut answered = self.route(asked, request, &begun).await;
         answered.finish.apply(answered.kind, answered.response.headers_mut());
-        let (status, took) = (answered.response.status().as_u16(), began.elapsed());
+        let (status, took) = (answered.response.status().as_u16(), begun.at.elapsed());
         if answered.kind == Kind::Socket {
-            answered.meters.upgraded(status);
+            answered.meters.count(status);
             return answered.response;
         }
-        if method == Method::HEAD {
+        if begun.method == Method::HEAD {
             answered.response = respond::head_only(answered.response);
         }
         answered.meters.answered(status, took.as_secs_f64());
-        let Some(path) = &path else { return answered.response };
-        self.shared.access.write(&Entry {
-            client: asked.peer.client,
-            method: method.as_str(),
-            path,
-            route: answered.meters.route(),
-            outcome: Outcome::Response { status },
-            took,
-        });
+        begun.write(&self.shared.access, answered.meters.route(), status, took);
         answered.response
     }
 

@@ -141,7 +141,8 @@ impl Metrics {
         registry.register("connections_open", "Client connections now open", self.connections_open.clone());
         let dropped = "Access-log lines that stdout was too slow for";
         registry.register("log_lines_dropped", dropped, self.log_lines_dropped.clone());
-        registry.register("requests", "Requests answered", self.requests.clone());
+        let requests = "Requests answered, and with status 499 those whose client left before";
+        registry.register("requests", requests, self.requests.clone());
         registry.register(
             "request_seconds",
             "Request head to response head; sockets left out",
@@ -319,12 +320,8 @@ impl RouteMeters {
         self.seconds.observe(seconds);
     }
 
-    /// A request that became a socket is counted, and not timed.
-    pub fn upgraded(&self, status: u16) {
-        self.count(status);
-    }
-
-    fn count(&self, status: u16) {
+    /// A request that became a socket, or whose client left (499), is counted, and not timed.
+    pub fn count(&self, status: u16) {
         let make = || self.requests.get_or_create_owned(&RequestLabels { route: self.route.clone(), status });
         match self.statuses.get(usize::from(status.saturating_sub(100))) {
             Some(counter) => counter.get_or_init(make).inc(),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use tokio::time::Instant;
 
+use super::asker::Asker;
 use super::asking::Asking;
 use super::failure::Failure;
 use super::http1::{self, Begun, Switched};
@@ -43,7 +44,12 @@ pub(super) type Answered = (Response<Incoming>, Option<StreamPermit>);
 
 /// On a connection kept from before, or a new one. Takes the request out of its place, and puts it back where it may be
 /// said again: it is large, and each function that has it by value would store it once more.
-pub(super) async fn send(pool: &Rc<Pool>, asking: &mut Asking, others: bool) -> Result<Answered, Unsaid> {
+pub(super) async fn send(
+    pool: &Rc<Pool>,
+    asking: &mut Asking,
+    others: bool,
+    asker: Option<&dyn Asker>,
+) -> Result<Answered, Unsaid> {
     let repeatable = is_repeatable(&asking.request);
     if !repeatable {
         // It could not be said again to a new connection, so let this thread hear first which of the old ones are closed.
@@ -60,7 +66,7 @@ pub(super) async fn send(pool: &Rc<Pool>, asking: &mut Asking, others: bool) -> 
         let outcome = match link {
             Link::Http1(conn) => {
                 fit_http1(&mut asking.request);
-                match http1::exchange(conn, asking, pool.response_timeout, Some(pool)).await {
+                match http1::exchange(conn, asking, pool.response_timeout, Some(pool), asker).await {
                     Ok(response) => return Ok((response, None)),
                     Err(begun) => unsaid(pool, begun, repeatable),
                 }
@@ -87,10 +93,11 @@ pub(super) async fn send(pool: &Rc<Pool>, asking: &mut Asking, others: bool) -> 
 pub(super) async fn upgrade(
     pool: &Rc<Pool>,
     asking: &mut Asking,
+    asker: Option<&dyn Asker>,
 ) -> Result<(Response<Incoming>, Option<Switched>), Unsaid> {
     let conn = pool.open_alone().await.map_err(Unsaid::not_begun)?;
     let repeatable = is_repeatable(&asking.request);
-    http1::switch(conn, asking, pool.response_timeout).await.map_err(|begun| unsaid(pool, begun, repeatable))
+    http1::switch(conn, asking, pool.response_timeout, asker).await.map_err(|begun| unsaid(pool, begun, repeatable))
 }
 
 fn unsaid(pool: &Pool, begun: Begun, repeatable: bool) -> Unsaid {

@@ -52,7 +52,7 @@ async fn check(group: &Group, member: &Member, health: &Health, tasks: &Tasks) -
     let connected = connect::connect(member, Wanted::Any, allowance).await.map_err(|failure| failure.to_string())?;
     let request = request(member, health)?;
     let status = match Link::new(connected, tasks).await.map_err(|error| error.to_string())? {
-        Link::Http1(conn) => match http1::exchange(conn, &mut request.into(), health.timeout, None).await {
+        Link::Http1(conn) => match http1::exchange(conn, &mut request.into(), health.timeout, None, None).await {
             Ok(response) => response.status(),
             Err(Begun::Late) => return Err(format!("no answer within {:?}", health.timeout)),
             Err(Begun::Broken { broken, .. }) => return Err(broken.to_string()),

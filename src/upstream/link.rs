@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::TryFutureExt as _;
-use http::header::{HOST, HeaderValue};
+use http::header::{EXPECT, HOST, HeaderValue};
 use http::uri::{Authority, Parts, Scheme, Uri};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
@@ -175,6 +175,8 @@ pub(super) fn fit_http1<B>(request: &mut Request<B>) {
 /// `:scheme` and `:authority`, which takes the place of `Host` (RFC 9113, section 8.3.1).
 fn fit_http2(request: &mut Request<Outgoing>, scheme: &Scheme) {
     *request.version_mut() = Version::HTTP_2;
+    // hyper asks for the body right away, and does not tell of a 100.
+    request.headers_mut().remove(EXPECT);
     if request.uri().authority().is_some() {
         return;
     }

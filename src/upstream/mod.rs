@@ -3,6 +3,7 @@
 //! Owns: which server a request goes to, the connections to it, and what is known of its health. Never: edits a request
 //! beyond the form that a connection's protocol gives it; the handler hands over what is to be sent.
 
+mod asker;
 mod asking;
 mod balance;
 mod connect;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use http::Response;
 use tokio::time::interval;
 
+pub use asker::{Asker, Withheld};
 pub use asking::Asking;
 pub use failure::{BodyError, Failure};
 pub use http1::{Broken, Hearing, Switched, Transcript, transcript};
@@ -130,7 +132,20 @@ impl Upstream {
     /// If no server takes it and answers in time. It was tried on others where nothing of it had been sent, or where it
     /// is idempotent and has no body (RFC 9110, section 9.2.2).
     pub fn send(&self, client: IpAddr, asking: impl Into<Asking>) -> impl Future<Output = Result<Sent, Failure>> {
-        self.try_each(client, asking.into(), Mode::Pooled)
+        self.try_each(client, asking.into(), Mode::Pooled, None)
+    }
+
+    /// The same, where `asker`, if there is one, is told of what comes before the answer.
+    ///
+    /// # Errors
+    /// As [`Upstream::send`].
+    pub fn send_for(
+        &self,
+        asker: Option<&dyn Asker>,
+        client: IpAddr,
+        asking: Asking,
+    ) -> impl Future<Output = Result<Sent, Failure>> {
+        self.try_each(client, asking, Mode::Pooled, asker)
     }
 
     /// The same over HTTP/1.1 on a connection of its own, for an upgrade, whose fields are set: once it is answered with
@@ -139,10 +154,29 @@ impl Upstream {
     /// # Errors
     /// As [`Upstream::send`].
     pub fn upgrade(&self, client: IpAddr, asking: impl Into<Asking>) -> impl Future<Output = Result<Sent, Failure>> {
-        self.try_each(client, asking.into(), Mode::Alone)
+        self.try_each(client, asking.into(), Mode::Alone, None)
     }
 
-    fn try_each(&self, client: IpAddr, asking: Asking, mode: Mode) -> impl Future<Output = Result<Sent, Failure>> {
+    /// The same, where `asker`, if there is one, is told of what comes before the answer.
+    ///
+    /// # Errors
+    /// As [`Upstream::send`].
+    pub fn upgrade_for(
+        &self,
+        asker: Option<&dyn Asker>,
+        client: IpAddr,
+        asking: Asking,
+    ) -> impl Future<Output = Result<Sent, Failure>> {
+        self.try_each(client, asking, Mode::Alone, asker)
+    }
+
+    fn try_each(
+        &self,
+        client: IpAddr,
+        asking: Asking,
+        mode: Mode,
+        asker: Option<&dyn Asker>,
+    ) -> impl Future<Output = Result<Sent, Failure>> {
         // An asynchronous function would store its argument twice, and this one is large.
         let mut asking = asking;
         async move {
@@ -158,7 +192,7 @@ impl Upstream {
                 };
                 tried.add(index);
                 let mut permit = LoadPermit::new(member);
-                match ask(pool, &mut asking, mode, members.len() > 1).await {
+                match ask(pool, &mut asking, mode, members.len() > 1, asker).await {
                     Ok(Answered { response, stream, switched }) => {
                         member.standing.answered();
                         permit.hold(stream);
@@ -184,15 +218,21 @@ struct Answered {
     switched: Option<Switched>,
 }
 
-async fn ask(pool: &Rc<Pool>, asking: &mut Asking, mode: Mode, others: bool) -> Result<Answered, Unsaid> {
+async fn ask(
+    pool: &Rc<Pool>,
+    asking: &mut Asking,
+    mode: Mode,
+    others: bool,
+    asker: Option<&dyn Asker>,
+) -> Result<Answered, Unsaid> {
     match mode {
         Mode::Pooled => {
-            let (response, stream) = exchange::send(pool, asking, others).await?;
+            let (response, stream) = exchange::send(pool, asking, others, asker).await?;
             Ok(Answered { response, stream, switched: None })
         }
         // Boxed: a socket is opened once, and what it takes is large.
         Mode::Alone => {
-            let (response, switched) = Box::pin(exchange::upgrade(pool, asking)).await?;
+            let (response, switched) = Box::pin(exchange::upgrade(pool, asking, asker)).await?;
             Ok(Answered { response, stream: None, switched })
         }
     }

@@ -1,6 +1,7 @@
 //! One request and the head of its answer.
 //!
-//! Owns: how long the head may take. Informational answers (RFC 9110, section 15.2) are passed over.
+//! Owns: how long the head may take, and how many informational answers (RFC 9110, section 15.2) may come before it: whoever
+//! asked is told of them, but for 100, which lets the request's body go on.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -8,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{Method, Response, StatusCode};
 use tokio::time::Instant;
 
@@ -17,7 +19,9 @@ use super::failure::Broken;
 use super::head::{self, Head};
 use super::incoming::Hearing;
 use super::saying::{Saying, Unsaid};
+use crate::limits;
 use crate::message::Body;
+use crate::upstream::asker::{Asker, Withheld};
 use crate::upstream::asking::Asking;
 use crate::upstream::failure::BodyError;
 use crate::upstream::incoming::Incoming;
@@ -49,6 +53,13 @@ struct Answered {
     saying: Saying,
 }
 
+/// What may come before it.
+struct Before<'a> {
+    asker: Option<&'a dyn Asker>,
+    /// How many more.
+    left: usize,
+}
+
 /// Says the request, and completes with the answer's head, which may take `allowance`; the connection goes to `pool` with
 /// the answer's end. The body is taken out of the request where some of it is left.
 pub(in crate::upstream) async fn exchange(
@@ -56,8 +67,9 @@ pub(in crate::upstream) async fn exchange(
     asking: &mut Asking,
     allowance: Duration,
     pool: Option<&Rc<Pool>>,
+    asker: Option<&dyn Asker>,
 ) -> Result<Response<Incoming>, Begun> {
-    let Answered { head, saying } = converse(&mut conn, asking, allowance).await?;
+    let Answered { head, saying } = converse(&mut conn, asking, allowance, asker).await?;
     let Head { parts, length, keeps } = head;
     let pool = pool.filter(|_| keeps).map(Rc::clone);
     let mut decoder = Decoder::new(length);
@@ -84,8 +96,9 @@ pub(in crate::upstream) async fn switch(
     mut conn: Conn,
     asking: &mut Asking,
     allowance: Duration,
+    asker: Option<&dyn Asker>,
 ) -> Result<(Response<Incoming>, Option<Switched>), Begun> {
-    let Answered { head, saying } = converse(&mut conn, asking, allowance).await?;
+    let Answered { head, saying } = converse(&mut conn, asking, allowance, asker).await?;
     let body = std::mem::replace(asking.request.body_mut(), Body::Empty);
     if head.parts.status != StatusCode::SWITCHING_PROTOCOLS {
         let hearing = Hearing::new(conn, Decoder::new(head.length), saying, body, None);
@@ -109,8 +122,14 @@ impl Switched {
     }
 }
 
-async fn converse(conn: &mut Conn, asking: &mut Asking, allowance: Duration) -> Result<Answered, Begun> {
+async fn converse(
+    conn: &mut Conn,
+    asking: &mut Asking,
+    allowance: Duration,
+    asker: Option<&dyn Asker>,
+) -> Result<Answered, Begun> {
     let now = Instant::now();
+    let mut before = Before { asker, left: limits::UPSTREAM_INTERIM };
     let Asking { request, trail } = asking;
     let mut saying = Some(Saying::new(request, trail, now));
     let mut due = now + allowance;
@@ -118,16 +137,22 @@ async fn converse(conn: &mut Conn, asking: &mut Asking, allowance: Duration) -> 
     poll_fn(|cx| {
         loop {
             let Some(now) = &mut saying else { return Poll::Pending };
-            if let Poll::Ready(head) = poll_head(conn, cx, now, request.body_mut(), &method) {
+            if let Poll::Ready(head) = poll_head(conn, cx, now, request.body_mut(), &method, &mut before) {
                 let unsent = !now.has_begun();
                 return Poll::Ready(match (head, saying.take()) {
-                    (Ok(head), Some(saying)) => Ok(Answered { head, saying }),
+                    (Ok(head), Some(saying)) => Ok(Answered::new(head, saying)),
                     (Ok(_), None) => Err(Begun::Late),
                     (Err(unsaid), _) => Err(Begun::of(unsaid, unsent)),
                 });
             }
-            if conn.alarm.poll(cx, due).is_pending() {
+            let waits = now.waits_until();
+            if conn.alarm.poll(cx, waits.map_or(due, |until| until.min(due))).is_pending() {
                 return Poll::Pending;
+            }
+            if waits.is_some_and(|until| until <= Instant::now()) {
+                // The client need not be kept waiting for a server that says nothing of it.
+                now.go_on();
+                continue;
             }
             // Its time begins with the end of the request, or where that stops being taken.
             let began = now.servers_turn().unwrap_or_else(Instant::now);
@@ -146,6 +171,7 @@ fn poll_head(
     saying: &mut Saying,
     body: &mut Body,
     method: &Method,
+    before: &mut Before<'_>,
 ) -> Poll<Result<Head, Unsaid>> {
     if let Poll::Ready(Err(unsaid)) = saying.poll(cx, &mut conn.io, body) {
         return Poll::Ready(Err(unsaid));
@@ -153,7 +179,18 @@ fn poll_head(
     loop {
         if !conn.heard.is_empty() {
             match head::response(&mut conn.heard, method) {
-                Ok(Some(head)) if is_interim(head.parts.status) => continue,
+                Ok(Some(head)) if is_interim(head.parts.status) => {
+                    if head.parts.status == StatusCode::CONTINUE {
+                        saying.go_on();
+                        if let Poll::Ready(Err(unsaid)) = saying.poll(cx, &mut conn.io, body) {
+                            return Poll::Ready(Err(unsaid));
+                        }
+                    }
+                    if let Err(broken) = before.came(head.parts) {
+                        return Poll::Ready(Err(Unsaid::Broken(broken)));
+                    }
+                    continue;
+                }
                 Ok(Some(head)) => return Poll::Ready(Ok(head)),
                 Ok(None) => {}
                 Err(broken) => return Poll::Ready(Err(Unsaid::Broken(broken))),
@@ -170,6 +207,27 @@ fn poll_head(
 
 fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+impl Answered {
+    fn new(mut head: Head, mut saying: Saying) -> Answered {
+        if saying.is_withheld(head.parts.status) {
+            head.parts.extensions.insert(Withheld);
+        }
+        Answered { head, saying }
+    }
+}
+
+impl Before<'_> {
+    /// # Errors
+    /// If it is one too many.
+    fn came(&mut self, head: Parts) -> Result<(), Broken> {
+        self.left = self.left.checked_sub(1).ok_or(Broken::Interim(limits::UPSTREAM_INTERIM))?;
+        if let Some(asker) = self.asker.filter(|_| head.status != StatusCode::CONTINUE) {
+            asker.interim(head);
+        }
+        Ok(())
+    }
 }
 
 impl Begun {

@@ -18,6 +18,8 @@ pub enum Broken {
     NoHttp(String),
     #[error("the head of its answer is larger than {0} bytes")]
     Head(usize),
+    #[error("before its answer it gave more than {0} informational ones")]
+    Interim(usize),
     #[error("its answer has {0}")]
     Ambiguous(Rule),
     #[error("a chunk of its answer is {0}")]
@@ -36,7 +38,12 @@ impl Broken {
     #[must_use]
     pub fn is_answer(&self) -> bool {
         match self {
-            Broken::NoHttp(_) | Broken::Head(_) | Broken::Ambiguous(_) | Broken::Chunk(_) | Broken::Trailers(_) => true,
+            Broken::NoHttp(_)
+            | Broken::Head(_)
+            | Broken::Interim(_)
+            | Broken::Ambiguous(_)
+            | Broken::Chunk(_)
+            | Broken::Trailers(_) => true,
             Broken::Http2(error) => error.is_parse(),
             Broken::Io(_) | Broken::Closed | Broken::Cut | Broken::Length => false,
         }

@@ -1,22 +1,24 @@
 //! A request on its way out: its head, then its body, framed as the head says.
 //!
-//! Owns: whose turn it is while it goes out, which the response timeout needs: a slow client is no slow server. Never:
-//! copies a body's bytes.
+//! Owns: whose turn it is while it goes out, which the response timeout needs: a slow client is no slow server. A body whose
+//! client waits to be told to go on (`Expect: 100-continue`; RFC 9110, section 10.1.1) is not asked for until the server
+//! wants it, or says nothing of it for a while. Never: copies a body's bytes.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, StatusCode};
 use http_body::Body as _;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use super::failure::Broken;
 use super::head::{self, Framing};
-use crate::message::Body;
+use crate::limits;
 use crate::message::trail::Trail;
+use crate::message::{Body, hop};
 use crate::upstream::failure::BodyError;
 use crate::upstream::io::Io;
 
@@ -40,6 +42,8 @@ pub(super) struct Saying {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// The head is to be answered before the body is asked for.
+    Waiting,
     /// There may be more of the body.
     Body,
     /// What is there is the last.
@@ -63,6 +67,7 @@ impl Saying {
         let framing = head::framing(request.method(), length);
         let state = match framing {
             Framing::Nothing | Framing::Length(0) => State::Last,
+            Framing::Length(_) | Framing::Chunked if hop::waits_to_continue(request.headers()) => State::Waiting,
             Framing::Length(_) | Framing::Chunked => State::Body,
         };
         let before = head::request(request, trail, framing);
@@ -88,6 +93,32 @@ impl Saying {
         self.servers_turn
     }
 
+    /// Until when the server may keep the body waiting, if it does.
+    pub(super) fn waits_until(&self) -> Option<Instant> {
+        let since = self.servers_turn.filter(|_| self.state == State::Waiting)?;
+        Some(since + limits::CONTINUE_WAIT)
+    }
+
+    /// The body is wanted: 100 was said, or nothing for long enough.
+    pub(super) fn go_on(&mut self) {
+        if self.state == State::Waiting {
+            self.state = State::Body;
+        }
+    }
+
+    /// The answer has come; whether the server got all that it wanted of the request, and will get no more: its client was
+    /// not told to go on, and need not be.
+    pub(super) fn is_withheld(&mut self, answer: StatusCode) -> bool {
+        if answer == StatusCode::SWITCHING_PROTOCOLS {
+            self.go_on();
+        }
+        let withheld = self.state == State::Waiting;
+        if withheld {
+            self.state = State::Failed;
+        }
+        withheld
+    }
+
     /// Says what can be said; completes when all is out, or when the server takes no more.
     ///
     /// # Errors
@@ -96,11 +127,16 @@ impl Saying {
         loop {
             match self.state {
                 State::Done | State::Failed => return Poll::Ready(Ok(())),
-                State::Body | State::Last => {}
+                State::Waiting | State::Body | State::Last => {}
             }
             if self.left() > 0 {
                 match ready!(self.poll_write(cx, io)) {
                     Ok(()) => {}
+                    Err(_) => self.state = State::Failed,
+                }
+            } else if self.state == State::Waiting {
+                match ready!(Pin::new(&mut *io).poll_flush(cx)) {
+                    Ok(()) => return Poll::Pending,
                     Err(_) => self.state = State::Failed,
                 }
             } else if self.state == State::Last {

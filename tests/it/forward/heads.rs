@@ -90,14 +90,6 @@ async fn answers_without_a_body_have_none() {
     assert_eq!((none.status, none.header("content-length"), none.body.len()), (204, None, 0));
     let same = passed_on(&backend, proxy.address(), "GET", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n").await;
     assert_eq!((same.status, same.header("etag"), same.body.len()), (304, Some("\"a\""), 0));
-    let early = passed_on(
-        &backend,
-        proxy.address(),
-        "GET",
-        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-    )
-    .await;
-    assert_eq!((early.status, early.text().as_str()), (200, "ok"));
     let till_the_end = passed_on(&backend, proxy.address(), "GET", "HTTP/1.0 200 OK\r\nX: y\r\n\r\n").await;
     assert_eq!((till_the_end.status, till_the_end.header("x")), (200, Some("y")));
 }
