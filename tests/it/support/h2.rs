@@ -40,7 +40,7 @@ impl H2Client {
         H2Client::over(Box::new(stream), format!("localhost:{}", address.port())).await
     }
 
-    async fn over(stream: Box<dyn Io>, authority: String) -> H2Client {
+    pub async fn over(stream: Box<dyn Io>, authority: String) -> H2Client {
         // As browsers do: a stream that is not read leaves the others room.
         let (requests, mut connection) = h2::client::Builder::new()
             .initial_connection_window_size(4 << 20)
@@ -67,6 +67,18 @@ impl H2Client {
     /// A whole response.
     pub async fn get(&self, path: &str) -> Response<Bytes> {
         self.whole(Request::get(self.uri(path))).await
+    }
+
+    /// The same for another host, over the same connection.
+    pub async fn get_of(&self, host: &str, path: &str) -> Response<Bytes> {
+        self.whole(Request::get(format!("https://{host}{path}"))).await
+    }
+
+    /// A request whose body is to be sent: the response to come, and the stream.
+    pub async fn post_sized(&self, path: &str, size: usize) -> (ResponseFuture, SendStream<Bytes>) {
+        let mut requests = within("room for a stream", self.requests.clone().ready()).await.expect("open");
+        let request = Request::post(self.uri(path)).header("content-length", size).body(()).expect("a request");
+        requests.send_request(request, false).expect("sent")
     }
 
     pub async fn head(&self, path: &str) -> Response<Bytes> {
