@@ -17,7 +17,9 @@ fn secure(folder: &Path, names: &[&str]) -> String {
     let pairs: Vec<_> = names
         .iter()
         .map(|name| {
-            let (cert, key) = tls::make(folder, name);
+            tls::make(folder, name);
+            let path = |end: &str| folder.join(format!("{}.{end}", name.replace('*', "_wildcard")));
+            let (cert, key) = (path("pem"), path("key"));
             format!("{{ cert = \"{}\", key = \"{}\" }}", cert.display(), key.display())
         })
         .collect();
