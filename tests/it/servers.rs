@@ -5,14 +5,14 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::backend::{front, front_config};
 use crate::support::instance::binary;
-use crate::support::raw_ws::upgrade;
-use crate::support::servers::{Server, answer, head_only, whole};
+use crate::support::raw_ws::{TEXT, head as frame_head, upgrade};
+use crate::support::servers::{Asked, Server, answer, head_only, whole};
 use crate::support::ws::Io;
-use crate::support::{H2Client, Instance, Proxy, RawHttp, Reply, get, within};
+use crate::support::{H2Client, Instance, Proxy, RawHttp, Reply, WsClient, get, within};
 
 /// Those that speak HTTP/1.1.
 async fn http1() -> [Server; 2] {
@@ -78,6 +78,94 @@ async fn bodies_and_trailers_pass_both_ways_over_http2() {
                 client.send(UPLOAD).await;
             }
         }
+    }
+}
+
+/// More than any window of HTTP/2, and all of it different.
+fn large() -> Vec<u8> {
+    (0..8 * 1024 * 1024).map(|at: usize| (at % 251) as u8 ^ (at / 251) as u8).collect()
+}
+
+/// An echo of HTTP/2: what is received is sent on, as far as the peer takes it.
+async fn echo((request, mut to): Asked) {
+    let mut stream = to.send_response(http::Response::new(()), false).expect("sent");
+    let mut body = request.into_body();
+    while let Some(some) = body.data().await {
+        let mut some = some.expect("data");
+        body.flow_control().release_capacity(some.len()).expect("released");
+        while !some.is_empty() {
+            stream.reserve_capacity(some.len());
+            let room = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await.expect("open").expect("open");
+            stream.send_data(some.split_to(room.min(some.len())), false).expect("sent");
+        }
+    }
+    stream.send_data(Bytes::new(), true).expect("sent");
+}
+
+#[tokio::test]
+async fn large_bodies_pass_both_ways_at_once_over_http2() {
+    for server in http2().await {
+        let proxy = server.front();
+        let sent = large();
+        let client = RawHttp::connect(proxy.address()).await;
+        let (mut reading, mut writing) = client.stream.into_split();
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", sent.len());
+        let (echoed, (), _connection) = tokio::join!(
+            async {
+                let mut all = Vec::new();
+                within("the echo", reading.read_to_end(&mut all)).await.expect("an answer");
+                all
+            },
+            async {
+                writing.write_all(head.as_bytes()).await.expect("the proxy takes it");
+                writing.write_all(&sent).await.expect("the proxy takes it");
+            },
+            async {
+                let mut connection = server.multiplexed().await;
+                within("the echo", echo(connection.asked().await)).await;
+                connection
+            }
+        );
+        let at = echoed.windows(4).position(|end| end == b"\r\n\r\n").expect("a head") + 4;
+        assert!(echoed.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        assert!(unchunked(&echoed[at..]) == sent, "{} bytes for {}", echoed.len(), sent.len());
+    }
+}
+
+/// The body within its chunks (RFC 9112, section 7.1).
+fn unchunked(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = chunks.windows(2).position(|end| end == b"\r\n").expect("a size");
+        let size = std::str::from_utf8(&chunks[..end]).expect("a size");
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        if size == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunks[end + 2..][..size]);
+        chunks = &chunks[end + 2 + size + 2..];
+    }
+}
+
+#[tokio::test]
+async fn a_session_keeps_its_client_over_a_restart_at_a_unix_socket_or_behind_tls() {
+    for server in http1().await {
+        let config = front_config("", &server.url(), &server.ca(), "[route.session]\nshape = \"raw\"\nnotices = false");
+        let proxy = Proxy::start(&config);
+        let opened = async |said: &[u8]| {
+            let (head, mut raw) = server.request().await;
+            let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).expect("a key");
+            let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+            let switch = String::from_utf8_lossy(SWITCH).replace("as-it-is", &accept);
+            raw.send(switch.as_bytes()).await;
+            raw.send(&[&frame_head(0x80 | TEXT, said.len())[..], said].concat()).await;
+            raw
+        };
+        let (mut client, raw) = tokio::join!(WsClient::connect(proxy.address(), "/ws"), opened(b"{\"n\":1}"));
+        assert_eq!(client.data().await["n"], 1);
+        drop(raw);
+        let _raw = opened(b"{\"n\":2}").await;
+        assert_eq!(client.data().await["n"], 2);
     }
 }
 
