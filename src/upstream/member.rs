@@ -11,7 +11,7 @@ use super::balance::Balancer;
 use super::options::{Options, Server};
 use super::resolve::Addresses;
 use super::standing::Standing;
-use super::tls::{ClientTls, SetupError};
+use super::tls::{ClientTls, Lazy, SetupError, Trust};
 use crate::telemetry::Metrics;
 
 /// One server.
@@ -41,8 +41,9 @@ pub(super) struct Group {
 impl Group {
     /// # Errors
     /// If a server's host is no name that a certificate could have.
-    pub(super) fn new(options: &Options, tls: &mut super::tls::Lazy, metrics: &Metrics) -> Result<Group, SetupError> {
-        let member = |server| Member::new(server, options, tls, metrics).map(Arc::new);
+    pub(super) fn new(options: &Options, tls: &mut Lazy, metrics: &Metrics) -> Result<Group, SetupError> {
+        let mut trust = Trust::of(options, tls)?;
+        let member = |server| Member::new(server, options, &mut trust, metrics).map(Arc::new);
         Ok(Group {
             members: options.servers.iter().map(member).collect::<Result<_, _>>()?,
             balancer: Balancer::new(options.balance),
@@ -52,16 +53,11 @@ impl Group {
 }
 
 impl Member {
-    fn new(
-        server: &Server,
-        options: &Options,
-        tls: &mut super::tls::Lazy,
-        metrics: &Metrics,
-    ) -> Result<Member, SetupError> {
+    fn new(server: &Server, options: &Options, trust: &mut Trust<'_>, metrics: &Metrics) -> Result<Member, SetupError> {
         let name: Arc<str> = Arc::from(server.to_string());
         Ok(Member {
             addresses: Addresses::new(server),
-            tls: tls.of(server)?,
+            tls: trust.for_server(server)?,
             load: AtomicUsize::new(0),
             standing: Standing::new(
                 &options.name,
