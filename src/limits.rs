@@ -55,8 +55,8 @@ pub const ACCEPT_BACKLOG: u32 = 4096;
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request head, in bytes: room for large cookies and tokens.
 pub const HEADER_SIZE: usize = 32 * 1024;
-/// Header fields in one head.
-pub const HEADER_FIELDS: usize = 128;
+/// Header fields in one head: as many as are parsed without asking for memory.
+pub const HEADER_FIELDS: usize = 100;
 /// A request body, in bytes, where a route sets none.
 pub const BODY_SIZE: usize = 10 * 1024 * 1024;
 /// Between two reads of a request body.
