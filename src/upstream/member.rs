@@ -42,7 +42,24 @@ impl Group {
     /// # Errors
     /// If a server's host is no name that a certificate could have.
     pub(super) fn new(options: &Options, tls: &mut super::tls::Lazy, metrics: &Metrics) -> Result<Group, SetupError> {
-        let member = |server| Member::new(server, options, tls, metrics).map(Arc::new);
+        Group::after(None, options, tls, metrics)
+    }
+
+    /// The same with those servers of `before` that it still has: what is known of them stays known.
+    ///
+    /// # Errors
+    /// As [`Group::new`].
+    pub(super) fn after(
+        before: Option<&Group>,
+        options: &Options,
+        tls: &mut super::tls::Lazy,
+        metrics: &Metrics,
+    ) -> Result<Group, SetupError> {
+        let known = |server: &Server| before?.members.iter().find(|member| member.server == *server).map(Arc::clone);
+        let member = |server: &Server| match known(server) {
+            Some(member) => Ok(member),
+            None => Member::new(server, options, tls, metrics).map(Arc::new),
+        };
         Ok(Group {
             members: options.servers.iter().map(member).collect::<Result<_, _>>()?,
             balancer: Balancer::new(options.balance),

@@ -35,6 +35,8 @@ mod operator;
 mod proxy_protocol;
 mod pulse;
 mod recording;
+mod reload;
+mod reload_parts;
 mod selection;
 mod sessions;
 mod sharing;
