@@ -30,6 +30,8 @@ pub struct Table {
     any: Paths,
     /// What of each route outlives a table, in the config's order.
     lasting: Vec<Lasting>,
+    /// One of them has `allow` or `deny`.
+    is_restricted: bool,
 }
 
 /// What of a route outlives its table, where the next one has the route, too.
@@ -87,6 +89,7 @@ impl Table {
             let Kept { meters: known, open } = kept(options);
             let meters = known.unwrap_or_else(|| Arc::new(meters(&options.action, &name, metrics)));
             let guards = Guards { open: open.unwrap_or_default(), ..guards(options, wardens) };
+            table.is_restricted |= !options.allow.is_empty() || !options.deny.is_empty();
             table.lasting.push(Lasting {
                 meters: Arc::clone(&meters),
                 open: guards.open.clone(),
@@ -147,11 +150,11 @@ impl Table {
         &self.lasting
     }
 
-    /// Whether what a client opened by the route of these meters, in this table or one before, may stay.
+    /// Whether what a client opened by the route of these meters, in this table or in one before that is retired, may stay.
     #[must_use]
     pub fn lets_stay(&self, meters: &Arc<RouteMeters>, client: IpAddr) -> bool {
-        let lasting = self.lasting.iter().find(|lasting| Arc::ptr_eq(&lasting.meters, meters));
-        lasting.is_some_and(|lasting| lasting.network.check(client).is_ok())
+        let bars = |lasting: &Lasting| Arc::ptr_eq(&lasting.meters, meters) && lasting.network.check(client).is_err();
+        !meters.is_retired() && !(self.is_restricted && self.lasting.iter().any(bars))
     }
 
     /// The route for `host` (without a port) and `path`, whichever way the path is read.
