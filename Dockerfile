@@ -21,5 +21,5 @@ COPY config/docker.toml /etc/steadfeed/steadfeed.toml
 USER 65532:65532
 WORKDIR /var/lib/steadfeed
 EXPOSE 8080 8443
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --start-interval=1s CMD ["steadfeed", "health"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --start-interval=1s CMD ["/usr/local/bin/steadfeed", "health"]
 ENTRYPOINT ["/usr/local/bin/steadfeed"]

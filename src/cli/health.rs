@@ -3,23 +3,29 @@
 //! Never: prints anything when all is well.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use clap::Args;
 use http::{HeaderMap, StatusCode, Uri};
 use tokio::time::timeout;
 
+use super::ConfigArg;
 use super::client::{self, ClientError, Trust};
+use crate::config::{self, Chosen, Surroundings};
 use crate::limits;
 
-/// What is asked where neither a URL nor a config says otherwise.
+/// What is asked where neither a URL nor a config says otherwise: a config that is wrong just now may still be served as it
+/// was.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:9090/readyz";
 
 /// The arguments of `health`.
 #[derive(Debug, Clone, Args)]
 pub struct HealthArgs {
-    /// What to ask; 2xx within two seconds is healthy [default: the admin listener's /readyz]
+    /// What to ask; 2xx within two seconds is healthy [default: /readyz of the config's admin listener]
     #[arg(value_name = "URL")]
     pub url: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArg,
     /// Accept any certificate of an https URL, such as a self-signed one
     #[arg(long)]
     pub insecure: bool,
@@ -30,6 +36,8 @@ pub struct HealthArgs {
 pub enum HealthError {
     #[error("{0} is no URL; write http://HOST:PORT/PATH or https://...")]
     Url(String),
+    #[error("the config's admin listener is off; write the URL of a route to ask, as in http://127.0.0.1:8080/health")]
+    Off,
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("{url} answered {status}")]
@@ -38,16 +46,31 @@ pub enum HealthError {
     Timeout { url: Uri },
 }
 
-/// Asks the URL of `args`, else that of the admin listener at `admin`, else [`DEFAULT_URL`].
+/// Asks the URL of `args`, else that of the config's admin listener, else [`DEFAULT_URL`].
 ///
 /// # Errors
 ///
 /// When the answer is not 2xx, or there is none in time; the text is for the operator.
-pub async fn run(args: &HealthArgs, admin: Option<SocketAddr>) -> Result<(), HealthError> {
-    let given = args.url.clone().or_else(|| admin.map(ready_url));
-    let text = given.unwrap_or_else(|| DEFAULT_URL.to_owned());
+pub async fn run(args: &HealthArgs) -> Result<(), HealthError> {
+    let text = match &args.url {
+        Some(url) => url.clone(),
+        None => of_config(args.config.config.as_deref())?,
+    };
+    ask(text, args.insecure).await
+}
+
+/// Where the config that `run` would choose is asked.
+fn of_config(named: Option<&Path>) -> Result<String, HealthError> {
+    let surroundings = Surroundings::real();
+    match config::load(&Chosen::choose(named, surroundings.variable), &surroundings) {
+        Ok(loaded) => loaded.config.admin.map(|admin| ready_url(admin.listen)).ok_or(HealthError::Off),
+        Err(_) => Ok(DEFAULT_URL.to_owned()),
+    }
+}
+
+async fn ask(text: String, insecure: bool) -> Result<(), HealthError> {
     let url: Uri = text.parse().map_err(|_| HealthError::Url(text))?;
-    let trust = Trust::new(args.insecure);
+    let trust = Trust::new(insecure);
     match timeout(limits::HEALTH_TIMEOUT, client::get(&url, &HeaderMap::new(), trust)).await {
         Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
         Ok(Ok(answer)) => Err(HealthError::Status { url, status: answer.status() }),
@@ -83,8 +106,9 @@ mod tests {
         head
     }
 
-    async fn ask(url: Option<String>, insecure: bool, admin: Option<SocketAddr>) -> Result<(), HealthError> {
-        run(&HealthArgs { url, insecure }, admin).await
+    /// An admin listener there.
+    async fn ask_at(admin: SocketAddr) -> Result<(), HealthError> {
+        ask(ready_url(admin), false).await
     }
 
     #[track_caller]
@@ -97,7 +121,7 @@ mod tests {
         let (listener, address) = listen().await;
         let text = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
         let serve = async { answer(listener.accept().await.unwrap().0, &text).await };
-        tokio::join!(ask(None, false, Some(address)), serve)
+        tokio::join!(ask_at(address), serve)
     }
 
     #[tokio::test]
@@ -114,14 +138,14 @@ mod tests {
     async fn nobody_there_is_told() {
         let (listener, address) = listen().await;
         drop(listener);
-        check(&ask(None, false, Some(address)).await, "cannot connect to 127.0.0.1:");
+        check(&ask_at(address).await, "cannot connect to 127.0.0.1:");
     }
 
     #[tokio::test]
     async fn an_end_without_an_answer_is_told() {
         let (listener, address) = listen().await;
         let serve = async { drop(listener.accept().await.unwrap()) };
-        let (found, ()) = tokio::join!(ask(None, false, Some(address)), serve);
+        let (found, ()) = tokio::join!(ask_at(address), serve);
         check(&found, "no HTTP answer from 127.0.0.1:");
     }
 
@@ -129,7 +153,7 @@ mod tests {
     async fn silence_ends_after_two_seconds() {
         let (_listener, address) = listen().await;
         let start = tokio::time::Instant::now();
-        check(&ask(None, false, Some(address)).await, "did not answer within 2 seconds");
+        check(&ask_at(address).await, "did not answer within 2 seconds");
         assert_eq!(start.elapsed().as_secs(), limits::HEALTH_TIMEOUT.as_secs());
     }
 
@@ -138,13 +162,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tls = TlsAcceptor::from(load(&[write_pair(folder.path(), "a", &["127.0.0.1"])]).server_config());
         let (listener, address) = listen().await;
-        let url = Some(format!("https://{address}/health?x=1"));
+        let url = format!("https://{address}/health?x=1");
 
         let well = async {
             let stream = tls.accept(listener.accept().await.unwrap().0).await.unwrap();
             answer(stream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await
         };
-        let (found, head) = tokio::join!(ask(url.clone(), true, None), well);
+        let (found, head) = tokio::join!(ask(url.clone(), true), well);
         check(&found, "well");
         assert!(head.starts_with("GET /health?x=1 HTTP/1.1\r\n"), "{head}");
 
@@ -153,7 +177,7 @@ mod tests {
             let stream = listener.accept().await.unwrap().0;
             assert!(tls.accept(stream).await.is_err());
         };
-        let (found, ()) = tokio::join!(ask(url, false, None), refused);
+        let (found, ()) = tokio::join!(ask(url, false), refused);
         assert!(matches!(found, Err(HealthError::Client(ClientError::Tls { .. } | ClientError::NoRoots))), "{found:?}");
     }
 
@@ -167,7 +191,7 @@ mod tests {
             ("http://me:secret@localhost/", "is no URL to ask"),
             ("/readyz", "is no URL to ask"),
         ] {
-            check(&ask(Some(url.to_owned()), false, None).await, said);
+            check(&ask(url.to_owned(), false).await, said);
         }
     }
 

@@ -55,7 +55,7 @@ Examples:
 
 const HEALTH_EXAMPLES: &str = "\
 Examples:
-  steadfeed health                                  this host's admin listener
+  steadfeed health                                  the config's admin listener
   steadfeed health http://127.0.0.1:8080/health     any URL that answers 2xx when well
   HEALTHCHECK CMD [\"steadfeed\", \"health\"]           in a Dockerfile";
 
@@ -164,26 +164,29 @@ fn settle(cli: Cli) -> Result<Command, clap::Error> {
     match command {
         Command::Run(ConfigArg { config: Some(_) })
         | Command::Check(ConfigArg { config: Some(_) })
+        | Command::Health(health::HealthArgs { config: ConfigArg { config: Some(_) }, .. })
         | Command::Token(token::TokenArgs { config: ConfigArg { config: Some(_) }, .. })
         | Command::Explain(explain::Args { config: ConfigArg { config: Some(_) }, .. }) => {
             refused("--config is given twice; keep one of them")
         }
         Command::Run(ConfigArg { config: None }) => Ok(Command::Run(ConfigArg { config: Some(before) })),
         Command::Check(ConfigArg { config: None }) => Ok(Command::Check(ConfigArg { config: Some(before) })),
+        Command::Health(args) => {
+            Ok(Command::Health(health::HealthArgs { config: ConfigArg { config: Some(before) }, ..args }))
+        }
         Command::Token(args) => {
             Ok(Command::Token(token::TokenArgs { config: ConfigArg { config: Some(before) }, ..args }))
         }
         Command::Explain(args) => {
             Ok(Command::Explain(explain::Args { config: ConfigArg { config: Some(before) }, ..args }))
         }
-        Command::Health(_)
-        | Command::Cert(_)
+        Command::Cert(_)
         | Command::Watch(_)
         | Command::Record(_)
         | Command::Import(_)
         | Command::Schema
         | Command::Completions(_) => {
-            refused("--config is for `run`, `check`, `explain` and `token`; this subcommand reads no config")
+            refused("--config is for `run`, `check`, `health`, `explain` and `token`; this subcommand reads no config")
         }
     }
 }
@@ -192,7 +195,7 @@ fn dispatch(command: Command) -> ExitCode {
     match command {
         Command::Run(args) => run::run(args.config.as_deref()),
         Command::Check(args) => check::run(args.config.as_deref()),
-        Command::Health(args) => match runtime().map(|runtime| runtime.block_on(health::run(&args, None))) {
+        Command::Health(args) => match runtime().map(|runtime| runtime.block_on(health::run(&args))) {
             Ok(Ok(())) => ExitCode::SUCCESS,
             Ok(Err(unwell)) => failed(&unwell),
             Err(error) => failed(&error),

@@ -122,6 +122,7 @@ mod tests {
             resolve: second,
             balance: Balance::LeastConn,
             health: None,
+            authorities: None,
             connect_timeout: second,
             response_timeout: second,
             idle_timeout: second,

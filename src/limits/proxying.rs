@@ -29,6 +29,8 @@ pub const CORS_MAX_AGE: Duration = Duration::from_secs(7200);
 
 // --- an upstream (each may be set in the config) ---
 
+/// The file of its authorities, in bytes: four times as large as a machine's list of all that the world believes.
+pub const CA_FILE: usize = 1024 * 1024;
 /// How often its servers' names are looked up again: a container that restarts has another address.
 pub const RESOLVE_EVERY: Duration = Duration::from_secs(10);
 /// To connect to a server, TLS included: one in the same network answers in milliseconds.

@@ -36,6 +36,7 @@ pub(super) fn dial(scheme: &str, port: u16) -> DialOptions {
             resolve: 60 * SECOND,
             balance: Balance::default(),
             health: None,
+            authorities: None,
             connect_timeout: 2 * SECOND,
             response_timeout: SECOND / 2,
             idle_timeout: SECOND / 2,

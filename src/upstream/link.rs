@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::TryFutureExt as _;
-use http::header::{EXPECT, HOST, HeaderValue};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderValue, TE};
 use http::uri::{Authority, Parts, Scheme, Uri};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
@@ -167,12 +167,16 @@ pub(super) fn fit_http1<B>(request: &mut Request<B>) {
     if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
         request.headers_mut().insert(HOST, host);
     }
+    if request.headers().contains_key(TE) {
+        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("te"));
+    }
     let mut parts = Parts::default();
     parts.path_and_query = request.uri().path_and_query().cloned();
     *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
 }
 
-/// `:scheme` and `:authority`, which takes the place of `Host` (RFC 9113, section 8.3.1).
+/// `:scheme` and `:authority`, which takes the place of `Host` (RFC 9113, section 8.3.1). `TE: trailers` stays, which gRPC
+/// asks for; `Connection`, which named it in HTTP/1.1, would take it along (section 8.2.2).
 fn fit_http2(request: &mut Request<Outgoing>, scheme: &Scheme) {
     *request.version_mut() = Version::HTTP_2;
     // hyper asks for the body right away, and does not tell of a 100.
@@ -180,6 +184,7 @@ fn fit_http2(request: &mut Request<Outgoing>, scheme: &Scheme) {
     if request.uri().authority().is_some() {
         return;
     }
+    request.headers_mut().remove(CONNECTION);
     let host = request.headers_mut().remove(HOST);
     let authority = host.as_ref().and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let mut parts = Parts::default();
@@ -193,7 +198,7 @@ fn fit_http2(request: &mut Request<Outgoing>, scheme: &Scheme) {
 
 #[cfg(test)]
 mod tests {
-    use http::header::HOST;
+    use http::header::{CONNECTION, HOST, TE};
     use http::uri::Scheme;
     use http::{Method, Request, Version};
 
@@ -202,7 +207,8 @@ mod tests {
 
     fn request(path: &str, host: &str) -> Request<Outgoing> {
         let (body, _) = Outgoing::new(Body::Empty);
-        Request::builder().method(Method::GET).uri(path).header(HOST, host).body(body).unwrap()
+        let request = Request::builder().method(Method::GET).uri(path).header(HOST, host);
+        request.header(TE, "trailers").header(CONNECTION, "te").body(body).unwrap()
     }
 
     #[track_caller]
@@ -210,12 +216,14 @@ mod tests {
         let mut request = request(path, host);
         fit_http2(&mut request, &Scheme::HTTPS);
         assert_eq!((request.uri().to_string().as_str(), request.version()), (expected, Version::HTTP_2));
-        assert!(!request.headers().contains_key(HOST));
+        assert!(!request.headers().contains_key(HOST) && !request.headers().contains_key(CONNECTION));
+        assert_eq!(request.headers()[TE], "trailers");
         fit_http2(&mut request, &Scheme::HTTPS);
         assert_eq!(request.uri().to_string(), expected, "once is enough");
         fit_http1(&mut request);
         assert_eq!((request.uri().to_string().as_str(), request.version()), (path, Version::HTTP_11));
         assert_eq!(request.headers()[HOST], host);
+        assert_eq!(request.headers()[CONNECTION], "te");
     }
 
     #[test]

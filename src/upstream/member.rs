@@ -11,7 +11,7 @@ use super::balance::Balancer;
 use super::options::{Options, Server};
 use super::resolve::Addresses;
 use super::standing::Standing;
-use super::tls::{ClientTls, SetupError};
+use super::tls::{ClientTls, Lazy, SetupError, Trust};
 use crate::telemetry::Metrics;
 
 /// One server.
@@ -41,24 +41,27 @@ pub(super) struct Group {
 impl Group {
     /// # Errors
     /// If a server's host is no name that a certificate could have.
-    pub(super) fn new(options: &Options, tls: &mut super::tls::Lazy, metrics: &Metrics) -> Result<Group, SetupError> {
+    pub(super) fn new(options: &Options, tls: &mut Lazy, metrics: &Metrics) -> Result<Group, SetupError> {
         Group::after(None, options, tls, metrics)
     }
 
-    /// The same with those servers of `before` that it still has: what is known of them stays known.
+    /// The same with those servers of `before` that it still has, where they are believed by the same authorities: what is
+    /// known of them stays known.
     ///
     /// # Errors
     /// As [`Group::new`].
     pub(super) fn after(
         before: Option<&Group>,
         options: &Options,
-        tls: &mut super::tls::Lazy,
+        tls: &mut Lazy,
         metrics: &Metrics,
     ) -> Result<Group, SetupError> {
+        let mut trust = Trust::of(options, tls)?;
+        let before = before.filter(|before| before.options.authorities == options.authorities);
         let known = |server: &Server| before?.members.iter().find(|member| member.server == *server).map(Arc::clone);
         let member = |server: &Server| match known(server) {
             Some(member) => Ok(member),
-            None => Member::new(server, options, tls, metrics).map(Arc::new),
+            None => Member::new(server, options, &mut trust, metrics).map(Arc::new),
         };
         Ok(Group {
             members: options.servers.iter().map(member).collect::<Result<_, _>>()?,
@@ -69,16 +72,11 @@ impl Group {
 }
 
 impl Member {
-    fn new(
-        server: &Server,
-        options: &Options,
-        tls: &mut super::tls::Lazy,
-        metrics: &Metrics,
-    ) -> Result<Member, SetupError> {
+    fn new(server: &Server, options: &Options, trust: &mut Trust<'_>, metrics: &Metrics) -> Result<Member, SetupError> {
         let name: Arc<str> = Arc::from(server.to_string());
         Ok(Member {
             addresses: Addresses::new(server),
-            tls: tls.of(server)?,
+            tls: trust.for_server(server)?,
             load: AtomicUsize::new(0),
             standing: Standing::new(
                 &options.name,

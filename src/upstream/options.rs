@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls_pki_types::CertificateDer;
+
 /// One `[upstream.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -15,6 +17,8 @@ pub struct Options {
     pub balance: Balance,
     /// Active checks; passive marking is always on.
     pub health: Option<Health>,
+    /// By whom https servers must be vouched for, each fit to be a root; else by this machine's authorities.
+    pub authorities: Option<Vec<CertificateDer<'static>>>,
     pub connect_timeout: Duration,
     /// To the response head.
     pub response_timeout: Duration,

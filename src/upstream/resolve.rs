@@ -78,7 +78,8 @@ impl Addresses {
         self.known.borrow().all.contains(&address)
     }
 
-    /// The addresses to try, in order; waits for the first look-up.
+    /// The addresses to try, in order; waits for the first look-up. Where the name has never resolved, has it looked up
+    /// again, and waits for that as [`Addresses::newer`] does.
     ///
     /// # Errors
     /// If the name does not resolve, and never did.
@@ -86,8 +87,11 @@ impl Addresses {
         let mut watched = self.known.subscribe();
         let ready = |known: &Known| self.name.is_none() || known.lookups > 0;
         let known = watched.wait_for(ready).await.map_err(io::Error::other)?.clone();
-        match known.error {
-            Some(error) if known.all.is_empty() => Err(io::Error::other(error.to_string())),
+        match &known.error {
+            Some(error) if known.all.is_empty() => match self.after(known.lookups).await {
+                Some(known) if !known.all.is_empty() => Ok(self.in_turn(&known)),
+                Some(_) | None => Err(io::Error::other(error.to_string())),
+            },
             Some(_) | None => Ok(self.in_turn(&known)),
         }
     }
@@ -95,11 +99,16 @@ impl Addresses {
     /// Has the name looked up again; what it leads to now, if that is somewhere else than `last`.
     pub(super) async fn newer(&self, last: &Round) -> Option<Round> {
         self.name.as_ref()?;
+        let known = self.after(last.lookups).await?;
+        (self.changes() != last.changes && !known.all.is_empty()).then(|| self.in_turn(&known))
+    }
+
+    /// What is known after more than so many look-ups, the next of which is asked for; nothing where it takes long.
+    async fn after(&self, lookups: u64) -> Option<Known> {
         self.wanted.notify_one();
         let mut watched = self.known.subscribe();
-        let looked_up = watched.wait_for(|known| known.lookups > last.lookups);
-        let known = timeout(limits::LOOKUP_WAIT, looked_up).await.ok()?.ok()?.clone();
-        (self.changes() != last.changes && !known.all.is_empty()).then(|| self.in_turn(&known))
+        let looked_up = watched.wait_for(|known| known.lookups > lookups);
+        Some(timeout(limits::LOOKUP_WAIT, looked_up).await.ok()?.ok()?.clone())
     }
 
     /// A connection to `address` was had.
@@ -168,7 +177,9 @@ impl Addresses {
     }
 }
 
-/// Looks the name up at once and then each `every`, or sooner where a connection failed; never ends.
+/// Looks the name up at once and then each `every`, or sooner where a connection failed; never ends. One that has never
+/// resolved is looked up soon again, then less and less often: containers start together, and each has its name when it
+/// has started.
 pub(super) async fn keep(
     addresses: &Addresses,
     upstream: &str,
@@ -176,12 +187,18 @@ pub(super) async fn keep(
     lookup: impl AsyncFn(&str, u16) -> io::Result<Vec<SocketAddr>>,
 ) {
     let Some((name, port)) = &addresses.name else { return };
+    let mut missing = limits::LOOKUP_PAUSE;
     loop {
         let found = lookup(name, *port).await;
         addresses.take(upstream, name, found);
-        sleep(limits::LOOKUP_PAUSE.min(every)).await;
+        let mut wait = every;
+        if addresses.known.borrow().all.is_empty() {
+            wait = missing.min(every);
+            missing = wait.saturating_mul(2);
+        }
+        sleep(limits::LOOKUP_PAUSE.min(wait)).await;
         tokio::select! {
-            () = sleep(every.saturating_sub(limits::LOOKUP_PAUSE)) => {}
+            () = sleep(wait.saturating_sub(limits::LOOKUP_PAUSE)) => {}
             () = addresses.wanted.notified() => {}
         }
     }
@@ -291,6 +308,23 @@ mod tests {
             names.lead_to(&["10.0.0.1"]);
             next_lookup().await;
             assert_eq!(known(&addresses).await, at(&["10.0.0.1"]));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_has_never_resolved_is_looked_up_soon_again_and_at_once_for_a_request() {
+        let (addresses, names) = (addresses("app"), Names::default());
+        beside(&addresses, &names, async {
+            sleep(Duration::from_millis(7500)).await;
+            assert_eq!(names.asked.get(), 4, "at 0, 1, 3 and 7 s");
+            sleep(Duration::from_secs(600)).await;
+            assert!(names.asked.get() < 66, "then as any other: {}", names.asked.get());
+            sleep(limits::LOOKUP_PAUSE).await;
+            names.lead_to(&["10.0.0.1"]);
+            let began = Instant::now();
+            assert_eq!(known(&addresses).await, at(&["10.0.0.1"]));
+            assert!(began.elapsed() <= limits::LOOKUP_WAIT);
         })
         .await;
     }

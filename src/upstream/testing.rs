@@ -46,6 +46,7 @@ pub(super) fn options(servers: &[Server]) -> Options {
         resolve: minute,
         balance: Balance::RoundRobin,
         health: None,
+        authorities: None,
         connect_timeout: minute,
         response_timeout: minute,
         idle_timeout: minute,

@@ -1,13 +1,14 @@
 //! TLS to servers.
 //!
-//! Owns: whose certificates are believed (this machine's authorities, if no others are given), and what is offered by ALPN.
+//! Owns: whose certificates are believed (those an upstream names, or this machine's authorities, which `SSL_CERT_FILE` and
+//! `SSL_CERT_DIR` replace) and what is offered by ALPN.
 
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 
-use super::options::{Scheme, Server};
+use super::options::{Options, Scheme, Server};
 use crate::net::tls::{provider, system_roots};
 
 /// What handshakes are made with. Cheap to clone.
@@ -19,11 +20,18 @@ pub(super) struct ClientTls {
     pub(super) http1: Arc<ClientConfig>,
 }
 
-/// The one configuration of all upstreams, made when the first server needs it.
+/// The one configuration of all upstreams that name no authorities, made when the first server needs it.
 #[derive(Debug)]
 pub(super) struct Lazy {
     roots: Option<RootCertStore>,
     made: Option<ClientTls>,
+}
+
+/// The configuration of one upstream.
+#[derive(Debug)]
+pub(super) enum Trust<'a> {
+    Machine(&'a mut Lazy),
+    Named(ClientTls),
 }
 
 /// Why upstreams cannot be set up.
@@ -46,20 +54,40 @@ impl Lazy {
         Lazy { roots, made: None }
     }
 
-    /// What `server` needs, if it is spoken to over TLS.
-    pub(super) fn of(&mut self, server: &Server) -> Result<Option<(ServerName<'static>, ClientTls)>, SetupError> {
-        let Server::Tcp { scheme: Scheme::Https, host, .. } = server else { return Ok(None) };
-        let no_name = |_| SetupError::Name { server: server.clone() };
-        let name = ServerName::try_from(host.clone()).map_err(no_name)?;
+    fn get(&mut self, server: &Server) -> Result<ClientTls, SetupError> {
         if let Some(made) = &self.made {
-            return Ok(Some((name, made.clone())));
+            return Ok(made.clone());
         }
         let roots = self.roots.take().unwrap_or_else(system_roots);
         if roots.is_empty() {
             return Err(SetupError::NoRoots { server: server.clone() });
         }
-        let made = self.made.insert(ClientTls::new(roots)?);
-        Ok(Some((name, made.clone())))
+        Ok(self.made.insert(ClientTls::new(roots)?).clone())
+    }
+}
+
+impl<'a> Trust<'a> {
+    /// Of the servers of an upstream.
+    pub(super) fn of(options: &Options, machine: &'a mut Lazy) -> Result<Trust<'a>, SetupError> {
+        Ok(match &options.authorities {
+            Some(named) => Trust::Named(ClientTls::new(named_roots(named)?)?),
+            None => Trust::Machine(machine),
+        })
+    }
+
+    /// What `server` needs, if it is spoken to over TLS.
+    pub(super) fn for_server(
+        &mut self,
+        server: &Server,
+    ) -> Result<Option<(ServerName<'static>, ClientTls)>, SetupError> {
+        let Server::Tcp { scheme: Scheme::Https, host, .. } = server else { return Ok(None) };
+        let no_name = |_| SetupError::Name { server: server.clone() };
+        let name = ServerName::try_from(host.clone()).map_err(no_name)?;
+        let tls = match self {
+            Trust::Machine(lazy) => lazy.get(server)?,
+            Trust::Named(tls) => tls.clone(),
+        };
+        Ok(Some((name, tls)))
     }
 }
 
@@ -72,4 +100,10 @@ impl ClientTls {
         http1.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(ClientTls { any: Arc::new(any), http1: Arc::new(http1) })
     }
+}
+
+fn named_roots(named: &[CertificateDer<'static>]) -> Result<RootCertStore, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    named.iter().try_for_each(|root| roots.add(root.clone()))?;
+    Ok(roots)
 }

@@ -48,11 +48,86 @@ fn the_image_exposes_what_its_config_listens_on_and_asks_after_its_health() {
     for line in ["FROM scratch", "USER 65532:65532", "COPY config/docker.toml /etc/steadfeed/steadfeed.toml"] {
         assert!(dockerfile.contains(line), "{line}");
     }
-    assert!(dockerfile.contains("CMD [\"steadfeed\", \"health\"]"));
     // What it copies from the build context is let into it.
     let let_in = text(".dockerignore");
     for part in ["Cargo.toml", "Cargo.lock", "src", "config", "benches"] {
         assert!(let_in.contains(&format!("!{part}\n")), "{part}");
+    }
+}
+
+/// The lines of the image's last stage that begin so, less that.
+fn last_stage(instruction: &str) -> Vec<String> {
+    let dockerfile = text("Dockerfile").replace("\\\n", " ");
+    let (_, last) = dockerfile.rsplit_once("\nFROM ").expect("stages");
+    last.lines().filter_map(|line| line.strip_prefix(instruction)).map(|rest| rest.trim().to_owned()).collect()
+}
+
+#[test]
+fn what_is_built_into_the_binary_is_let_into_the_images_build() {
+    let let_in = text(".dockerignore");
+    let mut found = 0;
+    let mut folders = vec![Path::new(ROOT).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).expect("text");
+            for part in source.split("include_str!(\"").chain(source.split("include_bytes!(\"")).skip(1) {
+                let Some((name, _)) = part.split_once("\")") else { continue };
+                let Ok(file) = path.with_file_name(name).canonicalize() else { continue };
+                let inside = file.strip_prefix(ROOT).expect("inside the project");
+                let top = inside.components().next().expect("a part").as_os_str().to_string_lossy().into_owned();
+                assert!(let_in.contains(&format!("!{top}\n")), "{}: {}", path.display(), inside.display());
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 10, "{found} files are built in");
+}
+
+#[test]
+fn the_image_holds_what_its_user_needs_where_it_is_looked_for() {
+    let copies = last_stage("COPY");
+    let copied = |to: &str| copies.iter().find(|copy| copy.ends_with(to)).unwrap_or_else(|| panic!("{to}: {copies:?}"));
+    // Where authorities are looked for on Debian, and configs by us.
+    copied(" /etc/ssl/certs/ca-certificates.crt");
+    copied(" /etc/steadfeed/steadfeed.toml");
+    let folders = last_stage("WORKDIR");
+    let [folder] = folders.as_slice() else { panic!("{folders:?}") };
+    let users = last_stage("USER");
+    let [user] = users.as_slice() else { panic!("{users:?}") };
+    assert!(user.split(':').all(|id| id.parse::<u32>().is_ok_and(|id| id > 0)), "{user}: no /etc/passwd names it");
+    // It may write there: the certificate of our own making is kept below.
+    assert!(copied(&format!(" {folder}")).contains(&format!("--chown={user} ")), "{copies:?}");
+    assert!(text("config/docker.toml").contains("self_signed = "));
+    assert!(text("Dockerfile").contains("mkdir -p /out/home/certs"), "a volume there is its user's");
+    let entries = last_stage("ENTRYPOINT");
+    let binary = entries.first().and_then(|entry| entry.strip_prefix("[\"")?.strip_suffix("\"]")).expect("a binary");
+    copied(&format!(" {binary}"));
+    let checks = last_stage("HEALTHCHECK");
+    assert!(checks.len() == 1 && checks[0].ends_with(&format!("CMD [\"{binary}\", \"health\"]")), "{checks:?}");
+}
+
+#[test]
+fn compose_mounts_and_publishes_what_the_image_has() {
+    let compose = text("compose.yaml");
+    let exposed = last_stage("EXPOSE");
+    for port in exposed.iter().flat_map(|ports| ports.split(' ')) {
+        assert!(compose.contains(&format!("- \"{port}:{port}\"\n")), "{port}");
+        assert!(text("config/compose.toml").contains(&format!(":-0.0.0.0:{port}}}")), "{port}");
+    }
+    let folder = last_stage("WORKDIR").remove(0);
+    for mount in [
+        "./config/compose.toml:/etc/steadfeed/steadfeed.toml:ro".to_owned(),
+        "./examples/dashboard/site:/usr/share/nginx/html:ro".to_owned(),
+        format!("certs:{folder}/certs"),
+    ] {
+        assert!(compose.contains(&format!("- {mount}\n")), "{mount}");
+        let source = mount.split(':').next().expect("a source").trim_start_matches("./");
+        assert!(source == "certs" || Path::new(ROOT).join(source).exists(), "{source}");
     }
 }
 

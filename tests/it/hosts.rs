@@ -4,18 +4,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use crate::support::backend::{Backend, front};
 use crate::support::config::{PLAIN, plain};
 use crate::support::raw::RawHttp;
-use crate::support::{Proxy, get, request, tls};
+use crate::support::{H2Client, Proxy, get, request, tls};
 
 /// A TLS listener with a certificate for each name, and a route that says a host's own name.
 fn secure(folder: &Path, names: &[&str]) -> String {
     let pairs: Vec<_> = names
         .iter()
         .map(|name| {
-            let (cert, key) = tls::make(folder, name);
+            tls::make(folder, name);
+            let path = |end: &str| folder.join(format!("{}.{end}", name.replace('*', "_wildcard")));
+            let (cert, key) = (path("pem"), path("key"));
             format!("{{ cert = \"{}\", key = \"{}\" }}", cert.display(), key.display())
         })
         .collect();
@@ -49,6 +52,56 @@ async fn a_request_for_a_host_of_another_certificate_is_misdirected() {
     assert_eq!(ask(&proxy, &folder, "b.test", "a.test").await, "421 problem");
     assert_eq!(ask(&proxy, &folder, "a.test", "localhost").await, "200 any");
     assert_eq!(ask(&proxy, &folder, "a.test", "127.0.0.1:8443").await, "200 any");
+}
+
+/// A connection of HTTP/2 that asked for `name`.
+async fn http2(proxy: &Proxy, folder: &TempDir, name: &str) -> H2Client {
+    let mut config = tls::client(folder.path(), tls::BOTH);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = tls::connect(&Arc::new(config), proxy.address(), name).await.expect("TLS");
+    H2Client::over(stream, name).await
+}
+
+/// The statuses of requests for these hosts over one connection, and each body that is no problem.
+async fn answers(client: &H2Client, hosts: &[&str]) -> Vec<String> {
+    let mut answers = Vec::new();
+    for host in hosts {
+        let response = client.get_of(host, "/").await;
+        let is_problem = response.headers()["content-type"] == "application/problem+json";
+        let body = if is_problem { "problem".into() } else { String::from_utf8_lossy(response.body()) };
+        answers.push(format!("{} {body}", response.status().as_u16()));
+    }
+    answers
+}
+
+#[tokio::test]
+async fn over_http2_a_request_for_a_host_of_another_certificate_is_misdirected_and_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let proxy = Proxy::start(&secure(folder.path(), &["a.test", "b.test", "*.wild.test"]));
+    let client = http2(&proxy, &folder, "a.test").await;
+    // What is misdirected costs its stream alone.
+    let hosts =
+        ["a.test", "b.test", "B.test:8443", "x.wild.test", "a.test:8443", "c.test", "localhost", "127.0.0.1:8443"];
+    let expected = ["200 any", "421 problem", "421 problem", "421 problem", "200 any", "200 any", "200 any", "200 any"];
+    assert_eq!(answers(&client, &hosts).await, expected);
+    // One connection for all that its certificate bears, as browsers have it.
+    let client = http2(&proxy, &folder, "x.wild.test").await;
+    let hosts = ["x.wild.test", "y.wild.test", "a.test", "y.x.wild.test"];
+    assert_eq!(answers(&client, &hosts).await, ["200 any", "200 any", "421 problem", "200 any"]);
+    let client = http2(&proxy, &folder, "b.test").await;
+    assert_eq!(answers(&client, &["b.test", "a.test"]).await, ["200 b", "421 problem"]);
+}
+
+#[tokio::test]
+async fn over_http2_nobody_is_misdirected_where_there_is_one_certificate_or_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let proxy = Proxy::start(&format!("{}{PLAIN}", secure(folder.path(), &["a.test"])));
+    let secured = http2(&proxy, &folder, "a.test").await;
+    let plain =
+        H2Client::over(TcpStream::connect(proxy.listener(1)).await.expect("the listener accepts"), "a.test").await;
+    for client in [secured, plain] {
+        assert_eq!(answers(&client, &["a.test", "b.test", "c.test"]).await, ["200 any", "200 b", "200 any"]);
+    }
 }
 
 #[tokio::test]

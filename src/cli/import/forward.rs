@@ -71,7 +71,8 @@ fn notes_on_tls(target: &Pass, pass: &Directive, scope: &Scope<'_>, translation:
         translation.report.see(directive);
     }
     scope.all("proxy_ssl_trusted_certificate").for_each(|d| {
-        translation.report.left(d, "upstreams are checked against the system's authorities", "install it there");
+        let instead = format!("write ca = \"{}\" in the upstream", d.arg(0));
+        translation.report.left(d, "it is not translated", &instead);
     });
     if target.scheme != "https" {
         return;
@@ -81,7 +82,7 @@ fn notes_on_tls(target: &Pass, pass: &Directive, scope: &Scope<'_>, translation:
         translation.report.note_once(
             pass,
             why,
-            "install its authority in the system, or use http in a private network",
+            "name its authority's file by `ca` in the upstream, or use http in a private network",
         );
     }
 }

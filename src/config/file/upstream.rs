@@ -25,6 +25,8 @@ pub(in crate::config) struct UpstreamFile {
     pub balance: Field<OneOf<Balance>>,
     /// Ask each server every so often whether it is well. Default: servers are judged by what is forwarded alone.
     pub health: Field<Table<HealthFile>>,
+    /// A PEM file of the authorities whom https servers are believed by, in place of this machine's.
+    pub ca: Field<Parsed<String>>,
     /// To connect, TLS included. A duration; default "2s".
     pub connect_timeout: Field<Parsed<Duration>>,
     /// To the head of the response. A duration; default "60s".

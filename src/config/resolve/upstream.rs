@@ -1,6 +1,11 @@
 //! `[upstream.NAME]`: pools of servers to forward to.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::RangeInclusive;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 use super::{INTERVAL, POSITIVE, check_name, cut, duration, whole};
 use crate::config::field::{Field, List, Named, Table};
@@ -11,7 +16,7 @@ use crate::config::problems::Problems;
 use crate::config::urls::Target;
 use crate::config::values::{Parsed, Whole};
 use crate::limits;
-use crate::upstream::{Health, Options, Server};
+use crate::upstream::{Health, Options, Scheme, Server};
 
 /// How many failures or successes in a row may be asked for.
 const COUNTS: RangeInclusive<usize> = 1..=limits::HEALTH_COUNT_MAX as usize;
@@ -51,6 +56,7 @@ pub(super) fn plain(name: String, servers: Vec<Server>) -> Options {
         resolve: limits::RESOLVE_EVERY,
         balance: crate::upstream::Balance::default(),
         health: None,
+        authorities: None,
         connect_timeout: limits::CONNECT_TIMEOUT,
         response_timeout: limits::RESPONSE_TIMEOUT,
         idle_timeout: limits::IDLE_TIMEOUT,
@@ -61,6 +67,7 @@ fn options(name: String, header: &Span, file: UpstreamFile, problems: &mut Probl
     let servers = servers(&name, header, file.servers, problems);
     let default = plain(name, servers);
     Options {
+        authorities: authorities(file.ca, &default.servers, problems),
         resolve: duration(file.resolve, INTERVAL, default.resolve, problems),
         balance: file.balance.value(problems).map_or(default.balance, |word| word.0),
         health: file.health.read(problems).and_then(|(span, Table(file))| health(&span, file, problems)),
@@ -92,6 +99,45 @@ fn servers(name: &str, header: &Span, file: Field<List<Parsed<Server>>>, problem
         }
     }
     servers
+}
+
+/// Whom `ca` says to believe.
+fn authorities(
+    field: Field<Parsed<String>>,
+    servers: &[Server],
+    problems: &mut Problems,
+) -> Option<Vec<CertificateDer<'static>>> {
+    let (span, Parsed(path)) = field.read(problems)?;
+    let is_https = |server: &Server| matches!(server, Server::Tcp { scheme: Scheme::Https, .. });
+    if !servers.is_empty() && !servers.iter().any(is_https) {
+        let what = "`ca` is for https servers, and this upstream has none";
+        problems.error(span, Wrong::new(what, "write \"https://...\" in `servers`, or remove `ca`"));
+        return None;
+    }
+    let read = certificates(&path).map_err(|error| {
+        let what = format!("the file {} is no list of authorities: {error}", quoted(&path));
+        problems.error(span, Wrong::new(what, "name a PEM file that this user can read, with one CERTIFICATE or more"));
+    });
+    read.ok()
+}
+
+fn certificates(path: &str) -> io::Result<Vec<CertificateDer<'static>>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(limits::CA_FILE as u64 + 1).read_to_end(&mut text)?;
+    if text.len() > limits::CA_FILE {
+        return Err(io::Error::other(format!("it is larger than {} bytes", limits::CA_FILE)));
+    }
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let all = all.map_err(|_| io::Error::other("it is no PEM"))?;
+    let mut roots = rustls::RootCertStore::empty();
+    if all.is_empty() {
+        return Err(io::Error::other("it holds no CERTIFICATE"));
+    }
+    for (index, certificate) in all.iter().enumerate() {
+        let wrong = |error| io::Error::other(format!("certificate {} of it can't be one: {error}", index + 1));
+        roots.add(certificate.clone()).map_err(wrong)?;
+    }
+    Ok(all)
 }
 
 fn health(span: &Span, file: HealthFile, problems: &mut Problems) -> Option<Health> {

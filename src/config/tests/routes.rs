@@ -47,7 +47,7 @@ fn an_upstream_has_every_default() {
     let config = served(&proxying("", "")).config;
     let [app] = config.upstreams.as_slice() else { panic!("{:?}", config.upstreams) };
     assert_eq!((app.name.as_str(), app.servers.as_slice()), ("app", [tcp(Scheme::Http, "app", 8000)].as_slice()));
-    assert_eq!((app.balance, &app.health), (Balance::LeastConn, &None));
+    assert_eq!((app.balance, &app.health, &app.authorities), (Balance::LeastConn, &None, &None));
     assert_eq!((app.resolve.as_secs(), app.connect_timeout.as_secs()), (10, 2));
     assert_eq!((app.response_timeout.as_secs(), app.idle_timeout.as_secs()), (60, 60));
 }

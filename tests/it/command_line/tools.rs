@@ -73,6 +73,15 @@ async fn health_exits_with_0_only_when_all_is_well() {
     assert_eq!(health(&[format!("http://{}/hello", instance.address())]).0, Some(0));
     assert_eq!(health(&[secure.clone(), "--insecure".to_owned()]).0, Some(0));
     assert_eq!(health(&[secure]).0, Some(1), "its certificate is nobody's");
+    // Without a URL, it is the config's admin listener, wherever that is.
+    let config = |name: &str, admin: &str| {
+        let (path, rest) = (folder.path().join(name), SMALL);
+        std::fs::write(&path, format!("[admin]\nlisten = \"{admin}\"\n{rest}")).expect("written");
+        ["--config".to_owned(), path.display().to_string()]
+    };
+    assert_eq!(health(&config("here.toml", &instance.admin().to_string())), (Some(0), String::new()));
+    let (code, said) = health(&config("off.toml", "off"));
+    assert!(code == Some(1) && said.contains("is off"), "{said}");
     let (code, said) = health(&[format!("http://{}/nothing", instance.address())]);
     assert!(code == Some(1) && said.contains("404"), "{said}");
     assert_eq!(health(&["nonsense".to_owned()]).0, Some(1));

@@ -91,6 +91,18 @@ impl H2Client {
         (response.status().as_u16(), String::from_utf8_lossy(response.body()).into_owned())
     }
 
+    /// The same for another host, over the same connection.
+    pub async fn get_of(&self, host: &str, path: &str) -> Response<Bytes> {
+        self.whole(Request::get(format!("https://{host}{path}"))).await
+    }
+
+    /// A request whose body is to be sent: the response to come, and the stream.
+    pub async fn post_sized(&self, path: &str, size: usize) -> (ResponseFuture, SendStream<Bytes>) {
+        let mut requests = within("room for a stream", self.requests.clone().ready()).await.expect("open");
+        let request = Request::post(self.uri(path)).header("content-length", size).body(()).expect("a request");
+        requests.send_request(request, false).expect("sent")
+    }
+
     pub async fn head(&self, path: &str) -> Response<Bytes> {
         self.whole(Request::head(self.uri(path))).await
     }

@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod raw;
 pub mod raw_ws;
 pub mod server_ws;
+pub mod servers;
 pub mod sources;
 pub mod sse;
 pub mod tls;

@@ -56,6 +56,11 @@ impl<S: Io> RawHttp<S> {
         .await
     }
 
+    /// What came with what was waited for.
+    pub fn taken(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.seen)
+    }
+
     /// Exactly `count` bytes.
     pub async fn exactly(&mut self, count: usize) -> Vec<u8> {
         within(&format!("{count} bytes"), async {
