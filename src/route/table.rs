@@ -154,7 +154,8 @@ impl Table {
     #[must_use]
     pub fn lets_stay(&self, meters: &Arc<RouteMeters>, client: IpAddr) -> bool {
         let bars = |lasting: &Lasting| Arc::ptr_eq(&lasting.meters, meters) && lasting.network.check(client).is_err();
-        !meters.is_retired() && !(self.is_restricted && self.lasting.iter().any(bars))
+        let is_barred = self.is_restricted && self.lasting.iter().any(bars);
+        !(meters.is_retired() || is_barred)
     }
 
     /// The route for `host` (without a port) and `path`, whichever way the path is read.

@@ -152,7 +152,7 @@ async fn sockets_of_a_route_that_went_are_closed_one_by_one_and_told_to_come_bac
     closings.sort_unstable();
     let early = closings.iter().filter(|at| **at < Duration::from_millis(500)).count();
     assert!((VIEWERS / 4..VIEWERS).contains(&early), "{closings:?}");
-    assert!(closings[VIEWERS - 1] < Duration::from_secs(3), "{closings:?}");
+    assert!(closings[VIEWERS - 1] < Duration::from_secs(10), "{closings:?}");
     proxy.publish("f", "1").await;
     assert_eq!(stays.data().await["data"], 1);
     assert_eq!(get(proxy.address(), "/gone", &[]).await.status, 404);
