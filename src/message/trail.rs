@@ -110,12 +110,8 @@ impl Line<'_> {
 
     /// 16 digits.
     pub fn push_hex(&mut self, number: u64) {
-        let mut digits = [0; 16];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-            pair[0] = hex(byte >> 4);
-            pair[1] = hex(byte & 0xf);
-        }
-        self.trail.lines.extend_from_slice(&digits);
+        let halves = [digits((number >> 32) as u32), digits(number as u32)];
+        self.trail.lines.extend_from_slice(halves.as_flattened());
     }
 
     /// In decimals.
@@ -167,8 +163,15 @@ impl Line<'_> {
     }
 }
 
-fn hex(digit: u8) -> u8 {
-    digit + if digit < 10 { b'0' } else { b'a' - 10 }
+/// 8 digits at once: each half-byte in a byte of its own, then made a letter or a figure.
+fn digits(number: u32) -> [u8; 8] {
+    let spread = u64::from(number);
+    let spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    let spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    let spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // Ten and more carry into the bit above.
+    let letters = ((spread + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+    (spread + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ async fn dial_tcp(member: &Member, deadline: Instant) -> io::Result<(TcpStream, 
 }
 
 async fn try_each(member: &Member, round: &Round, deadline: Instant) -> io::Result<(TcpStream, Place)> {
-    let mut failed = io::Error::other("there is no address to connect to");
+    let mut failed = None;
     for (index, address) in round.addresses.iter().enumerate() {
         // One that swallows packets leaves the others their share of the time.
         let left = u32::try_from(round.addresses.len() - index).unwrap_or(u32::MAX);
@@ -134,11 +134,11 @@ async fn try_each(member: &Member, round: &Round, deadline: Instant) -> io::Resu
                 member.addresses.answered(*address);
                 return Ok((tcp, Place { address: Some(*address), changes: member.addresses.changes() }));
             }
-            Ok(Err(error)) => failed = error,
-            Err(_) => failed = io::ErrorKind::TimedOut.into(),
+            Ok(Err(error)) => failed = Some(error),
+            Err(_) => failed = Some(io::ErrorKind::TimedOut.into()),
         }
     }
-    Err(failed)
+    Err(failed.unwrap_or_else(|| io::Error::other("there is no address to connect to")))
 }
 
 /// Best effort: a socket that takes no options still takes requests.

@@ -21,6 +21,7 @@ use super::incoming::Hearing;
 use super::saying::{Saying, Unsaid};
 use crate::limits;
 use crate::message::Body;
+use crate::message::framing::Rule;
 use crate::upstream::asker::{Asker, Withheld};
 use crate::upstream::asking::Asking;
 use crate::upstream::failure::BodyError;
@@ -74,8 +75,8 @@ pub(in crate::upstream) async fn exchange(
     let pool = pool.filter(|_| keeps).map(Rc::clone);
     let mut decoder = Decoder::new(length);
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-        // Nobody asked for it: nothing that follows is HTTP.
-        return Ok(Response::from_parts(parts, Incoming::Whole(Bytes::new())));
+        // Nothing that follows is HTTP.
+        return Err(Begun::Broken { broken: Broken::Ambiguous(Rule::Unasked), unsent: false });
     }
     let run = decoder.left().and_then(|left| usize::try_from(left).ok());
     if saying.is_done() && run.is_some_and(|left| conn.heard.len() >= left) {
