@@ -2,7 +2,12 @@
 //!
 //! Owns: the order of start and end. Never: serves a request.
 
+mod change;
+mod control;
+mod doors;
 mod fill;
+mod keep;
+mod made;
 
 use std::future::Future;
 use std::io;
@@ -10,47 +15,44 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::admin::Admin;
-use crate::config::{Config, FeedConfig, Summary};
+use crate::admin::{self, Admin, Ask, Reloads};
+use crate::config::Config;
 use crate::feed::branches::Starts;
-use crate::feed::hub::FeedHub;
 use crate::feed::pointer::PointerError;
-use crate::guard::{AuthError, AuthOptions, Wardens};
+use crate::guard::AuthError;
 use crate::limits;
 use crate::net::connection::{self, Edge};
 use crate::net::listener::{Accepted, Listener};
 use crate::net::permit::Load;
-use crate::net::tls::watch::Watcher;
-use crate::net::tls::{Shared as TlsShared, Tls, TlsError};
-use crate::net::{Connections, HttpsTarget, Limits};
-use crate::networks::Networks;
-use crate::route::Table;
+use crate::net::tls::TlsError;
+use crate::net::{Connections, Limits};
 use crate::route::service::Shared;
-use crate::secret::Secret;
 use crate::shutdown::{Stages, Tasks};
-use crate::source::{self, SourceError};
+use crate::source::SourceError;
 use crate::telemetry::{AccessLog, Metrics};
-use crate::upstream::{self, SetupError, Upstreams};
-use crate::worker::{self, Bound, Work, Workers};
-use fill::{Filled, Filler};
+use crate::upstream::SetupError;
+use crate::worker::{self, Work, Workers};
+pub use control::Reader;
+use control::{Control, Parts};
+use made::{Beginnings, Made};
 
 /// Everything bound, nothing served yet.
 #[derive(Debug)]
 pub struct App {
     config: Config,
-    listeners: Vec<Bound>,
-    admin: Option<(Listener, Option<Secret>)>,
-    tls: Vec<Tls>,
-    hub: Arc<FeedHub>,
-    sources: Vec<Filled>,
+    reader: Option<Reader>,
+    made: Made,
+    beginnings: Beginnings,
+    admin: Option<Listener>,
     starts: Starts,
     metrics: Arc<Metrics>,
     shared: Arc<Shared>,
-    wardens: Arc<Wardens>,
-    upstreams: Arc<upstream::Shared>,
     stages: Stages,
+    reloads: Reloads,
+    asked: mpsc::Receiver<Ask>,
 }
 
 /// An address served.
@@ -66,6 +68,11 @@ pub struct Address {
 pub enum BindError {
     #[error("cannot listen on {address}: {error}")]
     Listener { listener: usize, address: SocketAddr, error: io::Error },
+    #[error(
+        "cannot listen on {address} while this process listens on {by}; take that away with one reload and add this with \
+         the next, or restart"
+    )]
+    Held { listener: usize, address: SocketAddr, by: SocketAddr },
     #[error("cannot listen on {address} for admin: {error}")]
     Admin { address: SocketAddr, error: io::Error },
     #[error("listener {listener}: {error}")]
@@ -91,40 +98,44 @@ impl App {
     /// The first that cannot be had.
     pub fn bind(config: Config) -> Result<App, BindError> {
         let metrics = Arc::new(Metrics::new());
-        let (hub, starts) = fill::hub(&config, &metrics)?;
-        let hub = Arc::new(hub);
-        let sources = fill::sources(&config, &hub)?;
-        let limits = Arc::new(config.limits.clone());
-        let (listeners, tls) = bind_listeners(&config, &limits)?;
-        let admin = match &config.admin {
-            None => None,
-            Some(admin) => {
-                let address = admin.listen;
-                let listener = Listener::bind(address).map_err(|error| BindError::Admin { address, error })?;
-                Some((listener, admin.token.clone()))
-            }
+        let (nothing, starts) = Made::nothing(&metrics)?;
+        // The first is reported, as it always is where more than one is in the way.
+        let first = |mut errors: Vec<BindError>| errors.swap_remove(0);
+        let (made, beginnings) = nothing.after(&config, &metrics).map_err(first)?;
+        let bind = |admin: &admin::Options| {
+            let address = admin.listen;
+            Listener::bind(address).map_err(|error| BindError::Admin { address, error })
         };
-        let wardens = Arc::new(Wardens::try_new(&config.limit, &config.auths, &metrics)?);
-        let table = Table::new(&config.routes, &wardens, &metrics, |feed| watchers(&config.feeds, feed));
+        let admin = config.admin.as_ref().map(bind).transpose()?;
         let access = AccessLog::start(config.log, metrics.log_lines_dropped.clone()).map_err(BindError::Log)?;
-        let shared = Arc::new(Shared::new(table, access, &metrics));
-        let upstreams = upstream::Shared::new(upstreams(&config), &metrics)?;
-        let stages = Stages::default();
-        Ok(App { config, listeners, admin, tls, hub, sources, starts, metrics, shared, wardens, upstreams, stages })
+        let shared = Arc::new(Shared::new(access, &metrics));
+        let (reloads, asked) = Reloads::queue();
+        let (reader, stages) = (None, Stages::default());
+        Ok(App { config, reader, made, beginnings, admin, starts, metrics, shared, stages, reloads, asked })
+    }
+
+    /// With this it can be told to [reload](App::reloads).
+    #[must_use]
+    pub fn with_reader(self, reader: Reader) -> App {
+        App { reader: Some(reader), ..self }
+    }
+
+    /// To have the config read again from elsewhere.
+    #[must_use]
+    pub fn reloads(&self) -> Reloads {
+        self.reloads.clone()
     }
 
     /// What is served, in the config's order.
     #[must_use]
     pub fn addresses(&self) -> Vec<Address> {
-        let address =
-            |bound: &Bound| Some(Address { address: bound.listener.address().ok()?, tls: bound.edge.tls.is_some() });
-        self.listeners.iter().filter_map(address).collect()
+        self.made.doors.addresses()
     }
 
     /// The admin listener's address, with its real port.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref()?.0.address().ok()
+        self.admin.as_ref()?.address().ok()
     }
 
     /// To drain or end it from elsewhere.
@@ -141,20 +152,20 @@ impl App {
     pub fn run<F: Future<Output = ()>>(mut self, stop: impl Fn() -> F) -> io::Result<()> {
         let work = Work {
             shared: Arc::clone(&self.shared),
-            hub: Arc::clone(&self.hub),
-            upstreams: Arc::clone(&self.upstreams),
+            edition: Arc::new(control::edition(&self.config, &self.made)),
             stages: self.stages.clone(),
-            drain: self.config.drain,
         };
         let connections =
             Arc::new(Connections::new(self.config.limits.connections, self.metrics.connections_open.clone()));
         let access = self.shared.access.clone();
         let runtime = worker::runtime()?;
-        let workers = Workers::start(self.config.workers.get(), &work, connections)?;
-        let accepting = workers.accept(std::mem::take(&mut self.listeners));
+        let workers = Workers::start(self.config.workers.get(), &work, Arc::clone(&connections))?;
+        // What it holds of the first config would outlive it.
+        drop(work);
+        let accepting = workers.accept(std::mem::take(&mut self.beginnings.bound));
         let stages = self.stages.clone();
         if accepting.is_ok() {
-            runtime.block_on(self.control(&workers, stop));
+            runtime.block_on(self.control(&workers, connections, stop));
         }
         stages.end();
         drop(runtime);
@@ -164,122 +175,44 @@ impl App {
         accepting
     }
 
-    async fn control<F: Future<Output = ()>>(self, workers: &Workers, stop: impl Fn() -> F) {
-        let tasks = Tasks::new(self.stages.clone());
-        let summary = Summary(&self.config).to_string();
-        let admin_limits = Arc::new(self.config.limits.clone());
-        let upstreams = Rc::new(Upstreams::new(Arc::clone(&self.upstreams), tasks.clone()));
-        let filler = Filler::new(self.config.feeds, &self.hub, &self.metrics, &upstreams);
-        for filled in self.sources {
-            tasks.spawn_background(filler.whole(filled));
+    async fn control<F: Future<Output = ()>>(
+        self,
+        workers: &Workers,
+        connections: Arc<Connections>,
+        stop: impl Fn() -> F,
+    ) {
+        let App { config, reader, made, beginnings, admin, starts, metrics, stages, reloads, mut asked, .. } = self;
+        let admin_limits = Arc::new(config.limits.clone());
+        let parts = Parts { config, reader, made, metrics, connections, stages: stages.clone(), reloads };
+        let mut control = Control::start(parts, beginnings, workers);
+        let (tasks, filler) = (control.tasks().clone(), Rc::clone(control.filler()));
+        tasks.spawn_background(starts.run(tasks.clone(), move |feed| filler.branch(feed)));
+        if let Some(listener) = admin {
+            tasks.spawn_background(serve_admin(listener, Rc::clone(control.admin()), admin_limits));
         }
-        tasks.spawn_background(self.starts.run(tasks.clone(), move |feed| filler.branch(feed)));
-        self.upstreams.run(&tasks);
-        self.wardens.run(&tasks, &upstreams);
-        if let Some((listener, token)) = self.admin {
-            let admin = Admin {
-                token,
-                hub: Arc::clone(&self.hub),
-                metrics: Arc::clone(&self.metrics),
-                sockets: workers.sockets(),
-                upstreams: Arc::clone(&self.upstreams),
-                summary,
-                stages: self.stages.clone(),
-                limits: Arc::clone(&admin_limits),
-            };
-            tasks.spawn_background(serve_admin(listener, admin, admin_limits));
-        }
-        let _watcher = watch(self.tls);
         tokio::select! {
-            () = stop() => self.stages.drain(),
-            () = self.stages.draining() => {}
+            () = stop() => stages.drain(),
+            () = stages.draining() => {}
+            () = control.obey(&mut asked, workers) => {}
         }
-        tracing::info!("draining: no new connections; open ones are closed over {:?}", self.config.drain.spread);
+        // Whoever asks from now on is told so.
+        asked.close();
+        while asked.try_recv().is_ok() {}
+        let drain = control.config().drain;
+        tracing::info!("draining: no new connections; open ones are closed over {:?}", drain.spread);
         tokio::select! {
-            drained = timeout(self.config.drain.timeout, workers.finished()) => if drained.is_err() {
+            drained = timeout(drain.timeout, workers.finished()) => if drained.is_err() {
                 tracing::warn!("the drain's time is over; what is left is ended");
             },
             () = stop() => tracing::warn!("told to stop again: what is left is ended"),
         }
-        self.stages.end();
+        stages.end();
     }
-}
-
-/// The port that `https` means without one.
-const HTTPS: u16 = 443;
-
-fn bind_listeners(config: &Config, limits: &Arc<Limits>) -> Result<(Vec<Bound>, Vec<Tls>), BindError> {
-    let shared = TlsShared::new().map_err(BindError::TlsStart)?;
-    let trusted = Arc::new(Networks::new(config.trusted_proxies.iter().copied()));
-    let (mut bound, mut all) = (Vec::new(), Vec::new());
-    for (listener, options) in config.listeners.iter().enumerate() {
-        let tls = options.tls.as_ref().map(|options| Tls::load(options, &shared)).transpose();
-        let tls = tls.map_err(|error| BindError::Tls { listener, error })?;
-        let address = options.address;
-        let socket = Listener::bind(address).map_err(|error| BindError::Listener { listener, address, error })?;
-        let edge = Edge {
-            tls: tls.clone(),
-            websocket_h2: options.websocket_h2,
-            proxy_protocol: options.proxy_protocol,
-            redirect: None,
-            trusted: Arc::clone(&trusted),
-            limits: Arc::clone(limits),
-        };
-        bound.push(Bound { listener: socket, edge });
-        all.extend(tls);
-    }
-    for (listener, options) in config.listeners.iter().enumerate() {
-        let Some(target) = &options.redirect_to_https else { continue };
-        let redirect = redirect_to(target, |listener| Some(bound.get(listener)?.listener.address().ok()?.port()));
-        if let Some(bound) = bound.get_mut(listener) {
-            bound.edge.redirect = Some(redirect.into());
-        }
-    }
-    Ok((bound, all))
-}
-
-/// The template of a redirect to `target`; `port` gives a listener's, as bound.
-fn redirect_to(target: &HttpsTarget, port: impl Fn(usize) -> Option<u16>) -> String {
-    let (host, port) = match target {
-        HttpsTarget::Listener(listener) => (None, port(*listener).unwrap_or(HTTPS)),
-        HttpsTarget::At { host, port } => (host.as_deref(), *port),
-    };
-    let host = host.unwrap_or("{host}");
-    if port == HTTPS { format!("https://{host}{{uri}}") } else { format!("https://{host}:{port}{{uri}}") }
-}
-
-/// Those that the config names, those that routes ask before they let a request pass, those that have key sets, and those
-/// that sources dial.
-fn upstreams(config: &Config) -> impl Iterator<Item = &upstream::Options> {
-    let asked = config.routes.iter().filter_map(|route| Some(&route.auth_request.as_ref()?.upstream));
-    let keys = config.auths.iter().filter_map(AuthOptions::upstream);
-    let sources = config.feeds.iter().flat_map(|feed| {
-        let fallback = feed.fallback.iter().map(|fallback| &fallback.source);
-        feed.sources.iter().chain(fallback).filter_map(source::Options::dial)
-    });
-    config.upstreams.iter().chain(asked).chain(keys).chain(sources.map(|dial| &dial.upstream))
-}
-
-/// The feeds whose alerts watch `feed`.
-fn watchers(feeds: &[FeedConfig], feed: &str) -> Vec<String> {
-    let watches = |source: &source::Options| matches!(source, source::Options::Alerts(alerts) if alerts.of == feed);
-    feeds.iter().filter(|other| other.sources.iter().any(watches)).map(|other| other.feed.name.clone()).collect()
-}
-
-/// Re-reads certificates when their files change, for as long as what it gives is kept.
-fn watch(tls: Vec<Tls>) -> Option<Watcher> {
-    if tls.is_empty() {
-        return None;
-    }
-    Watcher::start(tls)
-        .inspect_err(|error| tracing::warn!(%error, "certificates are not watched: restart to have new ones read"))
-        .ok()
 }
 
 /// Serves the admin listener, also while draining: that is when it is asked most.
-async fn serve_admin(listener: Listener, admin: Admin, limits: Arc<Limits>) {
+async fn serve_admin(listener: Listener, admin: Rc<Admin>, limits: Arc<Limits>) {
     let connections = Arc::new(Connections::new(limits::ADMIN_CONNECTIONS, Default::default()));
-    let admin = Rc::new(admin);
     let load = Load::default();
     // Its own stages: the drain is not its end.
     let tasks = Tasks::new(Stages::default());

@@ -17,6 +17,14 @@
 //! *control* thread, on which [`app::App::run`] is called, runs the sources, the admin listener and the drain. Workers share
 //! only what is read-mostly or atomic: the route table, the TLS configurations, the metrics, and the hub.
 //!
+//! # One config after another
+//!
+//! A config is read, checked and made whole before anything changes; the first is made as a change from nothing. What is equal
+//! in both by its options is the same object in both: a feed with its sequence, an upstream's servers, an auth, a limit, a
+//! listener. Each worker is sent the new [`worker::Edition`] and serves requests with it from its next turn on; those under way
+//! end with the [`route::Means`] that they began with. A socket may stay where its route's
+//! [`RouteMeters`](telemetry::RouteMeters) are still in the table; others are told to leave as an operator tells one.
+//!
 //! # One log, cursors
 //!
 //! A [`feed::hub::Feed`] gives each message its place in one sequence and keeps a bounded [`feed::log::Log`]. Each
@@ -73,6 +81,7 @@
 //!
 //! - `config -> {admin, feed, guard, handler, net, route, source, upstream}`: those whose `Options` it builds.
 //! - `app -> {feed, guard, net, route, source, upstream}`: the composition root makes one of each.
+//! - `cli -> admin`: `run` asks for a reload where a signal does, as the admin listener does.
 //! - `cli -> {config, route}`: `check` and `run` tell what a config makes.
 //! - `cli -> feed`: `explain` brings recorded messages under a feed's rules.
 //! - `cli -> net::tls`: `cert` signs, `check` looks at certificates, and the client of `health` and `watch` encrypts, with

@@ -44,6 +44,10 @@ struct Stage {
     begun: AtomicBool,
 }
 
+/// A task in the background, which ends when this is dropped.
+#[derive(Debug)]
+pub struct Running(JoinHandle<()>);
+
 /// Spawns on the current thread's runtime and counts what it spawned.
 #[derive(Debug, Clone)]
 pub struct Tasks {
@@ -147,6 +151,12 @@ impl Tasks {
         tokio::task::spawn_local(work)
     }
 
+    /// The same, for as long as what it gives is kept.
+    #[must_use]
+    pub fn spawn_running(&self, work: impl Future<Output = ()> + 'static) -> Running {
+        Running(self.spawn_background(work))
+    }
+
     /// How many tasks run that a drain waits for.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -157,6 +167,12 @@ impl Tasks {
     pub async fn finished(&self) {
         self.tracker.close();
         self.tracker.wait().await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -3,6 +3,8 @@
 //! Owns: its rosters and its service; the first one also accepts for all, between its other work, so that no other
 //! thread must be scheduled for a socket to be taken up. Never: hands a connection on; once placed it stays.
 
+mod accept;
+
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +15,8 @@ use std::thread::JoinHandle;
 
 use futures_util::future::join_all;
 use tokio::runtime::LocalOptions;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::hub::FeedHub;
@@ -22,14 +25,17 @@ use crate::feed::rosters::Rosters;
 use crate::limits;
 use crate::net::Connections;
 use crate::net::connection::{self, Edge};
-use crate::net::listener::{Accepted, Listener};
+use crate::net::listener::Accepted;
 use crate::net::permit::{Load, Place};
-use crate::route::service::{Service, Shared};
+use crate::route::Table;
+use crate::route::service::{Means, Service, Shared};
 use crate::shutdown::{DrainOptions, Stages, Tasks};
 use crate::telemetry::Sockets;
 use crate::telemetry::log::client_warning;
 use crate::telemetry::sockets::{self, Inquiry};
 use crate::upstream::{self, Upstreams};
+use accept::Accepting;
+pub use accept::{Bound, Gate};
 
 /// All workers' threads.
 #[derive(Debug)]
@@ -60,13 +66,17 @@ enum Errand {
     Serve(Placed),
     /// Accept here, and place for all.
     Accept(Vec<Bound>, Arc<Placement>),
+    /// Serve this from now on, and say when that is so.
+    Change(Arc<Edition>, oneshot::Sender<()>),
 }
 
-/// A listener, and what its connections have in common.
+/// What one config makes for all workers.
 #[derive(Debug)]
-pub struct Bound {
-    pub listener: Listener,
-    pub edge: Edge,
+pub struct Edition {
+    pub table: Arc<Table>,
+    pub hub: Arc<FeedHub>,
+    pub upstreams: Arc<upstream::Shared>,
+    pub drain: DrainOptions,
 }
 
 /// A connection on its way to its worker.
@@ -81,10 +91,9 @@ struct Placed {
 #[derive(Debug, Clone)]
 pub struct Work {
     pub shared: Arc<Shared>,
-    pub hub: Arc<FeedHub>,
-    pub upstreams: Arc<upstream::Shared>,
+    /// What is served at first.
+    pub edition: Arc<Edition>,
     pub stages: Stages,
-    pub drain: DrainOptions,
 }
 
 impl Workers {
@@ -110,6 +119,23 @@ impl Workers {
         let errand = Errand::Accept(listeners, Arc::clone(&self.placement));
         let first = self.placement.slots.first().ok_or(io::ErrorKind::NotFound)?;
         first.inbox.try_send(errand).map_err(|_| io::Error::other("no worker takes the listeners"))
+    }
+
+    /// Has all of them serve `edition` from now on; completes once they do.
+    ///
+    /// # Errors
+    /// How many do not, after a while.
+    pub async fn change(&self, edition: &Arc<Edition>) -> Result<(), usize> {
+        let change = async |slot: &Slot| {
+            let (done, is_done) = oneshot::channel();
+            let sent = slot.inbox.send(Errand::Change(Arc::clone(edition), done)).await;
+            sent.is_ok() && is_done.await.is_ok()
+        };
+        let all = join_all(self.placement.slots.iter().map(|slot| timeout(limits::RELOAD_TURN, change(slot)))).await;
+        match all.iter().filter(|done| **done != Ok(true)).count() {
+            0 => Ok(()),
+            behind => Err(behind),
+        }
     }
 
     /// To list and close what is open on them.
@@ -184,29 +210,46 @@ pub fn runtime() -> io::Result<tokio::runtime::LocalRuntime> {
 
 /// Serves what is placed here until everything ends, or a drain has nothing left to wait for.
 async fn run(work: Work, mut errands: mpsc::Receiver<Errand>, sealed: CancellationToken) {
-    let tasks = Tasks::new(work.stages.clone());
+    let Work { shared, edition, stages } = work;
+    let tasks = Tasks::new(stages.clone());
     let scratch: Scratch = Rc::new(RefCell::new(vec![0; limits::READ_SIZE].into()));
-    let rosters = Rc::new(Rosters::new(&work.hub, scratch, &tasks));
-    let upstreams = Upstreams::new(Arc::clone(&work.upstreams), tasks.clone());
-    let service = Rc::new(Service::new(Arc::clone(&work.shared), Rc::clone(&rosters), upstreams, tasks.clone()));
+    let means = Means {
+        table: Arc::clone(&edition.table),
+        rosters: Rc::new(Rosters::new(&edition.hub, scratch, &tasks)),
+        upstreams: Upstreams::new(Arc::clone(&edition.upstreams), tasks.clone()),
+    };
+    let (mut draining, mut spread) = (false, edition.drain.spread);
+    // What it holds would outlive the config that it is of.
+    drop(edition);
+    let service = Rc::new(Service::new(shared, means, tasks.clone()));
+    let accepting = Accepting::new(&tasks);
     let take_up = |Placed { accepted, place, edge }| {
         let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
         tasks.spawn_small(async move { connection::serve(accepted, place, edge, own_tasks, service).await });
     };
-    let mut draining = false;
     loop {
         tokio::select! {
             biased;
-            () = work.stages.ending() => return,
-            () = work.stages.draining(), if !draining => {
+            () = stages.ending() => return,
+            () = stages.draining(), if !draining => {
                 draining = true;
-                rosters.drain(work.drain.spread);
-                tasks.spawn_background(service.drain(work.drain.spread));
+                service.means().rosters.drain(spread);
+                tasks.spawn_background(service.drain(spread));
             }
             errand = errands.recv() => match errand {
                 Some(Errand::Serve(placed)) => take_up(placed),
                 Some(Errand::Accept(listeners, placement)) => {
-                    tasks.spawn_background(accept_all(listeners, placement, work.stages.clone()));
+                    accepting.accept(listeners, &placement);
+                }
+                // A drain is the end of what is served.
+                Some(Errand::Change(..)) if draining => {}
+                Some(Errand::Change(edition, done)) => {
+                    spread = edition.drain.spread;
+                    turn_to(&service, &edition);
+                    let table = Arc::clone(&edition.table);
+                    let leaving = sockets::leave(spread, move |meters, client| !table.lets_stay(meters, client));
+                    tasks.spawn_background(leaving);
+                    let _ = done.send(());
                 }
                 None => break,
             },
@@ -216,26 +259,18 @@ async fn run(work: Work, mut errands: mpsc::Receiver<Errand>, sealed: Cancellati
     }
     tokio::select! {
         () = tasks.finished() => {}
-        () = work.stages.ending() => {}
+        () = stages.ending() => {}
     }
 }
 
-/// Accepts from all until everything drains; then nothing more is placed.
-async fn accept_all(listeners: Vec<Bound>, placement: Arc<Placement>, stages: Stages) {
-    join_all(listeners.into_iter().map(|bound| accept(bound, &placement, &stages))).await;
-    placement.sealed.cancel();
-}
-
-/// Accepts and places until everything drains.
-async fn accept(Bound { listener, edge }: Bound, placement: &Placement, stages: &Stages) {
-    tokio::select! {
-        outcome = listener.accept_each(|accepted| placement.place(accepted, &edge)) => {
-            if let Err(error) = outcome {
-                tracing::error!(%error, "a listener ended");
-            }
-        }
-        () = stages.draining() => {}
-    }
+/// Serves requests that come from now on with what `edition` makes here.
+fn turn_to(service: &Service, edition: &Edition) {
+    let before = service.means();
+    service.turn_to(Means {
+        table: Arc::clone(&edition.table),
+        rosters: Rc::new(before.rosters.after(&edition.hub)),
+        upstreams: before.upstreams.after(&edition.upstreams),
+    });
 }
 
 fn drop_connection(addr: SocketAddr, reason: &str) {
@@ -253,16 +288,18 @@ mod tests {
 
     use super::*;
     use crate::net::Limits;
-    use crate::route::Table;
     use crate::telemetry::{AccessLog, Metrics};
 
     fn work() -> Work {
         Work {
-            shared: Arc::new(Shared::new(Table::default(), AccessLog::off(), &Metrics::new())),
-            hub: Arc::new(FeedHub::new([]).0),
-            upstreams: upstream::Shared::new([], &Metrics::new()).unwrap(),
+            shared: Arc::new(Shared::new(AccessLog::off(), &Metrics::new())),
+            edition: Arc::new(Edition {
+                table: Arc::default(),
+                hub: Arc::new(FeedHub::new([]).0),
+                upstreams: upstream::Shared::new([], &Metrics::new()).unwrap(),
+                drain: DrainOptions { spread: Duration::ZERO, timeout: Duration::ZERO },
+            }),
             stages: Stages::default(),
-            drain: DrainOptions { spread: Duration::ZERO, timeout: Duration::ZERO },
         }
     }
 

@@ -1,9 +1,11 @@
-//! The admin listener: readiness, metrics, publishing to a feed.
+//! The admin listener: readiness, metrics, publishing to a feed, reloads.
 //!
 //! Owns: its own guard, since what it serves is for the host's operators alone: a token where one is set, else only
 //! requests for a loopback name, from no foreign page. Never: serves on a worker; it answers while they are busy.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -26,6 +28,9 @@ mod connections;
 pub mod guard;
 mod inventory;
 mod page;
+mod reload;
+
+pub use reload::{Ask, Changes, NotBegun, Outcome, Reloads, Trouble};
 
 /// `[admin]`, where it is not off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,21 +43,35 @@ pub struct Options {
 /// Answers the admin listener's requests.
 #[derive(Debug)]
 pub struct Admin {
-    pub token: Option<Secret>,
-    pub hub: Arc<FeedHub>,
     pub metrics: Arc<Metrics>,
     pub sockets: Sockets,
+    pub stages: Stages,
+    pub reloads: Reloads,
+    /// Another with each config.
+    pub view: RefCell<Rc<View>>,
+}
+
+/// What one config gives the admin listener.
+#[derive(Debug)]
+pub struct View {
+    pub token: Option<Secret>,
+    pub hub: Arc<FeedHub>,
     pub upstreams: Arc<upstream::Shared>,
     /// What the config makes, in words that hold no secret.
     pub summary: String,
-    pub stages: Stages,
     pub limits: Arc<Limits>,
 }
 
 impl Admin {
+    /// What requests are answered from that come now.
+    #[must_use]
+    pub fn view(&self) -> Rc<View> {
+        Rc::clone(&self.view.borrow())
+    }
+
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path().to_owned();
-        if let Err(refusal) = guard::check(&request, self.token.as_ref()) {
+        if let Err(refusal) = guard::check(&request, self.view().token.as_ref()) {
             return *refusal;
         }
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -79,9 +98,11 @@ impl Admin {
                 respond::method_not_allowed("GET, HEAD")
             }
             ("connections", _) => connections::list(&self.sockets, request.uri().query().unwrap_or_default()).await,
-            ("feeds", _) => inventory::feeds(&self.hub, &self.metrics),
-            ("upstreams", _) => inventory::upstreams(&self.upstreams),
-            ("config", _) => respond::whole(StatusCode::OK, TEXT, self.summary.clone()),
+            ("feeds", _) => inventory::feeds(&self.view().hub, &self.metrics),
+            ("upstreams", _) => inventory::upstreams(&self.view().upstreams),
+            ("config", _) => respond::whole(StatusCode::OK, TEXT, self.view().summary.clone()),
+            ("reload", _) if *request.method() == Method::POST => reload::answer(&self.reloads).await,
+            ("reload", _) => respond::method_not_allowed("POST"),
             (_, Some(("connections", id))) if *request.method() == Method::DELETE => {
                 connections::close(&self.sockets, id).await
             }
@@ -94,7 +115,8 @@ impl Admin {
 
     /// `POST /api/feeds/NAME` with one message.
     async fn publish(&self, name: &str, request: Request<Incoming>) -> Response<Body> {
-        let feed = match self.hub.find(name) {
+        let view = self.view();
+        let feed = match view.hub.find(name) {
             Some(Stem::Whole(feed)) => feed,
             Some(Stem::Split(_)) => {
                 let detail = "this feed is split by `share`: there is no one place in it to publish to";
@@ -107,7 +129,7 @@ impl Admin {
             return respond::problem(StatusCode::CONFLICT, detail);
         }
         let body = Limited::new(request.into_body(), limits::MAX_MESSAGE).collect();
-        let text = match timeout(self.limits.body_timeout, body).await {
+        let text = match timeout(view.limits.body_timeout, body).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
                 return respond::problem(StatusCode::PAYLOAD_TOO_LARGE, "a message has at most 1 MiB");

@@ -40,6 +40,7 @@ else the built-in one.";
 const RUN_EXAMPLES: &str = "\
 Signals:
   SIGTERM, SIGINT   drain: sockets are closed over a few seconds; a second one exits at once
+  SIGHUP            reload: the config is read again and used, whole or not at all; sockets stay where their route does
 
 Examples:
   steadfeed run --config site.toml

@@ -6,47 +6,63 @@ use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::check::{bind_fault, folder_problems, tls_fault};
 use super::{complain, print};
-use crate::app::{Address, App, BindError};
-use crate::config::{self, Chosen, Config, Loaded, Problem, Surroundings};
+use crate::admin::Reloads;
+use crate::app::{Address, App, BindError, Reader};
+use crate::config::{self, Chosen, Config, Loaded, Problem, Refused, Surroundings, Wrong};
 use crate::route::{Action, HostPattern, PathPattern};
 use crate::telemetry;
 
 /// Serves; 0 after a drain, 1 where it can not start.
 #[must_use]
 pub fn run(config: Option<&Path>) -> ExitCode {
-    let surroundings = Surroundings::real();
-    let loaded = match config::load(&Chosen::choose(config, surroundings.variable), &surroundings) {
+    let path = config.map(Path::to_owned);
+    let loaded = match read(path.as_deref()) {
         Ok(loaded) => loaded,
         Err(refused) => return refuse(&refused.to_string()),
     };
-    let mut warnings = loaded.warnings.clone();
-    warnings.extend(folder_problems(&loaded));
-    if !warnings.is_empty() {
-        complain(loaded.render(&warnings, false).trim_end());
+    if !loaded.warnings.is_empty() {
+        complain(loaded.render(&loaded.warnings, false).trim_end());
     }
     telemetry::log::start(loaded.config.log);
     let app = match App::bind(loaded.config.clone()) {
-        Ok(app) => app,
+        Ok(app) => app.with_reader(reader(move || read(path.as_deref()))),
         Err(error) => return refuse(&explain(&loaded, &error)),
     };
     // Said once signals are heard: who reads it may send one at once.
     let greeting = Cell::new(Some(greeting(&loaded.config, &app)));
+    let reloads = app.reloads();
     let stop = || {
         let signals = Signals::hear();
         if let Some(greeting) = greeting.take() {
             let _ = print(&greeting);
         }
-        signals.stop()
+        signals.stop(reloads.clone())
     };
     match app.run(stop) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&format!("cannot start serving: {error}")),
     }
+}
+
+/// The config that `--config` names, or else the usual one, with a warning for each folder that is not there.
+fn read(config: Option<&Path>) -> Result<Loaded, Refused> {
+    let surroundings = Surroundings::real();
+    let mut loaded = config::load(&Chosen::choose(config, surroundings.variable), &surroundings)?;
+    let folders = folder_problems(&loaded);
+    loaded.warnings.extend(folders);
+    Ok(loaded)
+}
+
+/// How a running server has its config again: what `read` gives, with all that cannot be bound at its place in it.
+#[must_use]
+pub fn reader(read: impl Fn() -> Result<Loaded, Refused> + Send + Sync + 'static) -> Reader {
+    Reader { read: Arc::new(read), place: problem }
 }
 
 fn refuse(text: &str) -> ExitCode {
@@ -72,6 +88,11 @@ fn problem(loaded: &Loaded, error: &BindError) -> Option<Problem> {
         BindError::Tls { listener, error } => {
             let (part, wrong) = tls_fault(error.place().map_or(0, |(index, _)| index), error);
             loaded.places.at_tls(*listener, part, wrong)
+        }
+        BindError::Held { listener, address, by } => {
+            let what = format!("{address} can not be listened on while {by} is, which is no more in this config");
+            let instead = "take that one away with one reload and add this with the next, or restart";
+            loaded.places.at_address(*listener, Wrong::new(what, instead))
         }
         BindError::TlsStart(_)
         | BindError::Source { .. }
@@ -135,8 +156,8 @@ impl Signals {
         Signals(hear())
     }
 
-    /// Completes on a SIGTERM or SIGINT.
-    async fn stop(self) {
+    /// Completes on a SIGTERM or SIGINT; a SIGHUP asks for a reload.
+    async fn stop(self, reloads: Reloads) {
         let [mut terminate, mut interrupt, mut hangup] = match self.0 {
             Ok(signals) => signals,
             Err(error) => {
@@ -148,10 +169,9 @@ impl Signals {
             tokio::select! {
                 () = heard(&mut terminate) => return,
                 () = heard(&mut interrupt) => return,
-                () = heard(&mut hangup) => {
-                    tracing::warn!("SIGHUP: this version does not read its config again; restart it for a new one. \
-                                    Certificates are re-read when their files change");
-                }
+                () = heard(&mut hangup) => if let Err(not_begun) = reloads.nudge() {
+                    tracing::warn!("SIGHUP: {not_begun}");
+                },
             }
         }
     }

@@ -9,13 +9,14 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
+use super::farewell::by_order;
 use super::roster::Subscription;
 use super::socket::Received;
 use super::turn::Turn;
 use super::viewer::{Event, Viewer};
 use crate::limits;
 use crate::telemetry::SocketRecord;
-use crate::ws::{CloseCode, Decoder, close};
+use crate::ws::Decoder;
 
 /// Hears one viewer until it ends, then gives its connection's place (`P`) back. A future by hand, since there is one a
 /// viewer and its size counts: with what the runtime adds it fits 256 bytes.
@@ -105,10 +106,13 @@ impl<P> Attendance<P> {
         true
     }
 
-    /// Closes it where an operator wants that.
-    fn obey_operator(&self, cx: &Context<'_>, now: Instant) {
-        if self.record.as_ref().is_some_and(|record| record.watch().is_told(cx)) {
-            self.viewer().close(CloseCode::POLICY, close::CLOSED_BY_OPERATOR, now);
+    /// Closes it where it is told to.
+    fn obey(&self, cx: &Context<'_>, now: Instant) {
+        if let Some(record) = &self.record
+            && let Poll::Ready(order) = record.watch().poll_told(cx)
+        {
+            let (code, reason) = by_order(order);
+            self.viewer().close(code, reason, now);
         }
     }
 
@@ -142,7 +146,7 @@ impl<P: Unpin> Future for Attendance<P> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut turn = Turn::at(Instant::now());
-        self.obey_operator(cx, turn.now());
+        self.obey(cx, turn.now());
         loop {
             if !self.hear_held(&mut turn) {
                 // What was just heard or written may have brought a deadline forward.

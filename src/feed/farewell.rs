@@ -1,6 +1,7 @@
 //! How a viewer's socket ended, and what went out over it.
 
-use crate::ws::CloseCode;
+use crate::telemetry::sockets::Order;
+use crate::ws::{CloseCode, close};
 
 /// How a socket ended: its close code (1005 for a close without one, 1006 for none at all) and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,15 @@ pub struct Farewell {
 pub struct Tally {
     pub messages: u64,
     pub bytes: u64,
+}
+
+/// The code and reason of a socket that is told to close.
+#[must_use]
+pub fn by_order(order: Order) -> (CloseCode, &'static str) {
+    match order {
+        Order::Operator => (CloseCode::POLICY, close::CLOSED_BY_OPERATOR),
+        Order::Config => (CloseCode::RESTART, close::CONFIG_CHANGED),
+    }
 }
 
 impl Tally {

@@ -8,11 +8,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use super::branch::{Branch, Key};
-use super::branches::{Branches, Ceiling, Starts};
+use super::branches::{Branches, Ceiling, Start, Starts};
 use super::budget::{Budget, Portion};
 use super::envelope::Envelope;
 pub use super::handoff::{Follower, Handoff};
@@ -35,10 +35,20 @@ use crate::telemetry::FeedMeters;
 #[derive(Debug, Default)]
 pub struct FeedHub {
     feeds: HashMap<String, Stem>,
+    /// What all branches may hold, and who is asked to fill one.
+    shared: Option<(Arc<Budget>, mpsc::Sender<Start>)>,
+}
+
+/// A feed of another config.
+#[derive(Debug)]
+pub enum Planned {
+    /// The one of this name stays as it is, with its sequence, its log and its viewers.
+    Kept(String),
+    New(Box<Plan>),
 }
 
 /// A configured feed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Stem {
     /// One for all its viewers.
     Whole(Arc<Feed>),
@@ -94,17 +104,31 @@ impl FeedHub {
     /// As [`new`](FeedHub::new), with other bounds on all branches together.
     #[must_use]
     pub fn within(ceiling: Ceiling, plans: impl IntoIterator<Item = Plan>) -> (FeedHub, Starts) {
-        let (budget, (ask, starts)) = (Arc::new(Budget::new(ceiling)), Starts::channel(ceiling));
-        let stem = |plan: Plan| {
-            let plan = Arc::new(plan);
-            let name = plan.options().name.clone();
-            if plan.options().share.splits() {
-                (name, Stem::Split(Branches::new(plan, Arc::clone(&budget), ask.clone())))
-            } else {
-                (name, Stem::Whole(Arc::new(Feed::whole(plan))))
+        let (ask, starts) = Starts::channel(ceiling);
+        let shared = Some((Arc::new(Budget::new(ceiling)), ask));
+        let none = FeedHub { feeds: HashMap::new(), shared };
+        (none.after(plans.into_iter().map(|plan| Planned::New(Box::new(plan)))), starts)
+    }
+
+    /// The feeds of another config; nothing of `self` changes.
+    #[must_use]
+    pub fn after(&self, feeds: impl IntoIterator<Item = Planned>) -> FeedHub {
+        let stem = |planned: Planned| match planned {
+            Planned::Kept(name) => {
+                let stem = self.feeds.get(&name)?.clone();
+                Some((name, stem))
             }
+            Planned::New(plan) => Some((plan.options().name.clone(), self.stem(Arc::new(*plan))?)),
         };
-        (FeedHub { feeds: plans.into_iter().map(stem).collect() }, starts)
+        FeedHub { feeds: feeds.into_iter().filter_map(stem).collect(), shared: self.shared.clone() }
+    }
+
+    fn stem(&self, plan: Arc<Plan>) -> Option<Stem> {
+        if !plan.options().share.splits() {
+            return Some(Stem::Whole(Arc::new(Feed::whole(plan))));
+        }
+        let (budget, ask) = self.shared.clone()?;
+        Some(Stem::Split(Branches::new(plan, budget, ask)))
     }
 
     /// The feed called `name`, where it is one for all.
@@ -123,6 +147,18 @@ impl FeedHub {
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Stem)> {
         self.feeds.iter().map(|(name, stem)| (name.as_str(), stem))
+    }
+}
+
+impl Stem {
+    /// Whether it is one and the same feed, not only of the same name.
+    #[must_use]
+    pub fn is(&self, other: &Stem) -> bool {
+        match (self, other) {
+            (Stem::Whole(one), Stem::Whole(other)) => Arc::ptr_eq(one, other),
+            (Stem::Split(one), Stem::Split(other)) => Arc::ptr_eq(one, other),
+            (Stem::Whole(_), Stem::Split(_)) | (Stem::Split(_), Stem::Whole(_)) => false,
+        }
     }
 }
 

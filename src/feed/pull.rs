@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
+use super::farewell::by_order;
 use super::roster::Roster;
 use super::seat::{Farewell, Seat};
 use super::turn::{Progress, Turn};
@@ -82,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
     async fn run(&mut self, roster: &Roster) -> Farewell {
         let mut leaving = pin!(roster.leave_in_turn());
         let (mut left, mut told) = (false, false);
-        let operator = self.record.as_ref().map(SocketRecord::watch);
+        let watch = self.record.as_ref().map(SocketRecord::watch);
         loop {
             let due = self.seat.next_due();
             tokio::select! {
@@ -98,9 +99,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
                     left = true;
                     self.seat.close(CloseCode::RESTART, close::DRAINING, Instant::now());
                 }
-                () = async { if let Some(operator) = operator { operator.told().await } }, if !told => {
+                order = async { Some(watch?.told().await) }, if !told => {
                     told = true;
-                    self.seat.close(CloseCode::POLICY, close::CLOSED_BY_OPERATOR, Instant::now());
+                    if let Some((code, reason)) = order.map(by_order) {
+                        self.seat.close(code, reason, Instant::now());
+                    }
                 }
             }
         }

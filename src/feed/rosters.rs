@@ -9,6 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::{CancellationToken, DropGuard};
+
 use super::branch::Key;
 use super::branches::{BranchPermit, Branches, Full};
 use super::hub::{FeedHub, Stem};
@@ -18,12 +20,15 @@ use crate::shutdown::Tasks;
 /// All rosters of a worker, by their feeds' names.
 #[derive(Debug)]
 pub struct Rosters {
-    feeds: HashMap<String, Place>,
+    feeds: HashMap<String, (Place, Keeper)>,
     shared: Rc<Shared>,
 }
 
+/// A roster for all follows its feed for as long as there is one of these, and then until its last viewer left.
+type Keeper = Rc<DropGuard>;
+
 /// Where the viewers of a feed sit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Place {
     Whole(Rc<Roster>),
     Split(Rc<Split>),
@@ -58,40 +63,44 @@ impl Rosters {
     #[must_use]
     pub fn new(hub: &FeedHub, scratch: Scratch, tasks: &Tasks) -> Rosters {
         let shared = Rc::new(Shared { scratch, tasks: tasks.clone(), draining: Cell::new(None) });
+        Rosters { feeds: HashMap::new(), shared }.after(hub)
+    }
+
+    /// As another config has them: the rosters of feeds that are still the same stay.
+    #[must_use]
+    pub fn after(&self, hub: &FeedHub) -> Rosters {
         let place = |(name, stem): (&str, &Stem)| {
-            let place = match stem {
-                Stem::Whole(feed) => {
-                    let roster = Roster::new(feed, Rc::clone(&shared.scratch));
-                    tasks.spawn_background(Rc::clone(&roster).run());
-                    tasks.spawn_background(Rc::clone(&roster).keep_time());
-                    Place::Whole(roster)
-                }
-                Stem::Split(branches) => Place::Split(Rc::new(Split {
-                    branches: Arc::clone(branches),
-                    rosters: RefCell::default(),
-                    shared: Rc::clone(&shared),
-                })),
-            };
-            (name.to_owned(), place)
+            let same = self.feeds.get(name).filter(|(place, _)| place.is_of(stem)).cloned();
+            (name.to_owned(), same.unwrap_or_else(|| self.shared.place(stem)))
         };
-        Rosters { feeds: hub.iter().map(place).collect(), shared }
+        Rosters { feeds: hub.iter().map(place).collect(), shared: Rc::clone(&self.shared) }
     }
 
     #[must_use]
     pub fn find(&self, feed: &str) -> Option<&Place> {
-        self.feeds.get(feed)
+        self.feeds.get(feed).map(|(place, _)| place)
     }
 
     /// Has every viewer leave in random order over `spread`, those that are still on their way included.
     pub fn drain(&self, spread: Duration) {
         self.shared.draining.set(Some(spread));
-        for place in self.feeds.values() {
+        for (place, _) in self.feeds.values() {
             match place {
                 Place::Whole(roster) => self.shared.drain(roster, spread),
                 Place::Split(split) => {
                     split.rosters.borrow().values().for_each(|roster| self.shared.drain(roster, spread));
                 }
             }
+        }
+    }
+}
+
+impl Place {
+    fn is_of(&self, stem: &Stem) -> bool {
+        match (self, stem) {
+            (Place::Whole(roster), Stem::Whole(feed)) => Arc::ptr_eq(roster.feed(), feed),
+            (Place::Split(split), Stem::Split(branches)) => Arc::ptr_eq(&split.branches, branches),
+            (Place::Whole(_), Stem::Split(_)) | (Place::Split(_), Stem::Whole(_)) => false,
         }
     }
 }
@@ -144,6 +153,33 @@ impl Split {
 }
 
 impl Shared {
+    fn place(self: &Rc<Self>, stem: &Stem) -> (Place, Keeper) {
+        let token = CancellationToken::new();
+        let place = match stem {
+            Stem::Whole(feed) => {
+                let roster = Roster::new(feed, Rc::clone(&self.scratch));
+                let running = [
+                    self.tasks.spawn_running(Rc::clone(&roster).run()),
+                    self.tasks.spawn_running(Rc::clone(&roster).keep_time()),
+                ];
+                let (there, released) = (Rc::clone(&roster), token.clone());
+                self.tasks.spawn_background(async move {
+                    released.cancelled().await;
+                    // Whoever comes from now on was on the way before.
+                    there.abandoned(Duration::ZERO).await;
+                    drop(running);
+                });
+                Place::Whole(roster)
+            }
+            Stem::Split(branches) => Place::Split(Rc::new(Split {
+                branches: Arc::clone(branches),
+                rosters: RefCell::default(),
+                shared: Rc::clone(self),
+            })),
+        };
+        (place, Rc::new(token.drop_guard()))
+    }
+
     fn drain(&self, roster: &Rc<Roster>, spread: Duration) {
         self.tasks.spawn_background(Rc::clone(roster).drain(spread));
     }

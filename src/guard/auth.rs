@@ -24,18 +24,26 @@ use super::{fetch, options};
 use crate::admission::{Credential, Renew};
 use crate::limits;
 use crate::secret::Secret;
-use crate::shutdown::Tasks;
+use crate::shutdown::{Running, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
 
 /// All of the process, by name.
 #[derive(Debug, Default)]
-pub struct Auths(HashMap<String, Arc<Auth>>);
+pub struct Auths {
+    all: HashMap<String, Arc<Auth>>,
+    tickets: Arc<Tickets>,
+}
+
+/// What keeps key sets fresh, for as long as it is kept.
+#[derive(Debug, Default)]
+pub struct Fetching(Vec<(Arc<Auth>, Running)>);
 
 /// Who is let in by a token.
 #[derive(Debug)]
 pub struct Auth {
     name: Arc<str>,
+    options: AuthOptions,
     from: Arc<[Carrier]>,
     rules: Rules,
     keys: Keys,
@@ -45,9 +53,15 @@ pub struct Auth {
 /// What signatures are checked with.
 #[derive(Debug)]
 enum Keys {
-    None { reason: String },
-    One(DecodingKey),
-    Set { set: Arc<KeySet>, place: Place },
+    None {
+        reason: String,
+    },
+    /// And the text it was read from, where it was.
+    One(DecodingKey, Option<Vec<u8>>),
+    Set {
+        set: Arc<KeySet>,
+        place: Place,
+    },
 }
 
 /// Where a key set is.
@@ -72,42 +86,64 @@ impl Auths {
     /// # Errors
     /// If a key cannot be had, or fits none of the algorithms.
     pub fn try_new(options: &[AuthOptions], metrics: &Metrics) -> Result<Auths, AuthError> {
-        let tickets = Arc::<Tickets>::default();
+        Auths::after(&Auths::default(), options, metrics)
+    }
+
+    /// As another config has them: those that are still the same stay, with their keys. Nothing of `before` changes.
+    ///
+    /// # Errors
+    /// As [`Auths::try_new`].
+    pub fn after(before: &Auths, options: &[AuthOptions], metrics: &Metrics) -> Result<Auths, AuthError> {
+        let tickets = Arc::clone(&before.tickets);
         let auth = |options: &AuthOptions| {
-            let auth = Auth::try_new(options, metrics, Arc::clone(&tickets))?;
-            Ok((options.name.clone(), Arc::new(auth)))
+            let same = before.all.get(&options.name).filter(|auth| auth.is_as(options)).map(Arc::clone);
+            let make = || Auth::try_new(options, metrics, Arc::clone(&tickets)).map(Arc::new);
+            Ok((options.name.clone(), same.map_or_else(make, Ok)?))
         };
-        Ok(Auths(options.iter().map(auth).collect::<Result<_, _>>()?))
+        let all = options.iter().map(auth).collect::<Result<_, _>>()?;
+        Ok(Auths { all, tickets })
+    }
+
+    /// These are in use now in place of `before`: the tickets of those that changed are good no more.
+    pub fn replace(&self, before: &Auths) {
+        for (name, auth) in &before.all {
+            if !self.all.get(name).is_some_and(|now| Arc::ptr_eq(now, auth)) {
+                self.tickets.forget(name);
+            }
+        }
     }
 
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Auth>> {
-        self.0.get(name).map(Arc::clone)
+        self.all.get(name).map(Arc::clone)
     }
 
-    /// Fetches key sets, again and again, in the background of this thread.
-    pub fn run(&self, tasks: &Tasks, upstreams: &Upstreams) {
-        for auth in self.0.values() {
+    /// Fetches key sets, again and again, in the background of this thread, and no longer those of others.
+    pub fn run(&self, fetching: &mut Fetching, tasks: &Tasks, upstreams: &Upstreams) {
+        fetching.0.retain(|(auth, _)| self.all.values().any(|now| Arc::ptr_eq(now, auth)));
+        for auth in self.all.values() {
             let Keys::Set { set, place } = &auth.keys else { continue };
+            if fetching.0.iter().any(|(known, _)| Arc::ptr_eq(known, auth)) {
+                continue;
+            }
             let set = Arc::clone(set);
-            match place {
+            let running = match place {
                 Place::File(path) => {
                     let path = path.clone();
-                    let work = async move { set.keep(async || fetch::from_file(path.clone()).await).await };
-                    drop(tasks.spawn_background(work));
+                    tasks.spawn_running(async move { set.keep(async || fetch::from_file(path.clone()).await).await })
                 }
                 Place::Url(url) => {
                     let (url, upstream) = (url.clone(), upstreams.get(&url.upstream.name).map(Rc::clone));
-                    let work = async move {
+                    tasks.spawn_running(async move {
                         let fetch = async || match &upstream {
                             Some(upstream) => fetch::from_url(upstream, &url).await,
                             None => Err("there is no such upstream".to_owned()),
                         };
                         set.keep(fetch).await;
-                    };
-                    drop(tasks.spawn_background(work));
+                    })
                 }
-            }
+            };
+            fetching.0.push((Arc::clone(auth), running));
         }
     }
 }
@@ -117,13 +153,14 @@ impl Auth {
         let name: Arc<str> = options.name.as_str().into();
         let mut algorithms = options.algorithms.clone();
         let keys = match &options.key {
-            KeyOptions::Secret(secret) => Keys::One(DecodingKey::from_secret(secret.reveal().as_bytes())),
+            KeyOptions::Secret(secret) => Keys::One(DecodingKey::from_secret(secret.reveal().as_bytes()), None),
             KeyOptions::PublicKeyFile(path) => {
                 let read = key::read_public(path, &algorithms);
                 let unread = |error| AuthError::Key { auth: options.name.clone(), path: path.clone(), error };
                 let (key, fitting) = read.map_err(unread)?;
                 algorithms = fitting;
-                Keys::One(key)
+                // Read once more: a change in between is found when it is read again.
+                Keys::One(key, key::read(path, limits::PEM_SIZE).ok())
             }
             KeyOptions::JwksUrl(url) => {
                 let set = KeySet::new(Arc::clone(&name), url.url.clone(), metrics.key_set(&name));
@@ -140,7 +177,22 @@ impl Auth {
             KeyOptions::Absent { variable } => Keys::None { reason: format!("{variable} is not set") },
         };
         let rules = Rules::new(Arc::clone(&name), options, algorithms);
-        Ok(Auth { name, from: options.from.as_slice().into(), rules, keys, tickets })
+        Ok(Auth { name, options: options.clone(), from: options.from.as_slice().into(), rules, keys, tickets })
+    }
+
+    /// Whether it would be the same, made with these options now. A key set that is read again by itself is.
+    fn is_as(&self, options: &AuthOptions) -> bool {
+        let same_key = match (&options.key, &self.keys) {
+            (KeyOptions::PublicKeyFile(path), Keys::One(_, Some(text))) => {
+                key::read(path, limits::PEM_SIZE).is_ok_and(|now| now == *text)
+            }
+            (KeyOptions::PublicKeyFile(_), _) => false,
+            (
+                KeyOptions::Secret(_) | KeyOptions::JwksUrl(_) | KeyOptions::JwksFile(_) | KeyOptions::Absent { .. },
+                _,
+            ) => true,
+        };
+        self.options == *options && same_key
     }
 
     #[must_use]
@@ -203,7 +255,7 @@ impl Auth {
     fn claims(&self, unverified: &Unverified<'_>) -> Result<Claims, TokenFault> {
         match &self.keys {
             Keys::None { reason } => Err(self.no_keys(reason.clone())),
-            Keys::One(key) => unverified.verify(key).map_err(|flaw| self.bad(flaw)),
+            Keys::One(key, _) => unverified.verify(key).map_err(|flaw| self.bad(flaw)),
             Keys::Set { set, .. } => match set.ring() {
                 Some(ring) => with_ring(unverified, &ring).map_err(|flaw| self.bad(flaw)),
                 None => Err(self.no_keys(set.failure())),

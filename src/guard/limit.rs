@@ -18,8 +18,9 @@ use crate::admission::{Credential, Inbound};
 #[derive(Debug)]
 pub struct Limit {
     name: Arc<str>,
-    requests: Option<Throttle>,
-    upgrades: Option<Throttle>,
+    options: LimitOptions,
+    requests: Option<Arc<Throttle>>,
+    upgrades: Option<Arc<Throttle>>,
     connections_per_client: Option<NonZeroU32>,
     connections_per_subject: Option<NonZeroU32>,
     connections: Option<NonZeroU32>,
@@ -30,9 +31,10 @@ pub struct Limit {
 impl Limit {
     #[must_use]
     pub fn new(options: &LimitOptions) -> Limit {
-        let throttle = |key, rate, burst| Throttle::new(Policy { key, rate }, burst);
+        let throttle = |key, rate, burst| Arc::new(Throttle::new(Policy { key, rate }, burst));
         Limit {
             name: options.name.as_str().into(),
+            options: options.clone(),
             requests: options.requests.map(|rate| throttle("requests", rate, None)),
             upgrades: options.upgrades.map(|rate| throttle("upgrades", rate, options.burst)),
             connections_per_client: options.connections_per_client,
@@ -41,6 +43,25 @@ impl Limit {
             counts: Arc::default(),
             inbound: Inbound { messages: options.messages, message_size: options.message_size },
         }
+    }
+
+    /// As another config has it: what clients have spent of a rate that is still the same stays spent, and what is open stays
+    /// counted.
+    #[must_use]
+    pub fn after(before: &Arc<Limit>, options: &LimitOptions) -> Arc<Limit> {
+        let old = &before.options;
+        if old == options {
+            return Arc::clone(before);
+        }
+        let mut next = Limit::new(options);
+        if old.requests == options.requests {
+            next.requests.clone_from(&before.requests);
+        }
+        if (old.upgrades, old.burst) == (options.upgrades, options.burst) {
+            next.upgrades.clone_from(&before.upgrades);
+        }
+        next.counts = Arc::clone(&before.counts);
+        Arc::new(next)
     }
 
     #[must_use]
@@ -60,7 +81,8 @@ impl Limit {
     /// If its client asks too often.
     pub fn count(&self, visit: &Visit<'_>) -> Result<(), Denied> {
         let client = Client::of(visit.client);
-        for throttle in [&self.requests, if visit.lasting { &self.upgrades } else { &None }].into_iter().flatten() {
+        let upgrades = self.upgrades.as_ref().filter(|_| visit.lasting);
+        for throttle in self.requests.iter().chain(upgrades) {
             let too_often = |excess| Denied::TooOften { limit: Arc::clone(&self.name), excess };
             throttle.check(client).map_err(too_often)?;
         }

@@ -29,6 +29,17 @@ pub struct AuthOptions {
     pub from: Vec<Carrier>,
 }
 
+impl AuthOptions {
+    /// Whether its keys are those of a set.
+    #[must_use]
+    pub fn has_key_set(&self) -> bool {
+        match &self.key {
+            KeyOptions::JwksUrl(_) | KeyOptions::JwksFile(_) => true,
+            KeyOptions::Secret(_) | KeyOptions::PublicKeyFile(_) | KeyOptions::Absent { .. } => false,
+        }
+    }
+}
+
 /// What a token is verified with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyOptions {

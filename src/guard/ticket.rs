@@ -59,6 +59,16 @@ impl Tickets {
         (now < until && now < credential.expires && *credential.auth == *auth).then_some(credential)
     }
 
+    /// What this auth found good before is not good any more.
+    pub(super) fn forget(&self, auth: &str) {
+        let mut store = self.store();
+        let held = store.held.iter().filter(|(_, held)| *held.credential.auth == *auth);
+        let gone: Vec<Hash> = held.map(|(hash, _)| *hash).collect();
+        for hash in &gone {
+            store.remove(hash);
+        }
+    }
+
     fn store(&self) -> MutexGuard<'_, Store> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

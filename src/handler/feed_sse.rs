@@ -123,14 +123,14 @@ impl Events {
             return Some(first.into());
         }
         let roster = Rc::clone(&self.roster);
-        let operator = self.listed.watch();
+        let watch = self.listed.watch();
         loop {
             if self.turn.is_over() {
                 tokio::task::yield_now().await;
                 self.turn = Turn::at(Instant::now());
             }
             let now = Instant::now();
-            if self.leave.is_some_and(|leave| leave <= now) || self.has_expired(now) || operator.has_been_told() {
+            if self.leave.is_some_and(|leave| leave <= now) || self.has_expired(now) || watch.has_been_told() {
                 return None;
             }
             match self.read() {
@@ -157,7 +157,7 @@ impl Events {
                 () = roster.draining(), if self.leave.is_none() => self.leave = Some(roster.turn_to_leave()),
                 () = sleep_until(self.leave.unwrap_or(now)), if self.leave.is_some() => {}
                 () = sleep_until(expiry.unwrap_or(now)), if expiry.is_some() => {}
-                () = operator.told() => {}
+                _order = watch.told() => {}
             }
         }
     }

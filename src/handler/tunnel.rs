@@ -32,6 +32,7 @@ use self::term::Term;
 use super::forward::{self, Failure, Proxy};
 use super::{Call, Kind, interim, is_extended_connect, upgrade};
 use crate::admission::Admission;
+use crate::feed::farewell::by_order;
 use crate::limits;
 use crate::message::{Body, framing, hop, trace};
 use crate::net::ConnectionPermit;
@@ -234,8 +235,10 @@ impl Tunnel {
         if self.seat.is_told_to_leave() {
             return Poll::Ready("draining".to_owned());
         }
-        if self.record.as_ref().is_some_and(|record| record.watch().is_told(cx)) {
-            return Poll::Ready(close::CLOSED_BY_OPERATOR.to_owned());
+        if let Some(record) = &self.record
+            && let Poll::Ready(order) = record.watch().poll_told(cx)
+        {
+            return Poll::Ready(by_order(order).1.to_owned());
         }
         if self.term.poll_end(cx).is_ready() {
             return Poll::Ready(close::TOKEN_EXPIRED.to_owned());

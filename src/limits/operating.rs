@@ -12,3 +12,7 @@ pub const SOCKETS_PAGE_MAX: usize = 5000;
 pub const INQUIRIES: usize = 16;
 /// How long an operator waits for one worker's answer: it gives it between two turns.
 pub const INQUIRY: Duration = Duration::from_secs(2);
+/// Reloads that wait for one that is under way.
+pub const RELOADS_WAITING: usize = 4;
+/// How long a reload waits for one worker to serve another config: it does so between two turns.
+pub const RELOAD_TURN: Duration = Duration::from_secs(5);

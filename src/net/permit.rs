@@ -13,7 +13,7 @@ use crate::limits;
 #[derive(Debug)]
 pub struct Connections {
     open: AtomicUsize,
-    cap: usize,
+    cap: AtomicUsize,
     gauge: Gauge,
 }
 
@@ -38,7 +38,12 @@ pub struct Place {
 impl Connections {
     #[must_use]
     pub fn new(cap: usize, gauge: Gauge) -> Connections {
-        Connections { open: AtomicUsize::new(0), cap, gauge }
+        Connections { open: AtomicUsize::new(0), cap: AtomicUsize::new(cap), gauge }
+    }
+
+    /// Those that are open beyond it stay.
+    pub fn set_cap(&self, cap: usize) {
+        self.cap.store(cap, Ordering::Relaxed);
     }
 
     #[must_use]
@@ -48,15 +53,15 @@ impl Connections {
 
     /// A place on the worker with this `load`; `None` beyond the cap and the few that are let in to be told so.
     pub fn admit(self: &Arc<Self>, load: &Load) -> Option<Place> {
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        if before >= self.cap + limits::REFUSED_CONNECTIONS {
+        let (cap, before) = (self.cap.load(Ordering::Relaxed), self.open.fetch_add(1, Ordering::Relaxed));
+        if before >= cap + limits::REFUSED_CONNECTIONS {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
         load.fetch_add(1, Ordering::Relaxed);
         self.gauge.inc();
         let permit = ConnectionPermit { connections: Arc::clone(self), load: Arc::clone(load) };
-        Some(Place { permit, over_cap: before >= self.cap })
+        Some(Place { permit, over_cap: before >= cap })
     }
 }
 

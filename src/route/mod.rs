@@ -13,5 +13,5 @@ pub mod table;
 pub use options::{
     Action, AuthRequest, Cors, Files, HeaderRules, HostPattern, Options, PathPattern, Redirect, Respond,
 };
-pub use service::Service;
+pub use service::{Means, Service};
 pub use table::Table;

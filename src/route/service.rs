@@ -2,13 +2,13 @@
 //!
 //! Never: knows what a handler does, or how a refusal reads.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use http::header::{ACCEPT, CONNECTION, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
@@ -31,18 +31,24 @@ use crate::upstream::Upstreams;
 /// What all workers answer requests with.
 #[derive(Debug)]
 pub struct Shared {
-    pub table: ArcSwap<Table>,
     pub access: AccessLog,
     /// Counts the requests that no route took.
     pub unrouted: Arc<RouteMeters>,
+}
+
+/// What one config makes on one worker: what a request is served with from its begin to its end.
+#[derive(Debug)]
+pub struct Means {
+    pub table: Arc<Table>,
+    pub rosters: Rosters,
+    pub upstreams: Upstreams,
 }
 
 /// One worker's service.
 #[derive(Debug)]
 pub struct Service {
     shared: Arc<Shared>,
-    rosters: Rosters,
-    upstreams: Upstreams,
+    means: RefCell<Rc<Means>>,
     tunnels: Rc<Tunnels>,
     tasks: Tasks,
     /// Of requests that no guard needs to know more of.
@@ -51,15 +57,28 @@ pub struct Service {
 
 impl Shared {
     #[must_use]
-    pub fn new(table: Table, access: AccessLog, metrics: &Metrics) -> Shared {
-        Shared { table: ArcSwap::from_pointee(table), access, unrouted: Arc::new(metrics.route("none")) }
+    pub fn new(access: AccessLog, metrics: &Metrics) -> Shared {
+        Shared { access, unrouted: Arc::new(metrics.route("none")) }
     }
 }
 
 impl Service {
     #[must_use]
-    pub fn new(shared: Arc<Shared>, rosters: Rosters, upstreams: Upstreams, tasks: Tasks) -> Service {
-        Service { shared, rosters, upstreams, tunnels: Tunnels::new(), tasks, everyone: Rc::default() }
+    pub fn new(shared: Arc<Shared>, means: Means, tasks: Tasks) -> Service {
+        let means = RefCell::new(Rc::new(means));
+        Service { shared, means, tunnels: Tunnels::new(), tasks, everyone: Rc::default() }
+    }
+
+    /// What requests that come now are served with.
+    #[must_use]
+    pub fn means(&self) -> Rc<Means> {
+        Rc::clone(&self.means.borrow())
+    }
+
+    /// Requests that come from now on are served with these, on whichever connection; those under way with what they began with.
+    pub fn turn_to(&self, means: Means) {
+        // The old ones are dropped once nobody looks at them.
+        let _before = self.means.replace(Rc::new(means));
     }
 
     /// Ends the tunnels, which have no roster, in random order over `spread`.
@@ -88,23 +107,24 @@ impl Service {
         if asked.sni.is_some_and(|sni| sni.misdirects(host)) {
             return refuse(client, unrouted, Denied::Misdirected, accept);
         }
-        let found = self.shared.table.load().route(host, parts.uri.path()).map(|route| route.cloned());
-        let route = match found {
+        let means = self.means();
+        let route = match means.table.route(host, parts.uri.path()) {
             Ok(route) => route,
             Err(rule) => return fail(&Failure::Ambiguous(unrouted, rule), unrouted, accept),
         };
         let Some(route) = route else { return fail(&Failure::NoRoute, unrouted, accept) };
         let lasting = handler::is_lasting(&route.handler, &parts);
         let visit = self.visit(asked, &authority, lasting, &parts);
-        let finish = Finish::new(&route, &visit);
+        let finish = Finish::new(route, &visit);
         if let Some(response) = finish.preflight(&visit) {
             return Answered { finish, ..Answered::own(response, &route.meters) };
         }
         let waiting = Waiting::new(begun, &route.meters, &self.shared.access, self.tasks.stages());
-        let answered = match self.admit(asked, &authority, lasting, &mut parts, &route).await {
+        let way = Way { means: &means, route, authority: &authority };
+        let answered = match self.admit(asked, way, lasting, &mut parts).await {
             Ok(admission) => {
                 let request = Request::from_parts(parts, body);
-                self.handle(asked, &authority, request, &route, &admission, accept).await
+                self.handle(asked, way, request, &admission, accept).await
             }
             Err(denied) => refuse(client, &route.meters, denied, accept).ending(lasting, &parts),
         };
@@ -117,10 +137,9 @@ impl Service {
     async fn admit(
         &self,
         asked: &Asked<'_>,
-        authority: &str,
+        Way { means, route, authority }: Way<'_>,
         lasting: bool,
         parts: &mut Parts,
-        route: &Route,
     ) -> Result<Rc<Admission>, Denied> {
         let admitted = route.guards.admit(&self.visit(asked, authority, lasting, parts)).await?;
         admitted.cut_token(parts);
@@ -128,7 +147,7 @@ impl Service {
         if let Some(check) = &route.check {
             // A client that closes its side has left: then nobody waits for this either.
             asked.in_flight.streams();
-            let (upstream, hop) = (self.upstreams.get(check.upstream()), asked.forwarded.hop(authority));
+            let (upstream, hop) = (means.upstreams.get(check.upstream()), asked.forwarded.hop(authority));
             // Boxed: what it takes to ask is no part of what each connection keeps.
             let grant = Box::pin(check.ask(upstream, parts, &hop, asked.peer.client)).await?;
             grant.apply(&mut parts.headers);
@@ -153,17 +172,16 @@ impl Service {
     async fn handle(
         &self,
         asked: &Asked<'_>,
-        authority: &str,
+        Way { means, route, authority }: Way<'_>,
         request: Request<Incoming>,
-        route: &Route,
         admission: &Rc<Admission>,
         accept: Option<&HeaderValue>,
     ) -> Answered {
         let call = Call {
             asked,
             authority,
-            rosters: &self.rosters,
-            upstreams: &self.upstreams,
+            rosters: &means.rosters,
+            upstreams: &means.upstreams,
             tunnels: &self.tunnels,
             tasks: &self.tasks,
             access: &self.shared.access,
@@ -210,6 +228,14 @@ impl Answer for Service {
             Unread::Malformed => "malformed",
         });
     }
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    means: &'a Means,
+    route: &'a Route,
+    authority: &'a str,
 }
 
 /// A response, and what is to be said of it.

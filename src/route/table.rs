@@ -5,12 +5,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
 
 use super::options::{self, Action, AuthRequest, Cors, HeaderRules, HostPattern, Options, PathPattern};
 use crate::feed::Delivery;
+use crate::guard::connections::RouteCount;
 use crate::guard::{Check, ForwardToken, Guards, Network, TokenRule, Wardens};
 use crate::handler::files::{CacheRule, Folder};
 use crate::handler::{Asset, FeedDoor, Files, Fixed, Forwarding, Handler, Proxy, Redirect, Session, Ticket};
@@ -26,6 +28,27 @@ pub struct Table {
     /// Longest first.
     suffixes: Vec<(String, Paths)>,
     any: Paths,
+    /// What of each route outlives a table, in the config's order.
+    lasting: Vec<Lasting>,
+    /// One of them has `allow` or `deny`.
+    is_restricted: bool,
+}
+
+/// What of a route outlives its table, where the next one has the route, too.
+#[derive(Debug, Clone)]
+pub struct Lasting {
+    pub meters: Arc<RouteMeters>,
+    /// What is open on it.
+    pub open: RouteCount,
+    network: Network,
+}
+
+/// What a route has from the table before.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// Where its sockets stay.
+    pub meters: Option<Arc<RouteMeters>>,
+    pub open: Option<RouteCount>,
 }
 
 /// A route, ready to serve.
@@ -51,19 +74,27 @@ struct Paths {
 }
 
 impl Table {
-    /// `alerts` gives the feeds that watch a feed, for its page.
+    /// `alerts` gives the feeds that watch a feed, for its page; `kept` what there is of a route from the table before.
     #[must_use]
     pub fn new(
         routes: &[Options],
         wardens: &Wardens,
         metrics: &Metrics,
         alerts: impl Fn(&str) -> Vec<String>,
+        kept: impl Fn(&Options) -> Kept,
     ) -> Table {
         let mut table = Table::default();
         for options in routes {
             let name = format!("{}{}", options.host, options.path);
-            let meters = Arc::new(meters(&options.action, &name, metrics));
-            let guards = guards(options, wardens);
+            let Kept { meters: known, open } = kept(options);
+            let meters = known.unwrap_or_else(|| Arc::new(meters(&options.action, &name, metrics)));
+            let guards = Guards { open: open.unwrap_or_default(), ..guards(options, wardens) };
+            table.is_restricted |= !options.allow.is_empty() || !options.deny.is_empty();
+            table.lasting.push(Lasting {
+                meters: Arc::clone(&meters),
+                open: guards.open.clone(),
+                network: guards.network.clone(),
+            });
             let mut add = |path: PathPattern, handler: Handler| {
                 let route = Route {
                     guards: guards_of(&handler, &guards),
@@ -111,6 +142,20 @@ impl Table {
         }
         table.sort();
         table
+    }
+
+    /// What of each route outlives the table, in the config's order.
+    #[must_use]
+    pub fn lasting(&self) -> &[Lasting] {
+        &self.lasting
+    }
+
+    /// Whether what a client opened by the route of these meters, in this table or in one before that is retired, may stay.
+    #[must_use]
+    pub fn lets_stay(&self, meters: &Arc<RouteMeters>, client: IpAddr) -> bool {
+        let bars = |lasting: &Lasting| Arc::ptr_eq(&lasting.meters, meters) && lasting.network.check(client).is_err();
+        let is_barred = self.is_restricted && self.lasting.iter().any(bars);
+        !(meters.is_retired() || is_barred)
     }
 
     /// The route for `host` (without a port) and `path`, whichever way the path is read.
@@ -301,7 +346,7 @@ fn page_door<'a>(routes: &'a [Options], feed: &str, auth: Option<&str>) -> Optio
 
 #[cfg(test)]
 mod tests {
-    use super::Table;
+    use super::{Kept, Table};
     use crate::guard::Wardens;
     use crate::handler::Handler;
     use crate::message::framing::Rule;
@@ -329,7 +374,7 @@ mod tests {
             route(HostPattern::Suffix(".b.example.com".to_owned()), prefix("/api/"), "wilder"),
             route(HostPattern::Exact("a.example.com".to_owned()), exact("/api/y"), "named"),
         ];
-        Table::new(&routes, &Wardens::default(), &Metrics::new(), |_| Vec::new())
+        Table::new(&routes, &Wardens::default(), &Metrics::new(), |_| Vec::new(), |_| Kept::default())
     }
 
     #[track_caller]

@@ -20,7 +20,7 @@ use crate::telemetry::Metrics;
 use crate::telemetry::exposition;
 use crate::testing;
 pub(super) use crate::testing::{run, run_paused};
-use crate::upstream::{self, Balance, Scheme, Server, Upstreams};
+use crate::upstream::{self, Balance, Scheme, Server, Upkeep, Upstreams};
 use crate::ws::frame::Head;
 use crate::ws::{OpCode, handshake, mask};
 
@@ -221,6 +221,7 @@ pub(super) struct Filled {
     metrics: Metrics,
     tasks: Tasks,
     running: Option<tokio::task::JoinHandle<()>>,
+    _upkeep: Upkeep,
 }
 
 impl Filled {
@@ -235,12 +236,13 @@ impl Filled {
         let cursor = Cursor::newest(follower.log(), 0);
         let tasks = Tasks::new(Stages::default());
         let shared = upstream::Shared::new(options.dial().map(|dial| &dial.upstream), &metrics).unwrap();
-        shared.run(&tasks);
+        let mut upkeep = Upkeep::new(&tasks);
+        upkeep.turn_to(&shared, &metrics);
         let upstreams = Rc::new(Upstreams::new(shared, tasks.clone()));
         let source = Source::try_new(options, &FeedHub::default()).unwrap();
         let meters = metrics.source("f", options.kind());
         let running = tasks.spawn_background(source.run(Inlet::new(&feed, Rank::Source), meters, upstreams));
-        Filled { follower, cursor, metrics, tasks, running: Some(running) }
+        Filled { follower, cursor, metrics, tasks, running: Some(running), _upkeep: upkeep }
     }
 
     /// The next message, as it came.

@@ -58,6 +58,11 @@ impl FeedTimes {
         all.entry((feed.to_owned(), source.to_owned())).or_insert_with(|| up.clone());
     }
 
+    pub(super) fn drop_source(&self, feed: &str, source: &str) {
+        let mut all = self.up.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&(feed.to_owned(), source.to_owned()));
+    }
+
     /// Each source's name, and whether it delivers.
     pub(super) fn sources(&self, feed: &str) -> Vec<(String, bool)> {
         let all = self.up.lock().unwrap_or_else(PoisonError::into_inner);

@@ -41,6 +41,10 @@ impl KeySets {
         registry.register("jwks_fetches", "Fetches of an auth's key set, by outcome", self.fetches.clone());
     }
 
+    pub(super) fn forget(&self, auth: &str) {
+        self.keys.remove(&AuthLabels { auth: auth.to_owned() });
+    }
+
     pub(super) fn of(&self, auth: &str) -> KeySetMeters {
         let outcome = |outcome| self.fetches.get_or_create_owned(&FetchLabels { auth: auth.to_owned(), outcome });
         KeySetMeters {

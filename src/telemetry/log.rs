@@ -4,12 +4,15 @@
 //! [`super::access`].
 
 use std::num::NonZeroU32;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tracing_subscriber::fmt;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::limits;
 
@@ -17,7 +20,7 @@ use crate::limits;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogOptions {
     pub format: LogFormat,
-    pub level: tracing::Level,
+    pub level: Level,
     /// One line a request or socket.
     pub access: bool,
 }
@@ -29,14 +32,30 @@ pub enum LogFormat {
     Json,
 }
 
+/// What changes the level of the log that was started.
+static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+
 /// Starts the log. A second call in one process changes nothing.
 pub fn start(options: LogOptions) {
-    let base = fmt().with_max_level(options.level).with_target(false);
+    let (level, handle) = reload::Layer::new(LevelFilter::from_level(options.level));
+    let base = tracing_subscriber::registry().with(level);
+    let lines = fmt::layer().with_target(false);
     // An error means that a log was started already, by a test: that one stays.
-    let _ = match options.format {
-        LogFormat::Text => base.with_ansi(false).finish().try_init(),
-        LogFormat::Json => base.json().flatten_event(true).finish().try_init(),
+    let started = match options.format {
+        LogFormat::Text => base.with(lines.with_ansi(false)).try_init(),
+        LogFormat::Json => base.with(lines.json().flatten_event(true)).try_init(),
     };
+    if started.is_ok() {
+        let _ = LEVEL.set(handle);
+    }
+}
+
+/// From now on, lines of this level and above are written.
+pub fn set_level(level: Level) {
+    if let Some(handle) = LEVEL.get() {
+        // It fails only where no log was started.
+        let _ = handle.modify(|filter| *filter = LevelFilter::from_level(level));
+    }
 }
 
 /// Whether one more warning about a client's fault may be written now. What may not is counted, and the count goes

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -16,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use super::feeds::{FeedMeters, FeedTimes};
 use super::key_sets::{KeySetMeters, KeySets};
+use super::reloads::Reloads;
 use super::source::{FailureLabels, SourceMeters};
 use super::sums::{Part, Sum};
 use super::traffic::{SessionFamilies, SessionMeters, TrafficLabels};
@@ -34,16 +36,17 @@ pub struct Metrics {
     message_bytes: Family<TrafficLabels, Counter>,
     sessions: SessionFamilies,
     feed_viewers: Family<FeedLabels, Gauge>,
-    feed_up: Family<SourceLabels, Gauge>,
+    pub(super) feed_up: Family<SourceLabels, Gauge>,
     /// Of the branches of split feeds.
-    branches_up: Mutex<HashMap<SourceLabels, Sum>>,
+    pub(super) branches_up: Mutex<HashMap<SourceLabels, Sum>>,
     feed_reconnects: Family<FeedLabels, Counter>,
     feed_failures: Family<FailureLabels, Counter>,
     feed_too_large: Family<FeedLabels, Counter>,
     feed_conflated: Family<FeedLabels, Counter>,
-    feed_times: FeedTimes,
-    upstream_up: Family<ServerLabels, Gauge>,
-    key_sets: KeySets,
+    pub(super) feed_times: FeedTimes,
+    pub(super) upstream_up: Family<ServerLabels, Gauge>,
+    pub(super) key_sets: KeySets,
+    pub(super) reloads: Reloads,
 }
 
 /// One route's handles.
@@ -58,6 +61,8 @@ pub struct RouteMeters {
     denied: Family<DeniedLabels, Counter>,
     pub seconds: Histogram,
     pub sockets: Gauge,
+    /// Another config has no such route: what was opened by it is to close.
+    pub(super) retired: AtomicBool,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -95,15 +100,15 @@ pub(super) struct FeedLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct SourceLabels {
-    feed: String,
-    source: String,
+pub(super) struct SourceLabels {
+    pub(super) feed: String,
+    pub(super) source: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ServerLabels {
-    upstream: String,
-    server: String,
+pub(super) struct ServerLabels {
+    pub(super) upstream: String,
+    pub(super) server: String,
 }
 
 impl Metrics {
@@ -131,6 +136,7 @@ impl Metrics {
             feed_times: FeedTimes::default(),
             upstream_up: Family::default(),
             key_sets: KeySets::default(),
+            reloads: Reloads::default(),
         };
         metrics.register();
         metrics
@@ -170,6 +176,7 @@ impl Metrics {
         self.feed_times.register(&mut registry);
         registry.register("upstream_up", "Whether a server of an upstream is given requests", self.upstream_up.clone());
         self.key_sets.register(&mut registry);
+        self.reloads.register(&mut registry);
     }
 
     /// The handles of the route `route`, as configured.
@@ -201,6 +208,7 @@ impl Metrics {
             statuses: (100..600).map(|_| OnceLock::new()).collect(),
             closed: self.websocket_closed.clone(),
             denied: self.denied.clone(),
+            retired: AtomicBool::new(false),
         }
     }
 

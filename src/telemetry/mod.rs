@@ -8,6 +8,7 @@ pub mod feeds;
 pub mod key_sets;
 pub mod log;
 pub mod metrics;
+mod reloads;
 pub mod socket;
 pub mod sockets;
 pub mod source;

@@ -1,7 +1,9 @@
-//! The open sockets and event streams, as operators see and close them.
+//! The open sockets and event streams, as operators see them, and as they are told to close.
 //!
 //! Owns: each worker's list of its own, kept on its thread, and the questions about it that come from elsewhere. Never:
 //! takes a lock or counts in what messages pass through; a socket is told to close by waking its task.
+
+mod leaving;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -20,6 +22,8 @@ use tokio::time::{Instant, timeout};
 
 use super::metrics::RouteMeters;
 use crate::limits;
+
+pub use leaving::leave;
 
 /// An open socket's place in the list, given back on drop. It stays on the thread that it was taken on.
 #[derive(Debug)]
@@ -48,7 +52,15 @@ pub(super) struct Entry {
     task: Option<Waker>,
     pub(super) client: IpAddr,
     mode: Mode,
-    told: bool,
+    told: Option<Order>,
+}
+
+/// Who wants a socket closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Operator,
+    /// Another config is in use, with which it could not have been opened as it was.
+    Config,
 }
 
 /// How a socket is served.
@@ -140,8 +152,10 @@ impl Listed {
     pub fn open(meters: &Arc<RouteMeters>, mode: Mode, client: IpAddr, path: &str) -> Listed {
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let path = (path != meters.route()).then(|| path.into());
+        // It may have been on its way here while its route went.
+        let told = meters.is_retired().then_some(Order::Config);
         let meters = Arc::clone(meters);
-        let entry = Entry { number, since: now(), meters, path, subject: None, task: None, client, mode, told: false };
+        let entry = Entry { number, since: now(), meters, path, subject: None, task: None, client, mode, told };
         let slot = OPEN.with_borrow_mut(|open| open.insert(entry));
         Listed { watch: Watch { number, slot }, _here: PhantomData }
     }
@@ -175,27 +189,26 @@ impl Drop for Listed {
 }
 
 impl Watch {
-    /// Whether an operator wants it closed; else its task is woken when one does.
-    #[must_use]
-    pub fn is_told(self, cx: &Context<'_>) -> bool {
-        self.look(|entry| {
-            if !entry.told && !entry.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+    /// Completes when it is to be closed.
+    pub fn poll_told(self, cx: &Context<'_>) -> Poll<Order> {
+        let told = self.look(|entry| {
+            if entry.told.is_none() && !entry.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
                 entry.task = Some(cx.waker().clone());
             }
             entry.told
-        })
-        .unwrap_or_default()
+        });
+        told.flatten().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// The same, without waiting.
     #[must_use]
     pub fn has_been_told(self) -> bool {
-        self.look(|entry| entry.told).unwrap_or_default()
+        self.look(|entry| entry.told.is_some()).unwrap_or_default()
     }
 
-    /// Completes when an operator wants it closed.
-    pub async fn told(self) {
-        poll_fn(|cx| if self.is_told(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+    /// Completes when it is to be closed.
+    pub async fn told(self) -> Order {
+        poll_fn(|cx| self.poll_told(cx)).await
     }
 
     fn look<T>(self, then: impl FnOnce(&mut Entry) -> T) -> Option<T> {
@@ -294,7 +307,7 @@ fn list(after: u64, limit: usize) -> Vec<Shown> {
 fn close(number: u64) -> bool {
     let task = OPEN.with_borrow_mut(|open| {
         let (_, entry) = open.iter_mut().find(|(_, entry)| entry.number == number)?;
-        entry.told = true;
+        entry.told = Some(Order::Operator);
         Some(entry.task.take())
     });
     // Outside: whoever is woken may look at the list.

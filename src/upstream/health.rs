@@ -30,7 +30,7 @@ struct Verdict {
 
 /// Checks one server again and again; never ends.
 pub(super) async fn keep(group: &Group, member: &Member, health: &Health, tasks: Rc<Tasks>) {
-    let mut verdict = Verdict::new(health);
+    let mut verdict = Verdict::new(health, member.standing.is_healthy());
     let mut ticks = interval(health.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -93,9 +93,9 @@ fn host(server: &Server) -> String {
 }
 
 impl Verdict {
-    /// Healthy until found otherwise.
-    fn new(health: &Health) -> Verdict {
-        Verdict { fall: health.fall, rise: health.rise, healthy: true, against: 0 }
+    /// As it was found before, until found otherwise.
+    fn new(health: &Health, healthy: bool) -> Verdict {
+        Verdict { fall: health.fall, rise: health.rise, healthy, against: 0 }
     }
 
     /// Counts a check; gives the verdict where it turns.
@@ -124,7 +124,7 @@ mod tests {
     fn check(checks: &str, expected: &str) {
         let every = Duration::from_secs(1);
         let health = Health { path: "/".to_owned(), every, timeout: every, fall: 3, rise: 2 };
-        let mut verdict = Verdict::new(&health);
+        let mut verdict = Verdict::new(&health, true);
         let turns: String = checks
             .chars()
             .map(|check| match verdict.count(check == '+') {

@@ -42,8 +42,27 @@ impl Group {
     /// # Errors
     /// If a server's host is no name that a certificate could have.
     pub(super) fn new(options: &Options, tls: &mut Lazy, metrics: &Metrics) -> Result<Group, SetupError> {
+        Group::after(None, options, tls, metrics)
+    }
+
+    /// The same with those servers of `before` that it still has, where they are believed by the same authorities: what is
+    /// known of them stays known.
+    ///
+    /// # Errors
+    /// As [`Group::new`].
+    pub(super) fn after(
+        before: Option<&Group>,
+        options: &Options,
+        tls: &mut Lazy,
+        metrics: &Metrics,
+    ) -> Result<Group, SetupError> {
         let mut trust = Trust::of(options, tls)?;
-        let member = |server| Member::new(server, options, &mut trust, metrics).map(Arc::new);
+        let before = before.filter(|before| before.options.authorities == options.authorities);
+        let known = |server: &Server| before?.members.iter().find(|member| member.server == *server).map(Arc::clone);
+        let member = |server: &Server| match known(server) {
+            Some(member) => Ok(member),
+            None => Member::new(server, options, &mut trust, metrics).map(Arc::new),
+        };
         Ok(Group {
             members: options.servers.iter().map(member).collect::<Result<_, _>>()?,
             balancer: Balancer::new(options.balance),

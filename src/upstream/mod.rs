@@ -28,10 +28,11 @@ mod testing;
 mod tests;
 mod tls;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub use incoming::Incoming;
 pub use io::Io;
 pub use options::{Balance, Health, Options, Scheme, Server};
 pub use permit::LoadPermit;
-pub use shared::{ServerReport, Shared};
+pub use shared::{ServerReport, Shared, Upkeep};
 pub use tls::SetupError;
 
 use crate::limits;
@@ -54,12 +55,19 @@ use crate::shutdown::Tasks;
 use balance::Tried;
 use exchange::Unsaid;
 use link::StreamPermit;
-use member::Group;
+use member::{Group, Member};
 use pool::Pool;
 
 /// One worker's upstreams, by name.
 #[derive(Debug)]
-pub struct Upstreams(HashMap<String, Rc<Upstream>>);
+pub struct Upstreams {
+    all: HashMap<String, Rc<Upstream>>,
+    swept: Swept,
+    tasks: Tasks,
+}
+
+/// All pools of a worker that there are, also those of upstreams that another config has no more.
+type Swept = Rc<RefCell<Vec<Weak<Pool>>>>;
 
 /// One worker's connections to the servers of one upstream.
 #[derive(Debug)]
@@ -67,6 +75,8 @@ pub struct Upstream {
     group: Arc<Group>,
     /// In the order of the group's members.
     pools: Vec<Rc<Pool>>,
+    /// The one of its name that is in use.
+    newest: Rc<RefCell<Weak<Upstream>>>,
 }
 
 /// A response, and what goes with it.
@@ -92,30 +102,69 @@ impl Upstreams {
     /// No connections yet; what will be idle for long is closed in the background of this thread.
     #[must_use]
     pub fn new(shared: Arc<Shared>, tasks: Tasks) -> Upstreams {
-        let upstream = |group: &Arc<Group>| (group.options.name.clone(), Rc::new(Upstream::new(group, &tasks)));
-        let upstreams: HashMap<_, _> = shared.groups.iter().map(upstream).collect();
-        let swept: Vec<_> = upstreams.values().cloned().collect();
+        let swept = Swept::default();
+        let sweeping = Rc::clone(&swept);
         drop(tasks.spawn_background(async move {
             let mut ticks = interval(limits::UPSTREAM_SWEEP);
             loop {
                 ticks.tick().await;
-                swept.iter().flat_map(|upstream| &upstream.pools).for_each(|pool| pool.sweep());
+                let pools: Vec<_> = sweeping.borrow().iter().filter_map(Weak::upgrade).collect();
+                pools.iter().for_each(|pool| pool.sweep());
             }
         }));
-        Upstreams(upstreams)
+        Upstreams { all: HashMap::new(), swept, tasks }.after(&shared)
+    }
+
+    /// As another config has them: connections to upstreams and servers that are still the same stay.
+    #[must_use]
+    pub fn after(&self, shared: &Shared) -> Upstreams {
+        let upstream = |group: &Arc<Group>| {
+            let before = self.all.get(&group.options.name);
+            let same = before.filter(|upstream| Arc::ptr_eq(&upstream.group, group)).map(Rc::clone);
+            let upstream = same.unwrap_or_else(|| Upstream::after(before, group, &self.tasks));
+            (group.options.name.clone(), upstream)
+        };
+        let all: HashMap<_, _> = shared.groups.iter().map(upstream).collect();
+        let mut swept = self.swept.borrow_mut();
+        let now = all.values().flat_map(|upstream: &Rc<Upstream>| &upstream.pools);
+        swept.retain(|pool| pool.strong_count() > 0);
+        for pool in now {
+            if !swept.iter().any(|known| std::ptr::eq(known.as_ptr(), Rc::as_ptr(pool))) {
+                swept.push(Rc::downgrade(pool));
+            }
+        }
+        drop(swept);
+        Upstreams { all, swept: Rc::clone(&self.swept), tasks: self.tasks.clone() }
     }
 
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Rc<Upstream>> {
-        self.0.get(name)
+        self.all.get(name)
     }
 }
 
 impl Upstream {
-    fn new(group: &Arc<Group>, tasks: &Tasks) -> Upstream {
+    /// In place of `before`, whose connections to servers that it still has stay.
+    fn after(before: Option<&Rc<Upstream>>, group: &Arc<Group>, tasks: &Tasks) -> Rc<Upstream> {
         let Options { connect_timeout, response_timeout, .. } = group.options;
-        let pool = |member| Rc::new(Pool::new(member, connect_timeout, response_timeout, tasks.clone()));
-        Upstream { pools: group.members.iter().map(pool).collect(), group: Arc::clone(group) }
+        let times = |options: &Options| (options.connect_timeout, options.response_timeout);
+        let like = before.filter(|before| times(&before.group.options) == times(&group.options));
+        let pool = |member: &Arc<Member>| {
+            let known = like.and_then(|before| before.pools.iter().find(|pool| Arc::ptr_eq(&pool.member, member)));
+            let make = || Rc::new(Pool::new(member, connect_timeout, response_timeout, tasks.clone()));
+            known.map_or_else(make, Rc::clone)
+        };
+        let newest = before.map(|before| Rc::clone(&before.newest)).unwrap_or_default();
+        let pools = group.members.iter().map(pool).collect();
+        let upstream = Rc::new(Upstream { pools, group: Arc::clone(group), newest });
+        upstream.newest.replace(Rc::downgrade(&upstream));
+        upstream
+    }
+
+    /// The upstream of this name as the config that is in use has it; itself where it has none.
+    #[must_use]
+    pub fn newest(self: &Rc<Self>) -> Rc<Upstream> {
+        self.newest.borrow().upgrade().unwrap_or_else(|| Rc::clone(self))
     }
 
     /// How long a response's body may say nothing.

@@ -19,7 +19,7 @@ pub(super) struct Standing {
     upstream: String,
     server: String,
     /// Its upstream has no other.
-    alone: bool,
+    alone: AtomicBool,
     born: Instant,
     /// Active checks find it down.
     unhealthy: AtomicBool,
@@ -65,7 +65,7 @@ impl Standing {
         Standing {
             upstream: upstream.to_owned(),
             server: server.to_owned(),
-            alone,
+            alone: AtomicBool::new(alone),
             born: Instant::now(),
             unhealthy: AtomicBool::new(false),
             breaks: AtomicU32::new(0),
@@ -86,6 +86,16 @@ impl Standing {
         }
         let waits = self.until.load(Relaxed).max(self.probed.load(Relaxed));
         if waits > self.now() { State::Marked } else { State::Due }
+    }
+
+    /// Its upstream has no other now, or has.
+    pub(super) fn set_alone(&self, alone: bool) {
+        self.alone.store(alone, Relaxed);
+    }
+
+    /// Whether active checks find it up, as far as is known.
+    pub(super) fn is_healthy(&self) -> bool {
+        !self.unhealthy.load(Relaxed)
     }
 
     /// Takes the one request that a server gets when its time has passed; the others pass it over a little longer.
@@ -150,7 +160,7 @@ impl Standing {
         self.marked.store(now, Relaxed);
         if marks == 0 {
             let Standing { upstream, server, .. } = self;
-            if self.alone {
+            if self.alone.load(Relaxed) {
                 tracing::debug!(upstream, server, reason = %failure, "server does not answer, and is the only one");
             } else {
                 tracing::warn!(upstream, server, reason = %failure, "server does not answer: passed over for a while");
@@ -164,7 +174,7 @@ impl Standing {
         self.breaks.store(0, Relaxed);
         if self.marks.swap(0, Relaxed) != 0 {
             let Standing { upstream, server, .. } = self;
-            if self.alone {
+            if self.alone.load(Relaxed) {
                 tracing::debug!(upstream, server, "server answers again");
             } else {
                 tracing::info!(upstream, server, "server answers again");

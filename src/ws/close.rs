@@ -37,6 +37,8 @@ pub const MESSAGE_RATE: &str = "message rate";
 pub const CLOSED_BY_OPERATOR: &str = "closed by operator";
 /// The reason of a 1012.
 pub const DRAINING: &str = "draining";
+/// The reason of a 1012 for a socket that could not have been opened with the config that is in use now.
+pub const CONFIG_CHANGED: &str = "configuration changed";
 /// The reason of a 1013 for a viewer that does not keep up.
 pub const TOO_SLOW: &str = "too slow";
 

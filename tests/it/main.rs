@@ -37,6 +37,8 @@ mod pressure;
 mod proxy_protocol;
 mod pulse;
 mod recording;
+mod reload;
+mod reload_parts;
 mod selection;
 mod servers;
 mod sessions;

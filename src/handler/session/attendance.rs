@@ -19,6 +19,7 @@ use super::ending::{Ending, Verdict};
 use super::parts::{Link, Moment};
 use super::state::State;
 use super::unread::Unread;
+use crate::feed::farewell::by_order;
 use crate::handler::tunnel::{Place, Seat, end::End};
 use crate::limits;
 use crate::telemetry::SocketRecord;
@@ -122,8 +123,12 @@ impl Attendance {
             if self.seat.is_told_to_leave() && !self.state.is_ending() {
                 self.state.end(CloseCode::RESTART, close::DRAINING, at);
             }
-            if self.record.as_ref().is_some_and(|record| record.watch().is_told(cx)) && !self.state.is_ending() {
-                self.state.end(CloseCode::POLICY, close::CLOSED_BY_OPERATOR, at);
+            if let Some(record) = &self.record
+                && let Poll::Ready(order) = record.watch().poll_told(cx)
+                && !self.state.is_ending()
+            {
+                let (code, reason) = by_order(order);
+                self.state.end(code, reason, at);
             }
             if self.state.next_due().is_some_and(|due| due <= at.now)
                 && let Some((ending, verdict)) = self.state.on_time(at)

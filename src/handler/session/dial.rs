@@ -97,7 +97,8 @@ impl Dialler {
         let (key, accept) = handshake::key_and_accept([trace::random(), trace::random()]);
         let request = self.request(key, token.as_deref());
         let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter().cloned().collect::<Vec<_>>();
-        let mut sent = self.upstream.upgrade(self.client, request).await.map_err(NotDialled::Unanswered)?;
+        // Another config may have given it other servers since.
+        let mut sent = self.upstream.newest().upgrade(self.client, request).await.map_err(NotDialled::Unanswered)?;
         if sent.response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(NotDialled::Declined(Box::new(sent)));
         }

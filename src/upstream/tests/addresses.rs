@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::telemetry::Metrics;
 use crate::upstream::testing::{Answering, ask, get, nobody, options, post, run, tasks, upstream};
-use crate::upstream::{Scheme, Server, Shared, Upstreams, resolve};
+use crate::upstream::{Scheme, Server, Shared, Upkeep, Upstreams, resolve};
 
 fn server_named(host: &str) -> Server {
     Server::Tcp { scheme: Scheme::Http, host: host.to_owned(), port: 80 }
@@ -78,7 +78,8 @@ fn a_name_that_does_not_resolve_is_a_failure_to_connect_that_says_so() {
         let options = options(&[server_named("app.invalid")]);
         let (shared, tasks) = (Shared::new([&options], &Metrics::new()).unwrap(), tasks());
         let upstreams = Upstreams::new(Arc::clone(&shared), tasks.clone());
-        shared.run(&tasks);
+        let mut upkeep = Upkeep::new(&tasks);
+        upkeep.turn_to(&shared, &Metrics::new());
         let failure = ask(upstreams.get("app").unwrap(), get()).await.unwrap_err();
         let said = failure.to_string();
         assert!(said.starts_with("cannot connect to http://app.invalid:80: app.invalid does not resolve: "), "{said}");

@@ -11,7 +11,7 @@ use crate::upstream::standing::State;
 use crate::upstream::testing::{
     Answering, CLIENT, Manual, answer, ask, get, head, nobody, options, post, run, tasks, until, upstream,
 };
-use crate::upstream::{Balance, Failure, Health, Scheme, Shared, Upstreams};
+use crate::upstream::{Balance, Failure, Health, Scheme, Shared, Upkeep, Upstreams};
 
 #[test]
 fn a_request_with_a_body_that_was_sent_is_not_said_twice() {
@@ -122,7 +122,8 @@ fn a_server_whose_checks_fail_gets_nothing_until_they_pass_again() {
         let tasks = tasks();
         let upstreams = Upstreams::new(Arc::clone(&shared), tasks.clone());
         let upstream = Rc::clone(upstreams.get("app").unwrap());
-        shared.run(&tasks);
+        let mut upkeep = Upkeep::new(&tasks);
+        upkeep.turn_to(&shared, &metrics);
         assert_eq!(ask(&upstream, get()).await.unwrap(), "app");
         app.seen.status.set(Some(503));
         until(|| states(&upstream) == [State::Unhealthy]).await;

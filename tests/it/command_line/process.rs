@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{SMALL, text};
 use crate::support::instance::binary;
-use crate::support::{Instance, WsClient, get, post_json, request};
+use crate::support::{Instance, get, request};
 
 #[tokio::test]
 async fn a_signal_right_after_the_start_up_lines_is_heard() {
@@ -16,16 +16,6 @@ async fn a_signal_right_after_the_start_up_lines_is_heard() {
         instance.signal(signal);
         assert_eq!(instance.ended().await.0.code(), Some(0), "{signal:?}");
     }
-}
-
-#[tokio::test]
-async fn a_hangup_changes_nothing_and_is_told() {
-    let instance = Instance::start(SMALL).await;
-    let mut viewer = WsClient::connect(instance.address(), "/events").await;
-    instance.signal(Signal::HUP);
-    instance.line("SIGHUP").await;
-    assert_eq!(post_json(instance.admin(), "/api/feeds/events", "1").await.status, 200);
-    assert_eq!(viewer.data().await["data"], 1);
 }
 
 #[tokio::test]

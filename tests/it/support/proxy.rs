@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use steadfeed::app::App;
-use steadfeed::config::{self, Config, Surroundings};
+use steadfeed::cli::run::reader;
+use steadfeed::config::{self, Config, Loaded, Refused, Surroundings};
 use steadfeed::shutdown::Stages;
 
 use super::config::{PLAIN, PLAIN_H2};
@@ -22,6 +24,8 @@ pub struct Proxy {
     thread: Option<JoinHandle<()>>,
     /// The id of what was [said](Proxy::say) last.
     said: RefCell<String>,
+    /// What is read at a reload.
+    text: Arc<Mutex<String>>,
 }
 
 /// A feed `f` that is published to, with these options, at `/f` of a plain listener; keys of its route may follow.
@@ -39,6 +43,11 @@ fn feed_of(listener: &str, options: &str) -> String {
         "{listener}[feed.f]\nsource = {{ publish = {{}} }}\n{options}\n\
          [[route]]\npath = \"/f\"\nfeed = \"f\"\n"
     )
+}
+
+fn read(toml: &str) -> Result<Loaded, Refused> {
+    let surroundings = Surroundings { variable: &|_| None, cpus: NonZeroUsize::MIN, descriptors: 20_000 };
+    config::check("test.toml".to_owned(), toml.to_owned(), &surroundings)
 }
 
 impl Proxy {
@@ -64,15 +73,34 @@ impl Proxy {
 
     /// Starts from a config of which `change` makes what no text does.
     pub fn start_with(toml: &str, change: impl FnOnce(&mut Config)) -> Proxy {
-        let surroundings = Surroundings { variable: &|_| None, cpus: NonZeroUsize::MIN, descriptors: 20_000 };
-        let mut loaded = config::check("test.toml".to_owned(), toml.to_owned(), &surroundings)
-            .unwrap_or_else(|refused| panic!("{refused}"));
+        let mut loaded = read(toml).unwrap_or_else(|refused| panic!("{refused}"));
         change(&mut loaded.config);
-        let app = App::bind(loaded.config).unwrap_or_else(|error| panic!("{error}"));
+        let text = Arc::new(Mutex::new(toml.to_owned()));
+        let again = Arc::clone(&text);
+        let reader = reader(move || read(&again.lock().expect("no panic")));
+        let app = App::bind(loaded.config).unwrap_or_else(|error| panic!("{error}")).with_reader(reader);
         let addresses = app.addresses().iter().map(|at| at.address).collect();
         let (admin, stages) = (app.admin_address(), app.stages());
         let thread = std::thread::spawn(move || app.run(std::future::pending).expect("threads can be had"));
-        Proxy { addresses, admin, stages, thread: Some(thread), said: RefCell::default() }
+        Proxy { addresses, admin, stages, thread: Some(thread), said: RefCell::default(), text }
+    }
+
+    /// Has it read this config, with a `[log]` and an `[admin]` of ours before it; the answer.
+    pub async fn reload(&self, toml: &str) -> Reply {
+        self.reload_whole(&format!("{BASE}{toml}")).await
+    }
+
+    /// Has it read exactly this config; the answer.
+    pub async fn reload_whole(&self, toml: &str) -> Reply {
+        toml.clone_into(&mut self.text.lock().expect("no panic"));
+        post_json(self.admin(), "/api/reload", "{}").await
+    }
+
+    /// Has it use this config; the answer.
+    pub async fn turn_to(&self, toml: &str) -> serde_json::Value {
+        let reply = self.reload(toml).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()
     }
 
     /// The address of the first listener.
