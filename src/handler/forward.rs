@@ -2,7 +2,7 @@
 //!
 //! Owns: what is sent in place of what came: the head by [`hop`], the path less its prefix, the body within the route's
 //! bounds. Never: holds a body whole, or reads more of one than the other side takes. Informational answers of a server
-//! (103 and the like) are interjected ([`interim`](super::interim)); 100 is said by hyper when the body is first read, which is
+//! (103 and the like) are interjected (`interim`); 100 is said by hyper when the body is first read, which is
 //! when the server wants it.
 
 use std::future::Future;
