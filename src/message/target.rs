@@ -19,7 +19,7 @@ pub struct Readings<'a> {
 /// Both readings; `None` where one is no path: a `%` that encodes nothing, a NUL, more steps up than there are down.
 #[must_use]
 pub fn readings(path: &str) -> Option<Readings<'_>> {
-    if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
+    if !path.contains(['%', '\\']) && !path.contains("//") && !path.contains("/.") {
         return Some(Readings { plain: Cow::Borrowed(path), resolved: Cow::Borrowed(path) });
     }
     let (plain, whole) = (decode(path, true)?, decode(path, false)?);
@@ -93,6 +93,8 @@ mod tests {
         check("/admin%5Cx", Some(("/admin%5Cx", "/admin/x")));
         check("//admin/x", Some(("//admin/x", "/admin/x")));
         check("/./admin/x", Some(("/./admin/x", "/admin/x")));
+        check("/admin\\x", Some(("/admin\\x", "/admin/x")));
+        check("/x\\..\\admin\\x", Some(("/x\\..\\admin\\x", "/admin/x")));
         check("/x/../admin/x", Some(("/x/../admin/x", "/admin/x")));
         check("/x/%2e%2e/admin/x", Some(("/x/../admin/x", "/admin/x")));
         check("/x/..", Some(("/x/..", "/")));
