@@ -28,6 +28,21 @@ pub fn read_text(path: &Path, most: usize) -> io::Result<String> {
     String::from_utf8(read(path, most)?).map_err(no_text)
 }
 
+/// The same, less one newline at its end, which editors put there: a secret's file.
+///
+/// # Errors
+/// As for [`read_text`].
+pub fn read_line(path: &Path, most: usize) -> io::Result<String> {
+    let mut text = read_text(path, most)?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +65,16 @@ mod tests {
         check(read_text(&path, 4), large.map(|()| String::new()));
         check(read(Path::new("/dev/zero"), 4), large.map(|()| Vec::new()));
         assert_eq!(read(Path::new("/nowhere"), 4).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_line_ends_before_one_newline() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for (text, line) in [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a\r"), ("\n", "")] {
+            std::fs::write(&path, text).unwrap();
+            check(read_line(&path, 5), Ok(line.to_owned()));
+        }
     }
 
     #[test]

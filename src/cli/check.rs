@@ -173,7 +173,9 @@ fn server_of(address: SocketAddr) -> io::Result<Option<String>> {
     let mut socket = TcpStream::connect_timeout(&address, PROBE_TIMEOUT)?;
     socket.set_read_timeout(Some(PROBE_TIMEOUT))?;
     socket.set_write_timeout(Some(PROBE_TIMEOUT))?;
-    write!(socket, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    // In one piece: who answers a part of it and closes would be taken for nobody.
+    let question = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    socket.write_all(question.as_bytes())?;
     let mut answer = Vec::new();
     // What came before a timeout or a reset may be all we need.
     let _cut_short = socket.take(PROBE_SIZE).read_to_end(&mut answer);

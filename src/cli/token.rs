@@ -2,8 +2,7 @@
 //!
 //! Owns: which key signs: one given, or the secret of the config. Never: prints anything else than the token to stdout.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{ConfigArg, complain, print};
+use crate::bounded;
 use crate::config::{self, Chosen, Surroundings};
 use crate::guard::{AuthOptions, SignError, Signer};
 use crate::limits;
@@ -114,14 +114,11 @@ fn make<'a>(args: &TokenArgs, auths: &'a [AuthOptions], now: Timestamp) -> Resul
 /// As the config reads its secrets' files: without the line's end.
 fn secret(path: &Path) -> Result<Secret, TokenError> {
     let failed = |error| TokenError::Secret { path: path.to_owned(), error };
-    let mut text = String::new();
-    let most = u64::try_from(limits::SECRET_SIZE).unwrap_or(u64::MAX);
-    File::open(path).and_then(|file| file.take(most).read_to_string(&mut text)).map_err(failed)?;
-    let text = text.trim_end_matches(['\r', '\n']);
+    let text = bounded::read_line(path, limits::SECRET_SIZE).map_err(failed)?;
     if text.is_empty() {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "the file is empty")));
     }
-    Ok(Secret::new(text.to_owned()))
+    Ok(Secret::new(text))
 }
 
 fn claim(text: &str) -> Result<(String, Value), String> {
@@ -224,7 +221,11 @@ mod tests {
         };
         assert_eq!(signed("abc\r\n"), signed("abc"));
         assert_ne!(signed("abc"), signed("abd"));
+        assert_ne!(signed("abc\n\n"), signed("abc"), "one line's end, as the config has it");
         assert!(signed("\n").unwrap_err().ends_with("the file is empty"));
+        let most = "a".repeat(limits::SECRET_SIZE);
+        assert!(signed(&most).is_ok());
+        assert!(signed(&format!("{most}a")).unwrap_err().contains("it is larger than"));
     }
 
     #[test]

@@ -155,9 +155,11 @@ pub fn response(headers: &mut HeaderMap) {
 }
 
 /// Takes out of trailers what has no place there (RFC 9110, section 6.5.1): whatever frames or routes a message, or says
-/// who sent it, since some merge them into the headers.
+/// who sent it, also in disguise, since some merge them into the headers.
 pub fn trailers(fields: &mut HeaderMap) {
-    let ours = |name: &HeaderName| *name == FORWARDED || name.as_str().starts_with("x-forwarded-");
+    let ours = |name: &HeaderName| {
+        [FORWARDED, PROXY].contains(name) || name.as_str().starts_with("x-forwarded-") || is_disguised(name)
+    };
     let gone: Vec<HeaderName> =
         fields.keys().filter(|name| is_hop_by_hop(name) || ESSENTIAL.contains(name) || ours(name)).cloned().collect();
     gone.iter().for_each(|name| drop(fields.remove(name)));
@@ -204,17 +206,19 @@ fn names(headers: &HeaderMap, header: &HeaderName, member: &str) -> bool {
 /// Removes headers that CGI and its heirs cannot tell from those which we write, since both become `HTTP_X_FORWARDED_FOR`
 /// and the like.
 fn disguised(headers: &mut HeaderMap) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| is_disguised(name)).cloned().collect();
+    found.iter().for_each(|name| drop(headers.remove(name)));
+}
+
+/// Whether it is a name of ours with an underscore for a hyphen.
+fn is_disguised(name: &HeaderName) -> bool {
     let ours =
         [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT, CONTENT_LENGTH, TRANSFER_ENCODING];
-    let alike = |name: &HeaderName| {
-        name.as_str().contains('_')
-            && ours.iter().any(|ours| {
-                let same = |(a, b): (u8, u8)| a == b || (a == b'_' && b == b'-');
-                ours.as_str().len() == name.as_str().len() && name.as_str().bytes().zip(ours.as_str().bytes()).all(same)
-            })
-    };
-    let found: Vec<HeaderName> = headers.keys().filter(|name| alike(name)).cloned().collect();
-    found.iter().for_each(|name| drop(headers.remove(name)));
+    let same = |(a, b): (u8, u8)| a == b || (a == b'_' && b == b'-');
+    name.as_str().contains('_')
+        && ours.iter().any(|ours| {
+            ours.as_str().len() == name.as_str().len() && name.as_str().bytes().zip(ours.as_str().bytes()).all(same)
+        })
 }
 
 /// Makes one `Cookie` of several, which HTTP/2 sends apart (RFC 9113, section 8.2.3).
@@ -444,5 +448,29 @@ mod tests {
         }
         check_upgrade(&[("connection", "upgrade"), ("upgrade", "a"), ("upgrade", "h2c")], None);
         check_upgrade(&[("connection", "upgrade"), ("upgrade", "a"), ("http2-settings", "b")], None);
+    }
+
+    #[test]
+    fn trailers_frame_nothing_and_do_not_say_who_sent_a_message() {
+        let mut fields = HeaderMap::new();
+        for name in [
+            "content-length",
+            "host",
+            "te",
+            "forwarded",
+            "x-forwarded-for",
+            "x_forwarded-host",
+            "transfer_encoding",
+            "proxy",
+        ] {
+            fields.insert(HeaderName::from_static(name), HeaderValue::from_static("a"));
+        }
+        for kept in ["x-sum", "x_sum", "grpc-status"] {
+            fields.insert(HeaderName::from_static(kept), HeaderValue::from_static("a"));
+        }
+        trailers(&mut fields);
+        let mut left: Vec<_> = fields.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["grpc-status", "x-sum", "x_sum"]);
     }
 }

@@ -19,7 +19,7 @@ pub struct Readings<'a> {
 /// Both readings; `None` where one is no path: a `%` that encodes nothing, a NUL, more steps up than there are down.
 #[must_use]
 pub fn readings(path: &str) -> Option<Readings<'_>> {
-    if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
+    if !path.contains(['%', '\\']) && !path.contains("//") && !path.contains("/.") {
         return Some(Readings { plain: Cow::Borrowed(path), resolved: Cow::Borrowed(path) });
     }
     let (plain, whole) = (decode(path, true)?, decode(path, false)?);
@@ -46,16 +46,18 @@ fn decode(path: &str, slashes_stay: bool) -> Option<String> {
     Some(String::from_utf8_lossy(&decoded).into_owned())
 }
 
-/// Without empty segments and dot segments (RFC 3986, section 5.2.4); a backslash separates too, as it does for some.
+/// Without empty segments and dot segments (RFC 3986, section 5.2.4); a backslash separates too, and a dot segment may have
+/// parameters (`..;a`), as it does for some.
 fn resolve(path: &str) -> Option<String> {
     let mut segments: Vec<&str> = Vec::new();
     let mut is_folder = false;
     for segment in path.split(['/', '\\']) {
-        is_folder = matches!(segment, "" | "." | "..");
-        match segment {
-            "" | "." => {}
+        let less = segment.split_once(';').map_or(segment, |(name, _)| name);
+        is_folder = segment.is_empty() || matches!(less, "." | "..");
+        match less {
             ".." => drop(segments.pop()?),
-            name => segments.push(name),
+            _ if is_folder => {}
+            _ => segments.push(segment),
         }
     }
     let end = if is_folder && !segments.is_empty() { "/" } else { "" };
@@ -93,9 +95,14 @@ mod tests {
         check("/admin%5Cx", Some(("/admin%5Cx", "/admin/x")));
         check("//admin/x", Some(("//admin/x", "/admin/x")));
         check("/./admin/x", Some(("/./admin/x", "/admin/x")));
+        check("/admin\\x", Some(("/admin\\x", "/admin/x")));
+        check("/x\\..\\admin\\x", Some(("/x\\..\\admin\\x", "/admin/x")));
         check("/x/../admin/x", Some(("/x/../admin/x", "/admin/x")));
         check("/x/%2e%2e/admin/x", Some(("/x/../admin/x", "/admin/x")));
         check("/x/..", Some(("/x/..", "/")));
+        check("/x/..;a=b/admin/x", Some(("/x/..;a=b/admin/x", "/admin/x")));
+        check("/x/.;/..%3b/admin/x", Some(("/x/.;/..;/admin/x", "/admin/x")));
+        check("/x/..a;b/.c;d", Some(("/x/..a;b/.c;d", "/x/..a;b/.c;d")));
         check("/a/b/.", Some(("/a/b/.", "/a/b/")));
         check("/.well-known/x", Some(("/.well-known/x", "/.well-known/x")));
     }

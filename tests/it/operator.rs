@@ -231,7 +231,12 @@ async fn the_feeds_are_told_with_their_standing_and_sources() {
     assert_eq!(request(proxy.admin(), "POST", "/api/feeds/a", &posting, "1").await.status, 200);
     let mut viewer = WsClient::connect(proxy.address(), "/a").await;
     assert_eq!(viewer.data().await["data"], 1);
-    let feeds = get(proxy.admin(), "/api/feeds", &[BEARER]).await.json();
+    // A message is counted once it is out, and the viewer may have it by then.
+    let feeds = until("the message is counted", || async {
+        let feeds = get(proxy.admin(), "/api/feeds", &[BEARER]).await.json();
+        (feeds[0]["messages_out"] != json!(0)).then_some(feeds)
+    })
+    .await;
     let (one, far) = (&feeds[0], &feeds[1]);
     for (key, value) in
         [("name", json!("a")), ("standing", json!("live")), ("viewers", json!(1)), ("branches", json!(null))]

@@ -1,6 +1,5 @@
 //! What concerns the whole process: `[log]`, `[admin]`, `[drain]`, `[limits]`.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -94,23 +93,11 @@ fn secret(name: &str, text: Field<Hidden>, file: Field<Parsed<String>>, problems
 
 /// The secret that the file at `path` holds; one that can't be read is reported.
 pub(super) fn secret_in(path: &str, span: &Span, problems: &mut Problems) -> Option<String> {
-    let read = read_secret(path).map_err(|error| {
+    let read = bounded::read_line(Path::new(path), limits::SECRET_SIZE).map_err(|error| {
         let what = format!("the file {} can not be read: {error}", quoted(path));
         problems.error(span.clone(), Wrong::new(what, "name a file that this user can read"));
     });
     read.ok()
-}
-
-/// The text of a secret's file, less one newline at its end.
-fn read_secret(path: &str) -> io::Result<String> {
-    let mut text = bounded::read_text(Path::new(path), limits::SECRET_SIZE)?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    Ok(text)
 }
 
 /// `trusted_proxies`: whose word on a client is taken.
@@ -183,15 +170,16 @@ mod tests {
     fn a_secret_file_loses_one_newline_and_is_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
+        let read = |path: &str| secret_in(path, &(0..0), &mut Problems::default());
         let path = path.to_str().unwrap();
         for (text, expected) in [("abc", "abc"), ("abc\n", "abc"), ("abc\r\n", "abc"), ("abc\n\n", "abc\n")] {
             std::fs::write(path, text).unwrap();
-            assert_eq!(read_secret(path).unwrap(), expected);
+            assert_eq!(read(path).unwrap(), expected);
         }
         std::fs::write(path, "x".repeat(limits::SECRET_SIZE)).unwrap();
-        assert_eq!(read_secret(path).unwrap().len(), limits::SECRET_SIZE);
+        assert_eq!(read(path).unwrap().len(), limits::SECRET_SIZE);
         std::fs::write(path, "x".repeat(limits::SECRET_SIZE + 1)).unwrap();
-        assert!(read_secret(path).is_err());
-        assert!(read_secret("/dev/zero").is_err());
+        assert_eq!(read(path), None);
+        assert_eq!(read("/dev/zero"), None);
     }
 }

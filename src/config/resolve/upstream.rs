@@ -1,13 +1,14 @@
 //! `[upstream.NAME]`: pools of servers to forward to.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use super::{INTERVAL, POSITIVE, check_name, cut, duration, whole};
+use crate::bounded;
 use crate::config::field::{Field, List, Named, Table};
 use crate::config::file::{HealthFile, UpstreamFile};
 use crate::config::nearest;
@@ -122,11 +123,7 @@ fn authorities(
 }
 
 fn certificates(path: &str) -> io::Result<Vec<CertificateDer<'static>>> {
-    let mut text = Vec::new();
-    File::open(path)?.take(limits::CA_FILE as u64 + 1).read_to_end(&mut text)?;
-    if text.len() > limits::CA_FILE {
-        return Err(io::Error::other(format!("it is larger than {} bytes", limits::CA_FILE)));
-    }
+    let text = bounded::read(Path::new(path), limits::CA_FILE)?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let all = all.map_err(|_| io::Error::other("it is no PEM"))?;
     let mut roots = rustls::RootCertStore::empty();
