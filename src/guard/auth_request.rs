@@ -197,7 +197,9 @@ mod tests {
         request.headers = headers(of);
         let hop = Hop {
             peer: IpAddr::from([192, 0, 2, 1]),
+            client: IpAddr::from([192, 0, 2, 1]),
             trusted: false,
+            chained: false,
             scheme: "https",
             authority: "dash.example.com",
             host: "dash.example.com",

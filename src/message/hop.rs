@@ -64,8 +64,13 @@ struct Seen {
 pub struct Hop<'a> {
     /// Who sent it to us.
     pub peer: IpAddr,
+    /// Who asked first, as far as it is believed; the peer itself, unless a trusted proxy knows better.
+    pub client: IpAddr,
     /// The peer is a trusted proxy: what it says of those before it is passed on, and added to.
     pub trusted: bool,
+    /// Its `Forwarded` is what the client is known by, and can be added to. Else that header is the client's own word, and
+    /// stays behind.
+    pub chained: bool,
     /// The client's own: `http` or `https`.
     pub scheme: &'static str,
     /// The host that the request is for, with its port.
@@ -232,20 +237,27 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Says who the client is. With `told`, the request says something of it already.
-fn forwarded(headers: &mut HeaderMap, told: bool, hop: &Hop<'_>, trail: &mut Trail) {
+/// Says who the client is, in both headers alike. With `any`, the request says something of it already.
+fn forwarded(headers: &mut HeaderMap, any: bool, hop: &Hop<'_>, trail: &mut Trail) {
+    let told = any && hop.trusted;
+    let known = hop.client != hop.peer;
     let mut line = trail.line(Field::For);
-    before(headers, told, &X_FORWARDED_FOR, hop, &mut line);
-    let from = line.place();
+    if told && headers.contains_key(X_FORWARDED_FOR) {
+        before(headers, &X_FORWARDED_FOR, &mut line);
+    } else if known {
+        line.push_address(hop.client);
+        line.push(", ");
+    }
     line.push_address(hop.peer);
-    let peer = from..line.place();
     line.end();
     let mut line = trail.line(Field::Forwarded);
-    before(headers, told, &FORWARDED, hop, &mut line);
-    let (open, close) = if hop.peer.is_ipv4() { ("for=", "") } else { ("for=\"[", "]\"") };
-    line.push(open);
-    line.push_again(peer);
-    line.push(close);
+    if told && hop.chained {
+        before(headers, &FORWARDED, &mut line);
+    } else if known {
+        push_for(&mut line, hop.client);
+        line.push(", ");
+    }
+    push_for(&mut line, hop.peer);
     if !hop.host.is_empty() {
         line.push(";host=\"");
         line.push(hop.host);
@@ -260,13 +272,13 @@ fn forwarded(headers: &mut HeaderMap, told: bool, hop: &Hop<'_>, trail: &mut Tra
     let mut line = trail.line(Field::Host);
     line.push(hop.host);
     line.end();
-    let one_port = told && hop.trusted && headers.get_all(X_FORWARDED_PORT).iter().count() == 1;
+    let one_port = told && headers.get_all(X_FORWARDED_PORT).iter().count() == 1;
     if !one_port {
         let mut line = trail.line(Field::Port);
         line.push_number(port(hop));
         line.end();
     }
-    if told {
+    if any {
         [X_FORWARDED_FOR, FORWARDED, X_FORWARDED_PROTO, X_FORWARDED_HOST].iter().for_each(|name| {
             headers.remove(name);
         });
@@ -277,14 +289,19 @@ fn forwarded(headers: &mut HeaderMap, told: bool, hop: &Hop<'_>, trail: &mut Tra
 }
 
 /// What a trusted peer says of those before it, as the beginning of a list.
-fn before(headers: &HeaderMap, told: bool, name: &HeaderName, hop: &Hop<'_>, line: &mut Line<'_>) {
-    if !(told && hop.trusted) {
-        return;
-    }
+fn before(headers: &HeaderMap, name: &HeaderName, line: &mut Line<'_>) {
     for told in headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
         line.push(told);
         line.push(", ");
     }
+}
+
+/// As RFC 7239, section 4, has it: an IPv6 address in brackets, and quoted for them.
+fn push_for(line: &mut Line<'_>, address: IpAddr) {
+    let (open, close) = if address.is_ipv4() { ("for=", "") } else { ("for=\"[", "]\"") };
+    line.push(open);
+    line.push_address(address);
+    line.push(close);
 }
 
 fn port(hop: &Hop<'_>) -> u16 {
@@ -301,7 +318,9 @@ mod tests {
 
     const HOP: Hop<'static> = Hop {
         peer: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)),
+        client: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)),
         trusted: false,
+        chained: false,
         scheme: "http",
         authority: "a.example:8080",
         host: "a.example:8080",
@@ -413,7 +432,8 @@ mod tests {
         check(HOP, "x-forwarded-host", "a.example:8080");
         check(HOP, "x-forwarded-port", "8080");
         check(HOP, "forwarded", "for=192.0.2.7;host=\"a.example:8080\";proto=http");
-        let trusted = Hop { trusted: true, scheme: "https", host: "b.example", ..HOP };
+        let client = "1.1.1.1".parse().unwrap();
+        let trusted = Hop { trusted: true, client, scheme: "https", host: "b.example", ..HOP };
         check(trusted, "x-forwarded-for", "1.1.1.1, 2.2.2.2, 192.0.2.7");
         check(trusted, "x-forwarded-proto", "https");
         check(trusted, "x-forwarded-host", "b.example");
@@ -422,9 +442,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_trusted_peer_says_in_one_header_is_said_in_both_and_the_other_is_not_believed() {
+        let client: IpAddr = "2001:db8::9".parse().unwrap();
+        let by_list = Hop { trusted: true, client, host: "", ..HOP };
+        let chained = Hop { chained: true, ..by_list };
+        let (list, element) = (("x-forwarded-for", "2001:db8::9"), ("forwarded", "for=\"[2001:db8::9]:1\";by=a"));
+        let lie = ("forwarded", "for=7.7.7.7");
+        for (hop, told, expected) in [
+            (by_list, &[list][..], ["2001:db8::9, 192.0.2.7", "for=\"[2001:db8::9]\", for=192.0.2.7;proto=http"]),
+            (by_list, &[list, lie], ["2001:db8::9, 192.0.2.7", "for=\"[2001:db8::9]\", for=192.0.2.7;proto=http"]),
+            (chained, &[element], ["2001:db8::9, 192.0.2.7", "for=\"[2001:db8::9]:1\";by=a, for=192.0.2.7;proto=http"]),
+            (
+                Hop { client: HOP.peer, ..by_list },
+                &[("forwarded", "for=\"x")],
+                ["192.0.2.7", "for=192.0.2.7;proto=http"],
+            ),
+        ] {
+            check_forwarded(hop, told, "x-forwarded-for", expected[0]);
+            check_forwarded(hop, told, "forwarded", expected[1]);
+        }
+    }
+
+    #[test]
     fn an_ipv6_peer_and_a_default_port_are_written_as_they_must_be() {
-        let hop =
-            Hop { peer: "2001:db8::1".parse().unwrap(), authority: "[::1]", host: "[::1]", scheme: "https", ..HOP };
+        let peer = "2001:db8::1".parse().unwrap();
+        let hop = Hop { peer, client: peer, authority: "[::1]", host: "[::1]", scheme: "https", ..HOP };
         check_forwarded(hop, &[], "forwarded", "for=\"[2001:db8::1]\";host=\"[::1]\";proto=https");
         check_forwarded(hop, &[], "x-forwarded-for", "2001:db8::1");
         check_forwarded(hop, &[], "x-forwarded-port", "443");

@@ -4,7 +4,6 @@
 //! sent as they are, and no map of headers grows for them. Never: knows what they say.
 
 use std::net::IpAddr;
-use std::ops::Range;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -137,17 +136,6 @@ impl Line<'_> {
         }
     }
 
-    /// What stands in another line, or earlier in this one.
-    pub fn push_again(&mut self, place: Range<usize>) {
-        self.trail.lines.extend_from_within(place);
-    }
-
-    /// Where the next piece begins, for [`Line::push_again`].
-    #[must_use]
-    pub fn place(&self) -> usize {
-        self.trail.lines.len()
-    }
-
     /// The line is whole. What may not be a field's value (RFC 9110, section 5.5) leaves no line.
     pub fn end(self) {
         let Line { trail, field, from } = self;
@@ -203,14 +191,6 @@ mod tests {
         for address in ["0.0.0.0", "192.0.2.70", "255.255.255.255", "2001:db8::1", "::ffff:192.0.2.7"] {
             check(|line| line.push_address(address.parse().unwrap()), address);
         }
-        check(
-            |line| {
-                let from = line.place();
-                line.push("ab");
-                line.push_again(from..line.place());
-            },
-            "abab",
-        );
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Forwarded {
     pub trusted: bool,
     /// A trusted proxy said the scheme; else it is the socket's.
     told_scheme: bool,
+    /// It was asked by `Forwarded`, which is whole.
+    chained: bool,
     /// The host that a trusted proxy was asked for, perhaps with a port; `None` where `Host` counts.
     host: Option<Authority>,
 }
@@ -49,17 +51,19 @@ impl Forwarded {
             secure: peer.secure,
             trusted: peer.trusted,
             told_scheme: false,
+            chained: false,
             host: None,
         };
         if !peer.trusted {
             return direct;
         }
         let mut walk = Walk { client: peer.client, hops: 0, trusted };
-        let mut element = Element::default();
+        let (mut element, mut chained) = (Element::default(), false);
         if headers.contains_key(&FOR) {
             walk.addresses(headers);
         } else if headers.contains_key(FORWARDED) {
             element = walk.elements(headers);
+            chained = headers.get_all(FORWARDED).iter().all(is_whole);
         }
         let proto = nth_from_right(headers, &PROTO, walk.hops).or(element.proto.as_deref()).and_then(is_secure);
         let host = nth_from_right(headers, &HOST, walk.hops).or(element.host.as_deref()).and_then(host);
@@ -67,6 +71,7 @@ impl Forwarded {
             client: walk.client,
             secure: proto.unwrap_or(peer.secure),
             told_scheme: proto.is_some(),
+            chained,
             host,
             ..direct
         }
@@ -90,7 +95,9 @@ impl Forwarded {
     pub fn hop<'a>(&'a self, authority: &'a str) -> Hop<'a> {
         Hop {
             peer: self.sender,
+            client: self.client,
             trusted: self.trusted,
+            chained: self.chained,
             scheme: self.scheme(),
             authority,
             host: self.host().unwrap_or(authority),
@@ -164,6 +171,12 @@ fn from_right<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<It
 /// have set it anew: the leftmost.
 fn nth_from_right<'a>(headers: &'a HeaderMap, name: &HeaderName, place: usize) -> Option<&'a str> {
     from_right(headers, name).take(place.max(1)).take_while(Option::is_some).flatten().last()
+}
+
+/// Whether a line of `Forwarded` reads as a list of elements: what is put behind one that does not may be read as a part of it.
+fn is_whole(line: &HeaderValue) -> bool {
+    let elements = line.to_str().ok().and_then(element::elements);
+    elements.is_some_and(|elements| elements.into_iter().all(|element| Element::parse(element).is_some()))
 }
 
 fn is_secure(proto: &str) -> Option<bool> {
@@ -316,5 +329,21 @@ mod tests {
         check_client(&[("forwarded", &elements)], "192.0.2.1");
         let elements = format!("for=192.0.2.1,{}", proxies(hops, "for=10.0.0.2"));
         check_client(&[("forwarded", &elements)], "10.0.0.2");
+    }
+
+    #[track_caller]
+    fn check_chained(headers: &[(&'static str, &str)], expected: bool) {
+        assert_eq!(read(headers).chained, expected, "{headers:?}");
+    }
+
+    #[test]
+    fn forwarded_is_added_to_where_it_was_asked_and_is_whole() {
+        let good = ("forwarded", "for=\"[2001:470::9]:1\";by=_a, for=192.0.2.1");
+        check_chained(&[good], true);
+        check_chained(&[good, ("x-forwarded-for", "192.0.2.1")], false);
+        check_chained(&[("forwarded", "for=\"x"), ("forwarded", "for=192.0.2.1")], false);
+        check_chained(&[("forwarded", "what"), ("forwarded", "for=192.0.2.1")], false);
+        check_chained(&[], false);
+        assert!(!read_from("192.0.2.9:1", &[good]).chained);
     }
 }
