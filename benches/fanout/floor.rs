@@ -37,7 +37,7 @@ pub fn serve(kind: &str, count: &str) {
 fn config() -> Arc<rustls::ServerConfig> {
     let folder = std::env::temp_dir().join(format!("steadfeed-floor-{}", std::process::id()));
     let identity = Identity::SelfSigned { names: vec!["localhost".to_owned()], folder: folder.clone() };
-    let options = Options { identity, min_version: MinVersion::Tls12 };
+    let options = Options { identity, min_version: MinVersion::Tls12, clients: None };
     let tls = Tls::load(&options, &Shared::new().unwrap()).unwrap();
     let _ = std::fs::remove_dir_all(folder);
     tls.server_config()

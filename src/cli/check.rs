@@ -87,7 +87,7 @@ fn tls_problems(loaded: &Loaded) -> Vec<Problem> {
         let Identity::Files(pairs) = &tls.identity else { continue };
         for (index, pair) in pairs.iter().enumerate() {
             // One at a time: a listener's own loading ends at the first that is wrong.
-            let alone = tls::Options { identity: Identity::Files(vec![pair.clone()]), min_version: tls.min_version };
+            let alone = tls::Options { identity: Identity::Files(vec![pair.clone()]), clients: None, ..tls.clone() };
             let loading = tls::Shared::new().and_then(|shared| tls::Tls::load(&alone, &shared));
             problems.extend(loading.err().map(|mut error| {
                 if let TlsError::Pair { index: place, .. } = &mut error {

@@ -149,6 +149,9 @@ pub(super) struct TlsFile {
     pub certificates: Field<List<Table<CertificateFile>>>,
     /// DNS names and addresses of a certificate that is made on first start and kept in certs/.
     pub self_signed: Field<List<Parsed<String>>>,
+    /// A PEM file of the authorities by whom clients must be vouched for; whoever shows no certificate of theirs is refused.
+    /// Default: none is asked for.
+    pub client_ca: Field<Parsed<String>>,
     /// The oldest version of TLS that is spoken. Default "1.2".
     pub min_version: Field<OneOf<MinVersion>>,
 }

@@ -5,7 +5,7 @@
 
 /// A table of the config (its keys joined by dots, `*` for a name of the user's own), and its keys that are not served.
 const LATER: &[(&str, &[&str])] = &[
-    ("listener.tls", &["acme", "client_ca"]),
+    ("listener.tls", &["acme"]),
     ("feed.*.source", NOT_DIALLED),
     ("feed.*.sources", NOT_DIALLED),
     ("feed.*.fallback", NOT_DIALLED),

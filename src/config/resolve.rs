@@ -7,6 +7,7 @@ mod action;
 mod admit;
 mod around;
 mod auth;
+mod authorities;
 mod dial;
 mod feed;
 mod key;

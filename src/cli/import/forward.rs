@@ -9,7 +9,7 @@ use super::scope::Scope;
 use super::syntax::Directive;
 use super::translate::Translation;
 
-impl<'a> Places<'_, '_, 'a> {
+impl<'a> Places<'_, 'a> {
     /// What `proxy_pass` or `grpc_pass` says.
     pub(super) fn proxy(
         &mut self,
@@ -66,7 +66,7 @@ impl<'a> Places<'_, '_, 'a> {
 }
 
 /// What differs for upstreams behind TLS.
-fn notes_on_tls(target: &Pass, pass: &Directive, scope: &Scope<'_>, translation: &mut Translation<'_>) {
+fn notes_on_tls(target: &Pass, pass: &Directive, scope: &Scope<'_>, translation: &mut Translation) {
     if let Some(directive) = scope.last("proxy_ssl_verify") {
         translation.report.see(directive);
     }

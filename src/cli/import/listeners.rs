@@ -8,7 +8,7 @@ use super::servers::{Server, default_of};
 use super::translate::Translation;
 
 /// The listeners, in the order their addresses were found.
-pub(super) fn listeners(servers: &[Server<'_>], translation: &mut Translation<'_>) -> Vec<Listener> {
+pub(super) fn listeners(servers: &[Server<'_>], translation: &mut Translation) -> Vec<Listener> {
     let mut addresses: Vec<&str> = Vec::new();
     for listen in servers.iter().flat_map(|server| &server.listens) {
         if !addresses.contains(&listen.address.as_str()) {
@@ -34,7 +34,7 @@ pub(super) fn listeners(servers: &[Server<'_>], translation: &mut Translation<'_
     listeners
 }
 
-fn listener(address: &str, servers: &[Server<'_>], translation: &mut Translation<'_>) -> Listener {
+fn listener(address: &str, servers: &[Server<'_>], translation: &mut Translation) -> Listener {
     let here = |server: &&Server<'_>| server.listens.iter().any(|listen| listen.address == address);
     let mut members: Vec<&Server<'_>> = servers.iter().filter(here).collect();
     // The first certificate is shown to clients that name no host we know.
@@ -70,7 +70,7 @@ fn listener(address: &str, servers: &[Server<'_>], translation: &mut Translation
 }
 
 /// Whether all that comes in here goes to https.
-fn redirect(members: &[&Server<'_>], translation: &mut Translation<'_>) -> Option<Redirected> {
+fn redirect(members: &[&Server<'_>], translation: &mut Translation) -> Option<Redirected> {
     let served = members.iter().filter(|server| !server.only_refuses() || server.https.is_some());
     let (mut sent, mut kept) = (Vec::new(), 0);
     for server in served {

@@ -19,8 +19,8 @@ pub(super) const FOREIGN: [&str; 6] =
 
 /// The routes of one server, as they are found.
 #[derive(Debug)]
-pub(super) struct Places<'s, 't, 'a> {
-    pub translation: &'s mut Translation<'t>,
+pub(super) struct Places<'s, 'a> {
+    pub translation: &'s mut Translation,
     pub server: Scope<'a>,
     pub around: Around,
     /// A listener sends everything that `/` takes to https.
@@ -36,7 +36,7 @@ pub(super) struct Places<'s, 't, 'a> {
     pub hints: Vec<String>,
 }
 
-impl<'a> Places<'_, '_, 'a> {
+impl<'a> Places<'_, 'a> {
     /// All locations of the server, then what it serves where none fits.
     pub(super) fn all(&mut self) {
         let server = self.server.clone();

@@ -108,7 +108,7 @@ pub fn import_text(text: &str) -> Option<Imported> {
 
 fn import(path: &Path, source: &dyn Source, later: write::Later<'_>) -> Result<Imported, Fault> {
     let tree = syntax::read(path, source)?;
-    let (site, report) = translate::translate(&tree, later);
+    let (site, report) = translate::translate(&tree);
     Ok(Imported { config: write::write(&site, later), list: report.render(), left: report.left_count() })
 }
 

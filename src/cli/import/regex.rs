@@ -6,7 +6,7 @@ use super::paths;
 use super::scope::Scope;
 use super::syntax::Directive;
 
-impl<'a> Places<'_, '_, 'a> {
+impl<'a> Places<'_, 'a> {
     /// A location that no pattern of ours can say.
     pub(super) fn regex(&mut self, directive: &'a Directive, regex: &str, scope: &Scope<'a>) {
         let place = self.translation.report.place(directive);

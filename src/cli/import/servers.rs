@@ -60,7 +60,7 @@ impl Server<'_> {
 }
 
 /// All servers, with the hosts that each answers to.
-pub(super) fn servers<'a>(http: &Scope<'a>, translation: &mut Translation<'_>) -> Vec<Server<'a>> {
+pub(super) fn servers<'a>(http: &Scope<'a>, translation: &mut Translation) -> Vec<Server<'a>> {
     let mut servers: Vec<Server<'a>> =
         http.all("server").map(|directive| server(directive, http, translation)).collect();
     let has_ipv6: Vec<String> = servers
@@ -89,7 +89,7 @@ pub(super) fn servers<'a>(http: &Scope<'a>, translation: &mut Translation<'_>) -
     servers
 }
 
-fn server<'a>(directive: &'a Directive, http: &Scope<'a>, translation: &mut Translation<'_>) -> Server<'a> {
+fn server<'a>(directive: &'a Directive, http: &Scope<'a>, translation: &mut Translation) -> Server<'a> {
     translation.report.see(directive);
     let scope = http.with(directive.inside());
     let all_tls = scope.own_named("ssl").any(|d| d.arg(0) == "on");
@@ -116,7 +116,7 @@ fn host_names(
     directive: &Directive,
     scope: &Scope<'_>,
     names: &mut Vec<String>,
-    translation: &mut Translation<'_>,
+    translation: &mut Translation,
 ) {
     let label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let is_name =
@@ -144,7 +144,7 @@ fn host_names(
 }
 
 /// What the server does as a whole.
-fn behaviour<'a>(server: &mut Server<'a>, has_tls: bool, translation: &mut Translation<'_>) {
+fn behaviour<'a>(server: &mut Server<'a>, has_tls: bool, translation: &mut Translation) {
     let around = server.around();
     let scope = server.scope.clone();
     let rules = scope.own().iter().filter(|d| matches!(d.name.as_str(), "return" | "rewrite"));
@@ -206,7 +206,7 @@ fn behaviour<'a>(server: &mut Server<'a>, has_tls: bool, translation: &mut Trans
 }
 
 /// Gives each server its hosts: one takes those that no other names.
-fn hosts(servers: &mut [Server<'_>], translation: &mut Translation<'_>) {
+fn hosts(servers: &mut [Server<'_>], translation: &mut Translation) {
     let is_open = servers.iter().any(|server| server.listens.iter().any(|listen| !listen.is_loopback()));
     let mut first: Option<usize> = None;
     let mut defaults = Vec::new();

@@ -6,7 +6,7 @@ use super::translate::Translation;
 use super::values::constant;
 
 /// Takes what `server` says of TLS into the listener it shares.
-pub(super) fn identity(server: &Server<'_>, listener: &mut Listener, translation: &mut Translation<'_>) {
+pub(super) fn identity(server: &Server<'_>, listener: &mut Listener, translation: &mut Translation) {
     let (scope, report) = (&server.scope, &mut translation.report);
     let (certs, keys) = (scope.nearest("ssl_certificate"), scope.nearest("ssl_certificate_key"));
     for (cert, key) in certs.iter().zip(&keys) {
@@ -43,13 +43,7 @@ pub(super) fn identity(server: &Server<'_>, listener: &mut Listener, translation
         });
         match (directive.arg(0), ca) {
             ("off", _) => {}
-            ("on", Some(ca)) => {
-                if (translation.later)("listener.tls", "client_ca") {
-                    let why = "`client_ca` is not served yet: the listener stands there as a comment";
-                    report.left(directive, why, "remove its `#` once this version serves it");
-                }
-                listener.client_ca = Some(ca);
-            }
+            ("on", Some(ca)) => listener.client_ca = Some(ca),
             _ => report.left(
                 directive,
                 "a client certificate is required or not asked for",

@@ -14,7 +14,6 @@ use super::scope::Scope;
 use super::servers::{Hosts, Server, servers};
 use super::syntax::{Directive, Tree};
 use super::values::{bytes, duration, millis, size};
-use super::write::Later;
 use crate::limits;
 
 /// `[limits]`: a key, and the directive that gives it a time.
@@ -29,23 +28,22 @@ const TIMES: [(&str, &str); 4] = [
 const UNLIMITED: u64 = 1 << 40;
 
 /// A translation in the making.
-pub(super) struct Translation<'t> {
+pub(super) struct Translation {
     pub report: Report,
     pub site: Site,
     pub upstreams: Upstreams,
-    pub later: Later<'t>,
 }
 
-impl fmt::Debug for Translation<'_> {
+impl fmt::Debug for Translation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Translation").field("site", &self.site).finish_non_exhaustive()
     }
 }
 
 /// What a tree comes to, and what is to be said of it.
-pub(super) fn translate(tree: &Tree, later: Later<'_>) -> (Site, Report) {
+pub(super) fn translate(tree: &Tree) -> (Site, Report) {
     let mut translation =
-        Translation { report: Report::new(tree), site: Site::default(), upstreams: Upstreams::default(), later };
+        Translation { report: Report::new(tree), site: Site::default(), upstreams: Upstreams::default() };
     // A file of servers alone, as containers have it, is read as if it stood within `http`.
     let mut http = Scope::default().with(&tree.directives);
     for block in tree.directives.iter().filter(|directive| directive.name == "http") {
@@ -67,7 +65,7 @@ pub(super) fn translate(tree: &Tree, later: Later<'_>) -> (Site, Report) {
     (translation.site, translation.report)
 }
 
-impl Translation<'_> {
+impl Translation {
     /// Workers, trusted proxies, logs.
     fn process(&mut self, http: &Scope<'_>) {
         if let Some(directive) = http.last("worker_processes") {

@@ -61,8 +61,6 @@ impl Writer<'_> {
     }
 
     fn listener(&mut self, listener: &Listener) {
-        // Served without it, everyone would be let in.
-        let off = listener.client_ca.is_some() && (self.later)("listener.tls", "client_ca");
         let mut lines = vec![("address", text(&listener.address))];
         if listener.proxy_protocol {
             lines.push(("proxy_protocol", "true".to_owned()));
@@ -73,14 +71,11 @@ impl Writer<'_> {
             None => {}
         }
         self.gap();
-        if off {
-            self.comment("not served yet: `client_ca`. Without it this listener would let everyone in.");
-        }
         if let Some(comment) = &listener.comment {
             self.comment(comment);
         }
-        self.raw("[[listener]]\n", off);
-        self.lines("listener", &lines, off);
+        self.raw("[[listener]]\n", false);
+        self.lines("listener", &lines, false);
         if !listener.tls {
             return;
         }
@@ -97,7 +92,7 @@ impl Writer<'_> {
         });
         lines.extend(listener.client_ca.as_ref().map(|ca| ("client_ca", text(ca))));
         lines.extend(listener.min_version.map(|version| ("min_version", text(version))));
-        self.table("[listener.tls]", "listener.tls", &lines, off);
+        self.table("[listener.tls]", "listener.tls", &lines, false);
     }
 
     fn upstream(&mut self, upstream: &Upstream, is_explained: bool) {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::{cut, tables};
+use super::{authorities, cut, tables};
 use crate::admin;
 use crate::config::either::FlagOr;
 use crate::config::field::{Field, List, Table};
@@ -124,6 +124,8 @@ fn collide(a: SocketAddr, b: SocketAddr) -> bool {
 fn tls(file: Field<Table<TlsFile>>, problems: &mut Problems) -> Option<(tls::Options, IdentityPlaces)> {
     let (header, Table(file)) = file.read(problems)?;
     let min_version = file.min_version.value(problems).map_or(MinVersion::default(), |word| word.0);
+    let clients = file.client_ca.read(problems);
+    let clients = clients.and_then(|(span, Parsed(path))| authorities::read(&span, &path, problems));
     let has_none = file.certificates.is_absent() && file.self_signed.is_absent();
     let (certificates_place, self_signed_place) = (file.certificates.span(), file.self_signed.span());
     let pairs = pairs(file.certificates, problems);
@@ -146,7 +148,7 @@ fn tls(file: Field<Table<TlsFile>>, problems: &mut Problems) -> Option<(tls::Opt
         }
         (None, _, _) => return None,
     };
-    Some((tls::Options { identity, min_version }, places))
+    Some((tls::Options { identity, min_version, clients }, places))
 }
 
 fn pairs(

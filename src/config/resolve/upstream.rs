@@ -1,14 +1,10 @@
 //! `[upstream.NAME]`: pools of servers to forward to.
 
-use std::io;
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 
-use super::{INTERVAL, POSITIVE, check_name, cut, duration, whole};
-use crate::bounded;
+use super::{INTERVAL, POSITIVE, authorities, check_name, cut, duration, whole};
 use crate::config::field::{Field, List, Named, Table};
 use crate::config::file::{HealthFile, UpstreamFile};
 use crate::config::nearest;
@@ -68,7 +64,7 @@ fn options(name: String, header: &Span, file: UpstreamFile, problems: &mut Probl
     let servers = servers(&name, header, file.servers, problems);
     let default = plain(name, servers);
     Options {
-        authorities: authorities(file.ca, &default.servers, problems),
+        authorities: believed(file.ca, &default.servers, problems),
         resolve: duration(file.resolve, INTERVAL, default.resolve, problems),
         balance: file.balance.value(problems).map_or(default.balance, |word| word.0),
         health: file.health.read(problems).and_then(|(span, Table(file))| health(&span, file, problems)),
@@ -103,7 +99,7 @@ fn servers(name: &str, header: &Span, file: Field<List<Parsed<Server>>>, problem
 }
 
 /// Whom `ca` says to believe.
-fn authorities(
+fn believed(
     field: Field<Parsed<String>>,
     servers: &[Server],
     problems: &mut Problems,
@@ -115,26 +111,7 @@ fn authorities(
         problems.error(span, Wrong::new(what, "write \"https://...\" in `servers`, or remove `ca`"));
         return None;
     }
-    let read = certificates(&path).map_err(|error| {
-        let what = format!("the file {} is no list of authorities: {error}", quoted(&path));
-        problems.error(span, Wrong::new(what, "name a PEM file that this user can read, with one CERTIFICATE or more"));
-    });
-    read.ok()
-}
-
-fn certificates(path: &str) -> io::Result<Vec<CertificateDer<'static>>> {
-    let text = bounded::read(Path::new(path), limits::CA_FILE)?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let all = all.map_err(|_| io::Error::other("it is no PEM"))?;
-    let mut roots = rustls::RootCertStore::empty();
-    if all.is_empty() {
-        return Err(io::Error::other("it holds no CERTIFICATE"));
-    }
-    for (index, certificate) in all.iter().enumerate() {
-        let wrong = |error| io::Error::other(format!("certificate {} of it can't be one: {error}", index + 1));
-        roots.add(certificate.clone()).map_err(wrong)?;
-    }
-    Ok(all)
+    authorities::read(&span, &path, problems)
 }
 
 fn health(span: &Span, file: HealthFile, problems: &mut Problems) -> Option<Health> {

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::CertificateDer;
 
 pub mod error;
 pub mod files;
@@ -37,6 +39,8 @@ use crate::limits;
 pub struct Options {
     pub identity: Identity,
     pub min_version: MinVersion,
+    /// By whom clients must be vouched for (RFC 8446, section 4.3.2), each fit to be a root; `None` asks for no certificate.
+    pub clients: Option<Vec<CertificateDer<'static>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +133,7 @@ impl Tls {
         let keyring = options.identity.read(&shared.provider, now)?;
         warn_of(&keyring, now);
         let resolver = Arc::new(Resolver::new(keyring));
-        let config = server_config(options.min_version, shared, Arc::clone(&resolver))?;
+        let config = server_config(options, shared, Arc::clone(&resolver))?;
         Ok(Tls(Arc::new(Listener {
             identity: options.identity.clone(),
             files: options.identity.files(),
@@ -215,24 +219,40 @@ impl Identity {
     }
 }
 
-fn server_config(minimum: MinVersion, shared: &Shared, resolver: Arc<Resolver>) -> Result<ServerConfig, TlsError> {
-    let versions: &[_] = match minimum {
+fn server_config(options: &Options, shared: &Shared, resolver: Arc<Resolver>) -> Result<ServerConfig, TlsError> {
+    let versions: &[_] = match options.min_version {
         MinVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         MinVersion::Tls13 => &[&rustls::version::TLS13],
     };
-    let mut config = ServerConfig::builder_with_provider(Arc::clone(&shared.provider))
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&shared.provider))
         .with_protocol_versions(versions)
-        .map_err(TlsError::Setup)?
-        .with_no_client_auth()
-        .with_cert_resolver(resolver);
+        .map_err(TlsError::Setup)?;
+    let mut config = match &options.clients {
+        None => builder.with_no_client_auth(),
+        Some(roots) => builder.with_client_cert_verifier(verifier(roots, shared)?),
+    }
+    .with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // The client keeps its own session, sealed: nothing here grows with the viewers that were ever here.
-    config.ticketer = Arc::clone(&shared.tickets);
+    // The client keeps its own session, sealed: nothing here grows with the viewers that were ever here. Who resumes one is
+    // not asked for a certificate again, so that those of a listener that asks are good there alone.
+    config.ticketer = match &options.clients {
+        None => Arc::clone(&shared.tickets),
+        Some(_) => aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?,
+    };
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = limits::TLS_TICKETS;
     // Early data can be replayed, and a request that is replayed may open a socket.
     config.max_early_data_size = 0;
     Ok(config)
+}
+
+/// Lets in whoever shows a certificate of theirs, and nobody else.
+fn verifier(roots: &[CertificateDer<'static>], shared: &Shared) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut store = RootCertStore::empty();
+    roots.iter().try_for_each(|root| store.add(root.clone())).map_err(TlsError::Setup)?;
+    WebPkiClientVerifier::builder_with_provider(Arc::new(store), Arc::clone(&shared.provider))
+        .build()
+        .map_err(|error| TlsError::Setup(rustls::Error::General(error.to_string())))
 }
 
 /// What an operator should know of certificates that are served all the same.
@@ -264,9 +284,12 @@ impl fmt::Debug for Shared {
 mod tests {
     use super::testing::{Ends, client, issued, load, options, shake, write_pair};
     use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
     use rustls::client::Resumption;
     use rustls::version::{TLS12, TLS13};
     use rustls::{ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion};
+    use rustls_pki_types::PrivateKeyDer;
+    use rustls_pki_types::pem::PemObject as _;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     const BOTH: &[&rustls::SupportedProtocolVersion] = &[&TLS13, &TLS12];
@@ -444,7 +467,7 @@ mod tests {
     async fn a_self_signed_listener_serves_what_it_keeps_and_renews_it_in_time() {
         let folder = tempfile::tempdir().unwrap();
         let identity = Identity::SelfSigned { names: vec!["localhost".to_owned()], folder: folder.path().to_owned() };
-        let options = Options { identity, min_version: MinVersion::Tls12 };
+        let options = Options { identity, min_version: MinVersion::Tls12, clients: None };
         let tls = Tls::load(&options, &Shared::new().unwrap()).unwrap();
         let kept: Vec<_> = tls.files().collect();
         assert_eq!(kept, [folder.path().join("self-signed.pem"), folder.path().join("self-signed.key")]);
@@ -470,5 +493,61 @@ mod tests {
         std::fs::write(&pair.cert, made.cert.as_bytes()).unwrap();
         std::fs::write(&pair.key, made.key_pem()).unwrap();
         load(&[pair]);
+    }
+
+    /// A certificate authority, and a client's certificate of its making with its key.
+    fn client_of_authority() -> (CertificateDer<'static>, CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let mut leaf = CertificateParams::new(vec!["viewer".to_owned()]).unwrap();
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let leaf = leaf.signed_by(&key, &authority).unwrap();
+        (authority.der().clone(), leaf.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+    }
+
+    /// Whether this listener lets the client say anything.
+    async fn lets_in(tls: &Tls, client: &Arc<ClientConfig>) -> bool {
+        let Ok((mut client, mut server)) = shake(tls, Arc::clone(client), "a.test").await else { return false };
+        client.write_all(b"c").await.unwrap();
+        client.flush().await.unwrap();
+        // Tickets come with the first of what the server says.
+        server.read_u8().await.is_ok() && server.write_all(b"s").await.is_ok() && client.read_u8().await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn where_clients_need_certificates_nobody_comes_in_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = write_pair(folder.path(), "a", &["a.test"]);
+        let (authority, leaf, key) = client_of_authority();
+        let (stranger, _, _) = client_of_authority();
+        let shared = Shared::new().unwrap();
+        let listener = |clients| {
+            let options = Options { clients, ..options(std::slice::from_ref(&pair)) };
+            Tls::load(&options, &shared).unwrap()
+        };
+        let (open, closed) = (listener(None), listener(Some(vec![stranger.clone(), authority])));
+        for versions in [&[&TLS13], &[&TLS12]] {
+            let roots = || client(&[&pair.cert], versions);
+            let nobody = Arc::new(roots());
+            let mut known = rustls::ClientConfig::builder_with_provider(provider())
+                .with_protocol_versions(versions)
+                .unwrap()
+                .with_root_certificates({
+                    let mut store = RootCertStore::empty();
+                    store.add(CertificateDer::from_pem_file(&pair.cert).unwrap()).unwrap();
+                    store
+                })
+                .with_client_auth_cert(vec![leaf.clone()], key.clone_key())
+                .unwrap();
+            known.resumption = Resumption::in_memory_sessions(8);
+            let known = Arc::new(known);
+            assert!(lets_in(&open, &nobody).await && lets_in(&open, &known).await);
+            assert!(!lets_in(&closed, &nobody).await, "it has a ticket of the other listener, and no certificate");
+            assert!(lets_in(&closed, &known).await);
+            assert!(lets_in(&closed, &known).await, "again, by its ticket");
+            assert!(!lets_in(&listener(Some(vec![stranger.clone()])), &known).await, "another authority is asked for");
+        }
     }
 }

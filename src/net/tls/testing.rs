@@ -32,7 +32,7 @@ pub(crate) fn write_pair(folder: &Path, stem: &str, names: &[&str]) -> PairFiles
 }
 
 pub(crate) fn options(pairs: &[PairFiles]) -> Options {
-    Options { identity: Identity::Files(pairs.to_vec()), min_version: MinVersion::Tls12 }
+    Options { identity: Identity::Files(pairs.to_vec()), min_version: MinVersion::Tls12, clients: None }
 }
 
 pub(crate) fn load(pairs: &[PairFiles]) -> Tls {

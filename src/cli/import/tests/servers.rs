@@ -3,10 +3,12 @@
 use super::{check, imported};
 
 #[test]
-fn a_listener_whose_clients_need_certificates_is_not_opened_without() {
+fn a_listener_whose_clients_need_certificates_asks_for_them() {
     let text = "server { listen 80; listen 443 ssl; ssl_certificate c; ssl_certificate_key k; ssl_verify_client on;
         ssl_client_certificate ca; root /srv; }";
-    check(text, "# [[listener]]\n# address = \"0.0.0.0:443\"\n# client_ca = \"ca\"", "`client_ca` is not served yet");
+    let imported = imported(text);
+    assert!(imported.config.contains("client_ca = \"ca\""), "{}", imported.config);
+    assert!(!imported.list.contains("ssl_verify_client"), "{}", imported.list);
 }
 
 #[test]
