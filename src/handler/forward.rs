@@ -15,6 +15,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
@@ -36,6 +37,9 @@ pub struct Proxy {
     pub body_timeout: Duration,
     /// What is set or removed last of all.
     pub headers: Vec<(HeaderName, Option<HeaderValue>)>,
+    /// Fields that are ours to say: a client's trailers may not say them either, since some servers merge those into the
+    /// headers (RFC 9110, section 6.5.1).
+    pub barred: Arc<[HeaderName]>,
 }
 
 /// Why a request that was to be forwarded has no answer; shown, the line for the log.
@@ -133,7 +137,21 @@ impl Proxy {
         }
         parts.uri = target(&parts.uri, self.strip_prefix.as_deref());
         let bounds = Bounds { size: self.body_size, pause: self.body_timeout };
-        Ok(Asking { request: Request::from_parts(parts, Body::passing(body, bounds, ())), trail })
+        Ok(Asking { request: Request::from_parts(parts, self.passing(body, bounds)), trail })
+    }
+
+    fn passing(&self, body: Incoming, bounds: Bounds) -> Body {
+        if self.barred.is_empty() {
+            return Body::passing(body, bounds, ());
+        }
+        let barred = Arc::clone(&self.barred);
+        let cleaned = body.map_frame(move |mut frame| {
+            if let Some(trailers) = frame.trailers_mut() {
+                barred.iter().for_each(|name| rules::remove(trailers, name));
+            }
+            frame
+        });
+        Body::passing(cleaned, bounds, ())
     }
 
     pub(super) fn failed(&self, failure: upstream::Failure) -> Failure {

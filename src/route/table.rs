@@ -257,12 +257,15 @@ fn forwarding(token: &ForwardToken) -> Forwarding {
 }
 
 fn proxy(upstream: &str, options: &Options) -> Proxy {
+    let ruled = options.headers.request.iter().map(|(name, _)| name.clone());
+    let copied = options.auth_request.iter().flat_map(|asked| asked.copy.iter().cloned());
     Proxy {
         upstream: upstream.to_owned(),
         strip_prefix: options.strip_prefix.clone(),
         body_size: options.body_size as u64,
         body_timeout: options.body_timeout,
         headers: options.headers.request.clone(),
+        barred: ruled.chain(copied).collect(),
     }
 }
 

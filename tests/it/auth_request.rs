@@ -167,3 +167,22 @@ async fn a_feed_may_be_behind_it() {
     let ((), head) = tokio::join!(clients, no);
     assert!(head.starts_with("GET / HTTP/1.1\r\n"), "{head}");
 }
+
+#[tokio::test]
+async fn trailers_do_not_say_what_the_answer_says() {
+    let (app, auth) = (Backend::bind().await, Backend::bind().await);
+    let asked = format!("auth_request = {{ url = \"{}/auth\", copy = [\"X-User\"] }}", auth.server());
+    let rules = "headers = { request = { \"X-Tenant\" = \"a\", \"X-Gone\" = \"\" } }";
+    let proxy = front("", &app.server(), "", &format!("{asked}\n{rules}"));
+    let _client = ask(
+        &proxy,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\
+         X-User: admin\r\nX_User: admin\r\nX-Tenant: b\r\nX-Gone: c\r\nX-Sum: 1\r\n\r\n",
+    )
+    .await;
+    let (_, mut asked) = auth.request().await;
+    asked.send(b"HTTP/1.1 200 OK\r\nX-User: guest\r\nContent-Length: 0\r\n\r\n").await;
+    let (head, mut passed) = app.request().await;
+    assert_eq!((lines(&head, "x-user"), lines(&head, "x-tenant")), (vec!["guest"], vec!["a"]), "{head}");
+    assert_eq!(passed.until(b"\r\n\r\n").await, "2\r\nhi\r\n0\r\nx-sum: 1\r\n\r\n");
+}
