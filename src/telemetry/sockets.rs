@@ -46,13 +46,19 @@ pub(super) struct Entry {
     /// Milliseconds after [`START`].
     pub(super) since: u64,
     pub(super) meters: Arc<RouteMeters>,
-    /// Where it is another than the route's own.
-    path: Option<Box<str>>,
-    subject: Option<Arc<str>>,
+    /// What few have.
+    rare: Option<Box<Rare>>,
     task: Option<Waker>,
     pub(super) client: IpAddr,
     mode: Mode,
     told: Option<Order>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    /// Where it is another than the route's own.
+    path: Option<Box<str>>,
+    subject: Option<Arc<str>>,
 }
 
 /// Who wants a socket closed.
@@ -151,18 +157,27 @@ impl Listed {
     #[must_use]
     pub fn open(meters: &Arc<RouteMeters>, mode: Mode, client: IpAddr, path: &str) -> Listed {
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        let path = (path != meters.route()).then(|| path.into());
+        let rare = (path != meters.route()).then(|| Box::new(Rare { path: Some(path.into()), subject: None }));
         // It may have been on its way here while its route went.
         let told = meters.is_retired().then_some(Order::Config);
         let meters = Arc::clone(meters);
-        let entry = Entry { number, since: now(), meters, path, subject: None, task: None, client, mode, told };
-        let slot = OPEN.with_borrow_mut(|open| open.insert(entry));
+        let entry = Entry { number, since: now(), meters, rare, task: None, client, mode, told };
+        let slot = OPEN.with_borrow_mut(|open| {
+            if open.len() == open.capacity() {
+                // By a quarter: to double would keep room for as many again.
+                open.reserve_exact(open.len() / 4 + 16);
+            }
+            open.insert(entry)
+        });
         Listed { watch: Watch { number, slot }, _here: PhantomData }
     }
 
     /// Of whom its token speaks.
     pub fn set_subject(&mut self, subject: Option<&Arc<str>>) {
-        self.watch.look(|entry| entry.subject = subject.cloned());
+        self.watch.look(|entry| match (subject, &mut entry.rare) {
+            (None, None) => {}
+            (subject, rare) => rare.get_or_insert_default().subject = subject.cloned(),
+        });
     }
 
     /// To wait with while it is open.
@@ -219,7 +234,8 @@ impl Watch {
 impl Entry {
     /// Without its query.
     pub(super) fn path(&self) -> &str {
-        self.path.as_deref().unwrap_or_else(|| self.meters.route())
+        let own = self.rare.as_ref().and_then(|rare| rare.path.as_deref());
+        own.unwrap_or_else(|| self.meters.route())
     }
 
     fn shown(&self) -> Shown {
@@ -234,7 +250,7 @@ impl Entry {
                 Mode::Events => "events",
             },
             path: self.path().to_owned(),
-            subject: self.subject.clone(),
+            subject: self.rare.as_ref().and_then(|rare| rare.subject.clone()),
             since: START.1.checked_add(since).unwrap_or(Timestamp::MAX),
         }
     }
@@ -334,7 +350,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_each_socket_is_small() {
-        assert!(size_of::<Entry>() <= 96, "{}", size_of::<Entry>());
+        assert!(size_of::<Entry>() <= 72, "{}", size_of::<Entry>());
         assert!(size_of::<Listed>() <= 16, "{}", size_of::<Listed>());
     }
 
