@@ -184,12 +184,6 @@ pub fn check(name: String, content: String, surroundings: &Surroundings<'_>) -> 
     Ok(Loaded { config, places, warnings: problems.into_sorted(), text })
 }
 
-/// Whether `key` of the table at `path` (`""`, `route`, `listener.tls`) is one that a later version serves.
-#[must_use]
-pub fn is_later(path: &str, key: &str) -> bool {
-    later::keys(path).contains(&key)
-}
-
 impl Loaded {
     /// `problems` at their places in this config's text, as `check` shows them.
     #[must_use]

@@ -39,7 +39,6 @@ use clap::ValueHint;
 use self::include::{Disk, Source};
 use self::syntax::Fault;
 use super::{complain, print};
-use crate::config;
 
 pub(super) const EXAMPLES: &str = "\
 The config goes to stdout. What has no counterpart goes to stderr, each as `file:line: directive: why; what to do \
@@ -75,7 +74,7 @@ pub struct Imported {
 /// Imports the file that `args` names.
 #[must_use]
 pub fn run(args: &ImportArgs) -> ExitCode {
-    let imported = match import(&args.file, &Disk, &config::is_later) {
+    let imported = match import(&args.file, &Disk) {
         Ok(imported) => imported,
         Err(fault) => {
             complain(&fault.to_string());
@@ -103,13 +102,13 @@ pub fn import_text(text: &str) -> Option<Imported> {
             Vec::new()
         }
     }
-    import(Path::new("nginx.conf"), &One(text), &config::is_later).ok()
+    import(Path::new("nginx.conf"), &One(text)).ok()
 }
 
-fn import(path: &Path, source: &dyn Source, later: write::Later<'_>) -> Result<Imported, Fault> {
+fn import(path: &Path, source: &dyn Source) -> Result<Imported, Fault> {
     let tree = syntax::read(path, source)?;
     let (site, report) = translate::translate(&tree);
-    Ok(Imported { config: write::write(&site, later), list: report.render(), left: report.left_count() })
+    Ok(Imported { config: write::write(&site), list: report.render(), left: report.left_count() })
 }
 
 #[cfg(test)]

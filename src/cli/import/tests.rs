@@ -55,6 +55,6 @@ fn fault(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nginx.conf");
     std::fs::write(&path, text).unwrap();
-    let fault = import(&path, &Disk, &config::is_later).expect_err("a fault").to_string();
+    let fault = import(&path, &Disk).expect_err("a fault").to_string();
     fault.replace(&folder.path().display().to_string(), "")
 }

@@ -10,12 +10,9 @@ use super::values;
 /// The longest line that holds a whole table of headers.
 const LINE: usize = 100;
 
-/// Whether a key of a table (`""`, `route`, ...) is one that this version does not serve yet.
-pub(super) type Later<'a> = &'a dyn Fn(&str, &str) -> bool;
-
 /// The config's text.
-pub(super) fn write(site: &Site, later: Later<'_>) -> String {
-    let mut writer = Writer { out: String::new(), later };
+pub(super) fn write(site: &Site) -> String {
+    let mut writer = Writer { out: String::new() };
     writer.process(site);
     site.listeners.iter().for_each(|listener| writer.listener(listener));
     if site.drops_usual_headers {
@@ -30,24 +27,23 @@ pub(super) fn write(site: &Site, later: Later<'_>) -> String {
     writer.out
 }
 
-struct Writer<'a> {
+struct Writer {
     out: String,
-    later: Later<'a>,
 }
 
 /// The lines of one table: a key, and its value as TOML.
 type Lines = Vec<(&'static str, String)>;
 
-impl Writer<'_> {
+impl Writer {
     fn process(&mut self, site: &Site) {
         let mut lines = Lines::new();
         lines.extend(site.workers.map(|workers| ("workers", workers.to_string())));
         if !site.trusted_proxies.is_empty() {
             lines.push(("trusted_proxies", list(&site.trusted_proxies)));
         }
-        self.lines("", &lines, false);
+        self.lines(&lines, false);
         if site.access_off {
-            self.table("[log]", "log", &vec![("access", "false".to_owned())], false);
+            self.table("[log]", &vec![("access", "false".to_owned())]);
         }
         if site.listeners.iter().any(|listener| listener.address.ends_with(":9090")) {
             self.gap();
@@ -56,7 +52,7 @@ impl Writer<'_> {
         }
         if !site.limits.is_empty() {
             let lines: Lines = site.limits.iter().map(|(key, value)| (*key, text(value))).collect();
-            self.table("[limits]", "limits", &lines, false);
+            self.table("[limits]", &lines);
         }
     }
 
@@ -75,7 +71,7 @@ impl Writer<'_> {
             self.comment(comment);
         }
         self.raw("[[listener]]\n", false);
-        self.lines("listener", &lines, false);
+        self.lines(&lines, false);
         if !listener.tls {
             return;
         }
@@ -92,7 +88,7 @@ impl Writer<'_> {
         });
         lines.extend(listener.client_ca.as_ref().map(|ca| ("client_ca", text(ca))));
         lines.extend(listener.min_version.map(|version| ("min_version", text(version))));
-        self.table("[listener.tls]", "listener.tls", &lines, false);
+        self.table("[listener.tls]", &lines);
     }
 
     fn upstream(&mut self, upstream: &Upstream, is_explained: bool) {
@@ -102,13 +98,12 @@ impl Writer<'_> {
         if let Some(time) = upstream.read_timeout.map(values::duration) {
             lines.extend([("response_timeout", text(&time)), ("idle_timeout", text(&time))]);
         }
-        let off = (self.later)("", "upstream");
         // The first one stands right below the comment that explains them.
         if is_explained && self.out.ends_with("host's.\n") {
-            self.raw(&format!("[upstream.{}]\n", key(&upstream.name)), off);
-            self.lines("upstream", &lines, off);
+            self.raw(&format!("[upstream.{}]\n", key(&upstream.name)), false);
+            self.lines(&lines, false);
         } else {
-            self.table(&format!("[upstream.{}]", key(&upstream.name)), "upstream", &lines, off);
+            self.table(&format!("[upstream.{}]", key(&upstream.name)), &lines);
         }
     }
 
@@ -119,33 +114,30 @@ impl Writer<'_> {
         lines.extend(number("burst", rates.burst));
         lines.extend(number("connections_per_client", rates.connections_per_client));
         lines.extend(number("connections", rates.connections));
-        let off = (self.later)("", "limit");
         self.gap();
-        if off {
-            self.comment("not served yet");
-        }
-        self.raw(&format!("[limit.{}]\n", key(&rates.name)), off);
-        self.lines("limit", &lines, off);
+        self.raw(&format!("[limit.{}]\n", key(&rates.name)), false);
+        self.lines(&lines, false);
     }
 
     fn route(&mut self, route: &Route) {
         self.gap();
         route.comments.iter().for_each(|comment| self.comment(comment));
         let action = action(&route.action);
-        let Some((name, _)) = action.first() else { return };
-        let off = (self.later)("route", name);
-        self.raw("[[route]]\n", off);
+        if action.is_empty() {
+            return;
+        }
+        self.raw("[[route]]\n", false);
         let mut lines = Lines::new();
         lines.extend(route.host.as_ref().map(|host| ("host", text(host))));
         lines.push(("path", text(&route.path)));
-        self.lines("route", &lines, off);
+        self.lines(&lines, false);
         if let Some(why) = &route.closed {
             self.comment(&format!("Closed until this is looked at: {why}"));
-            self.raw("respond = { status = 403 }\n", off);
+            self.raw("respond = { status = 403 }\n", false);
         }
-        let off = off || route.closed.is_some();
-        self.lines("route", &action, off);
-        self.lines("route", &rest(route), off);
+        let off = route.closed.is_some();
+        self.lines(&action, off);
+        self.lines(&rest(route), off);
         self.headers(route, off);
     }
 
@@ -167,10 +159,9 @@ impl Writer<'_> {
             sides.iter().map(|(side, rules)| format!("{side} = {{ {} }}", table(rules))).collect();
         let inline = format!("{{ {} }}", inline.join(", "));
         if inline.len() <= LINE {
-            return self.lines("route", &vec![("headers", inline)], off);
+            return self.lines(&vec![("headers", inline)], off);
         }
         for (side, rules) in sides {
-            let off = off || (self.later)("route", "headers");
             self.raw(&format!("\n[route.headers.{side}]\n"), off);
             for (name, value) in rules {
                 self.raw(&format!("{} = {}\n", key(name), text(value)), off);
@@ -178,19 +169,15 @@ impl Writer<'_> {
         }
     }
 
-    fn table(&mut self, header: &str, path: &str, lines: &Lines, off: bool) {
+    fn table(&mut self, header: &str, lines: &Lines) {
         self.gap();
-        self.raw(&format!("{header}\n"), off);
-        self.lines(path, lines, off);
+        self.raw(&format!("{header}\n"), false);
+        self.lines(lines, false);
     }
 
-    /// Keys of the table at `path`; behind a `#` where all of it is off, or this version does not serve the key.
-    fn lines(&mut self, path: &str, lines: &Lines, off: bool) {
-        for (key, value) in lines {
-            let later = !off && (self.later)(path, key);
-            let note = if later { "   # not served yet" } else { "" };
-            self.raw(&format!("{key} = {value}{note}\n"), off || later);
-        }
+    /// Keys of a table; behind a `#` where they are off.
+    fn lines(&mut self, lines: &Lines, off: bool) {
+        lines.iter().for_each(|(key, value)| self.raw(&format!("{key} = {value}\n"), off));
     }
 
     fn raw(&mut self, text: &str, off: bool) {
@@ -309,7 +296,7 @@ mod tests {
 
         #[test]
         fn any_comment_is_one_line(value in any::<String>()) {
-            let mut writer = Writer { out: String::new(), later: &|_, _| false };
+            let mut writer = Writer { out: String::new() };
             writer.comment(&value);
             prop_assert_eq!(writer.out.parse::<toml::Table>().unwrap().len(), 0);
         }

@@ -11,7 +11,7 @@ use crate::config;
 fn every_fixture_comes_to_the_config_and_the_list_beside_it() {
     for name in ["container", "includes", "pools", "tls"] {
         let path = format!("tests/fixtures/nginx/{name}");
-        let imported = import(Path::new(&format!("{path}.conf")), &Disk, &config::is_later).unwrap();
+        let imported = import(Path::new(&format!("{path}.conf")), &Disk).unwrap();
         let beside = |kind: &str| std::fs::read_to_string(format!("{path}.{kind}")).unwrap_or_default();
         assert_eq!(imported.config, beside("toml"), "{name}");
         assert_eq!(imported.list.replace("tests/fixtures/nginx/", ""), beside("txt"), "{name}");

@@ -3,7 +3,7 @@
 use super::fault;
 use crate::cli::import::include::Disk;
 use crate::cli::import::{import, import_text};
-use crate::{config, limits};
+use crate::limits;
 
 #[test]
 fn what_is_no_configuration_is_told_with_its_line() {
@@ -38,17 +38,12 @@ fn files_and_their_bytes_are_counted_together() {
     let folder = tempfile::tempdir().unwrap();
     let main = folder.path().join("nginx.conf");
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    let fault = || import(&main, &Disk, &config::is_later).unwrap_err().to_string();
+    let fault = || import(&main, &Disk).unwrap_err().to_string();
     write("empty", "");
     write("nginx.conf", &"include empty;".repeat(limits::IMPORT_FILES));
     assert!(fault().contains("there are more than 1024 files"), "{}", fault());
     write("half", &"#".repeat(limits::IMPORT_SIZE / 2));
     write("nginx.conf", "include half; include half; include empty;");
     assert!(fault().contains("come to more than"), "{}", fault());
-    assert!(
-        import(&folder.path().join("absent"), &Disk, &config::is_later)
-            .unwrap_err()
-            .to_string()
-            .contains("can not be read")
-    );
+    assert!(import(&folder.path().join("absent"), &Disk).unwrap_err().to_string().contains("can not be read"));
 }
