@@ -9,6 +9,7 @@ pub mod clock;
 pub mod connection;
 pub mod counted;
 mod drive;
+mod first;
 pub mod forwarded;
 mod gather;
 mod http1;
@@ -25,6 +26,7 @@ pub mod tethered;
 pub mod tls;
 mod unread;
 pub mod upgrade;
+mod whole;
 
 pub use forwarded::Forwarded;
 pub use peer::Peer;
