@@ -150,3 +150,50 @@ async fn end(stream: &mut Stream, bytes: &[u8]) -> std::io::Result<()> {
     write(stream, bytes).await?;
     stream.shutdown().await
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::Version;
+
+    use super::read;
+    use crate::limits;
+
+    const UPGRADE: &str = "GET /ws?a=b HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+
+    /// The head's length, where the request is for here.
+    fn length(head: &str) -> Option<usize> {
+        read(&Bytes::copy_from_slice(head.as_bytes()), 500).map(|(_, length)| length)
+    }
+
+    #[test]
+    fn an_upgrade_is_read_as_it_was_said() {
+        let early = Bytes::from(format!("{UPGRADE}Cookie: a\r\ncookie: b\r\n\r\nmore"));
+        let (request, length) = read(&early, 500).unwrap();
+        assert_eq!(&early[length..], b"more");
+        assert_eq!(
+            (request.uri().path_and_query().unwrap().as_str(), request.version()),
+            ("/ws?a=b", Version::HTTP_11)
+        );
+        assert_eq!(request.headers().get_all("cookie").iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((&request.headers()["upgrade"], request.headers().len()), (&"websocket".parse().unwrap(), 5));
+    }
+
+    #[test]
+    fn whatever_is_not_whole_plain_and_short_is_left_to_hyper() {
+        assert_eq!(length(&format!("{UPGRADE}\r\n")), Some(UPGRADE.len() + 2));
+        for fields in ["Content-Length: 0", "Transfer-Encoding: chunked", "Expect: 100-continue", "a b: c", "a: \0"] {
+            assert_eq!(length(&format!("{UPGRADE}{fields}\r\n\r\n")), None, "{fields}");
+        }
+        assert_eq!(length(UPGRADE), None, "there is more to come");
+        assert_eq!(length(&format!("{UPGRADE}a: {}\r\n\r\n", "b".repeat(500))), None, "longer than it may be");
+        let fields = "a: b\r\n".repeat(limits::FIRST_FIELDS - 3);
+        assert!(length(&format!("{UPGRADE}{fields}\r\n")).is_some());
+        assert_eq!(length(&format!("{UPGRADE}{fields}a: b\r\n\r\n")), None, "one field too many");
+        for (from, to) in
+            [("GET", "POST"), ("1.1", "1.0"), ("/ws", "ws /"), ("Upgrade: websocket\r\n", ""), ("GET", "\r\nGET")]
+        {
+            assert_eq!(length(&format!("{}\r\n", UPGRADE.replacen(from, to, 1))), None, "{to}");
+        }
+    }
+}

@@ -62,3 +62,43 @@ fn begin(head: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap) {
         push(b"\r\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::Response;
+
+    use super::{head, last};
+    use crate::message::Body;
+
+    #[test]
+    fn an_answer_that_opens_a_socket_is_its_head() {
+        let response = Response::builder().status(101).header("upgrade", "a").header("connection", "upgrade");
+        let expected = "HTTP/1.1 101 Switching Protocols\r\nupgrade: a\r\nconnection: upgrade\r\n\r\n";
+        assert_eq!(head(&response.body(()).unwrap()), expected.as_bytes());
+    }
+
+    #[track_caller]
+    fn check(status: u16, fields: &[(&'static str, &'static str)], body: Body, expected: Option<&str>) {
+        let mut response = Response::builder().status(status);
+        for (name, value) in fields {
+            response = response.header(*name, *value);
+        }
+        let said = last(&response.body(body).unwrap()).map(|said| String::from_utf8(said).unwrap());
+        assert_eq!(said.as_deref(), expected);
+    }
+
+    #[test]
+    fn only_what_is_at_hand_and_the_connections_last_is_written_whole() {
+        let (close, date) = (("connection", "close"), ("date", "x"));
+        let body = || Body::Whole(Bytes::from_static(b"no"));
+        let said = "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ndate: x\r\ncontent-length: 2\r\n\r\nno";
+        check(403, &[close, date], body(), Some(said));
+        let said = "HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\ndate: x\r\ncontent-length: 0\r\n\r\n";
+        check(429, &[close, date], Body::Empty, Some(said));
+        check(403, &[date], body(), None);
+        check(204, &[close, date], Body::Empty, None);
+        check(403, &[close, date, ("content-length", "2")], body(), None);
+        check(403, &[close, date], Body::stream(futures_util::stream::empty()), None);
+    }
+}
