@@ -122,7 +122,8 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     let connection = Rc::new(Connection { peer, edge, clock, tasks, sni, answer: Rc::clone(&answer) });
     let outcome = match protocol {
         Protocol::Http1 => http1::serve(connection, stream).await,
-        Protocol::Http2 => http2::serve(connection, stream).await,
+        // Boxed: most connections are of the other kind, and smaller.
+        Protocol::Http2 => Box::pin(http2::serve(connection, stream)).await,
     };
     if let Err(Fault { reason, unread }) = outcome {
         unread.into_iter().for_each(|unread| answer.unread(unread));

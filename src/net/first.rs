@@ -45,11 +45,7 @@ pub(super) async fn serve<A: Answer>(connection: &Rc<Connection<A>>, mut stream:
     let answered = {
         // Boxed: what it takes to answer is no part of what is kept of a connection.
         let answering = Box::pin(connection.answer(request, &in_flight, None, &upgrade));
-        tokio::select! {
-            biased;
-            answered = wait(answering, &mut stream, &mut said) => answered,
-            () = connection.tasks.stages().ending() => None,
-        }
+        wait(answering, &mut stream, &mut said).await
     };
     let Some(response) = answered else { return Left::Nothing };
     if upgrade.is_wanted() {

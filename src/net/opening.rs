@@ -54,7 +54,8 @@ pub(super) async fn open(socket: std::net::TcpStream, peer: &mut Peer, edge: &Ed
         }
     }
     match &edge.tls {
-        Some(tls) => open_tls(socket, tls).await,
+        // Boxed: a handshake's state is large, and a connection that is plain has none.
+        Some(tls) => Box::pin(open_tls(socket, tls)).await,
         None => open_plain(socket).await,
     }
 }
