@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::asker::Asker;
 use super::asking::Asking;
 use super::failure::Failure;
-use super::http1::{self, Begun, Switched};
+use super::http1::{self, Begun, Said, Switched};
 use super::incoming::Incoming;
 use super::link::{Http2, Link, StreamPermit, fit_http1};
 use super::outgoing::{Outgoing, Progress};
@@ -28,7 +28,8 @@ use crate::message::alarm::Alarm;
 #[derive(Debug)]
 pub(super) struct Unsaid {
     pub(super) failure: Failure,
-    /// The request is there once more: not a byte of it was sent, or it is idempotent and has no body.
+    /// The request is there once more: not a byte of it was sent, or it is idempotent and has no body, or none that was
+    /// taken yet.
     pub(super) again: bool,
 }
 
@@ -50,8 +51,7 @@ pub(super) async fn send(
     others: bool,
     asker: Option<&dyn Asker>,
 ) -> Result<Answered, Unsaid> {
-    let repeatable = is_repeatable(&asking.request);
-    if !repeatable {
+    if !is_repeatable(&asking.request) {
         // It could not be said again to a new connection, so let this thread hear first which of the old ones are closed.
         tokio::task::yield_now().await;
     }
@@ -68,7 +68,7 @@ pub(super) async fn send(
                 fit_http1(&mut asking.request);
                 match http1::exchange(conn, asking, pool.response_timeout, Some(pool), asker).await {
                     Ok(response) => return Ok((response, None)),
-                    Err(begun) => unsaid(pool, begun, repeatable),
+                    Err(begun) => unsaid(pool, begun, asking.request.method()),
                 }
             }
             // Boxed: few servers are asked like this.
@@ -96,18 +96,22 @@ pub(super) async fn upgrade(
     asker: Option<&dyn Asker>,
 ) -> Result<(Response<Incoming>, Option<Switched>), Unsaid> {
     let conn = pool.open_alone().await.map_err(Unsaid::not_begun)?;
-    let repeatable = is_repeatable(&asking.request);
-    http1::switch(conn, asking, pool.response_timeout, asker).await.map_err(|begun| unsaid(pool, begun, repeatable))
+    let outcome = http1::switch(conn, asking, pool.response_timeout, asker).await;
+    outcome.map_err(|begun| unsaid(pool, begun, asking.request.method()))
 }
 
-fn unsaid(pool: &Pool, begun: Begun, repeatable: bool) -> Unsaid {
+fn unsaid(pool: &Pool, begun: Begun, method: &Method) -> Unsaid {
     let server = Arc::clone(&pool.member.name);
     match begun {
         Begun::Late => Unsaid { failure: Failure::ResponseTimeout { server }, again: false },
         Begun::Body(error) => Unsaid { failure: Failure::RequestBody(error), again: false },
-        Begun::Broken { broken, unsent } => {
-            // What can't be understood was an answer all the same: the same again would get the same.
-            let again = unsent || repeatable && !broken.is_answer();
+        Begun::Broken { broken, said } => {
+            let again = match said {
+                Said::Nothing => true,
+                // What can't be understood was an answer all the same: the same again would get the same.
+                Said::Head => is_idempotent(method) && !broken.is_answer(),
+                Said::Body => false,
+            };
             Unsaid { failure: Failure::Broken { server, error: broken }, again }
         }
     }
@@ -154,13 +158,14 @@ fn outgoing(request: &mut Request<Body>) -> (Request<Outgoing>, Option<Rc<Progre
     (Request::from_parts(parts, body), progress)
 }
 
-/// Whether saying it twice does no harm, and can be done.
+/// Whether saying it twice does no harm, and can be done whenever it fails.
 fn is_repeatable(request: &Request<Body>) -> bool {
-    let idempotent = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
-    );
-    idempotent && http_body::Body::is_end_stream(request.body())
+    is_idempotent(request.method()) && http_body::Body::is_end_stream(request.body())
+}
+
+/// RFC 9110, section 9.2.2.
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
 }
 
 /// The answer, unless it takes longer than `allowance` from the end of the request on, or from where its body stops being

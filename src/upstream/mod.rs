@@ -179,7 +179,7 @@ impl Upstream {
     ///
     /// # Errors
     /// If no server takes it and answers in time. It was tried on others where nothing of it had been sent, or where it
-    /// is idempotent and has no body (RFC 9110, section 9.2.2).
+    /// is idempotent (RFC 9110, section 9.2.2) and has no body, or one of which nothing was taken yet.
     pub fn send(&self, client: IpAddr, asking: impl Into<Asking>) -> impl Future<Output = Result<Sent, Failure>> {
         self.try_each(client, asking.into(), Mode::Pooled, None)
     }

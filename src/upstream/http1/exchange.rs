@@ -36,8 +36,19 @@ pub(in crate::upstream) enum Begun {
     Late,
     /// The client's own body failed.
     Body(BodyError),
-    /// With `unsent`, the server got nothing of the request, which is there as it was.
-    Broken { broken: Broken, unsent: bool },
+    /// How much was said by then is what may be done about it.
+    Broken { broken: Broken, said: Said },
+}
+
+/// How much of a request a server may have got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::upstream) enum Said {
+    /// Not a byte: the request is there as it was.
+    Nothing,
+    /// Its head, or some of that. Of its body, if it has one, nothing was taken: the request is there as it was.
+    Head,
+    /// Some of its body, which is not there any more.
+    Body,
 }
 
 /// A connection that was answered with 101, and what is left of the request.
@@ -76,7 +87,7 @@ pub(in crate::upstream) async fn exchange(
     let mut decoder = Decoder::new(length);
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         // Nothing that follows is HTTP.
-        return Err(Begun::Broken { broken: Broken::Ambiguous(Rule::Unasked), unsent: false });
+        return Err(Begun::Broken { broken: Broken::Ambiguous(Rule::Unasked), said: Said::of(&saying) });
     }
     let run = decoder.left().and_then(|left| usize::try_from(left).ok());
     if saying.is_done() && run.is_some_and(|left| conn.heard.len() >= left) {
@@ -139,11 +150,11 @@ async fn converse(
         loop {
             let Some(now) = &mut saying else { return Poll::Pending };
             if let Poll::Ready(head) = poll_head(conn, cx, now, request.body_mut(), &method, &mut before) {
-                let unsent = !now.has_begun();
+                let said = Said::of(now);
                 return Poll::Ready(match (head, saying.take()) {
                     (Ok(head), Some(saying)) => Ok(Answered::new(head, saying)),
                     (Ok(_), None) => Err(Begun::Late),
-                    (Err(unsaid), _) => Err(Begun::of(unsaid, unsent)),
+                    (Err(unsaid), _) => Err(Begun::of(unsaid, said)),
                 });
             }
             let waits = now.waits_until();
@@ -232,10 +243,20 @@ impl Before<'_> {
 }
 
 impl Begun {
-    fn of(unsaid: Unsaid, unsent: bool) -> Begun {
+    fn of(unsaid: Unsaid, said: Said) -> Begun {
         match unsaid {
             Unsaid::Body(error) => Begun::Body(error),
-            Unsaid::Broken(broken) => Begun::Broken { broken, unsent },
+            Unsaid::Broken(broken) => Begun::Broken { broken, said },
+        }
+    }
+}
+
+impl Said {
+    fn of(saying: &Saying) -> Said {
+        match (saying.has_begun(), saying.has_drawn()) {
+            (_, true) => Said::Body,
+            (true, false) => Said::Head,
+            (false, false) => Said::Nothing,
         }
     }
 }
