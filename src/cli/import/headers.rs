@@ -4,6 +4,7 @@ use super::report::Report;
 use super::scope::Scope;
 use super::syntax::Directive;
 use super::values::{constant, millis};
+use crate::config::Form;
 use crate::message::rules::is_ours;
 
 /// What is said about headers at one place.
@@ -51,7 +52,7 @@ pub(super) fn headers(scope: &Scope<'_>, is_proxy: bool, report: &mut Report) ->
         }
         for directive in scope.nearest("proxy_hide_header") {
             report.see(directive);
-            headers.response.push((directive.arg(0).to_owned(), String::new()));
+            set(&mut headers.response, directive, String::new(), report);
         }
     }
     for directive in scope.nearest("add_header") {
@@ -106,7 +107,15 @@ fn response(directive: &Directive, scope: &Scope<'_>, headers: &mut Headers, rep
     let Some(value) = constant(directive.arg(1), scope) else {
         return report.left(directive, "headers are set to constants only", "let the app set it");
     };
+    let value = value.trim().to_owned();
+    if value.is_empty() {
+        // nginx adds none then.
+        return;
+    }
     match name.to_ascii_lowercase().as_str() {
+        "cache-control" if !Form::HeaderText.takes(&value) => {
+            report.left(directive, "no message has such a header", "write a value in ASCII, on one line");
+        }
         "cache-control" => headers.cache = Some(joined(headers.cache.take(), &value)),
         // `return` reads it.
         "content-type" => {}
@@ -137,13 +146,14 @@ fn set(rules: &mut Vec<(String, String)>, directive: &Directive, value: String, 
             "leave it out",
         );
     }
-    let fits = parsed.is_ok() && http::HeaderValue::from_str(&value).is_ok();
+    let value = value.trim().to_owned();
+    let fits = parsed.is_ok() && Form::HeaderText.takes(&value);
     let is_known = rules.len() < crate::limits::HEADER_RULES && value.is_ascii();
     if !fits || !is_known || (lower == "host" && value.is_empty()) {
         return report.left(directive, "no message has such a header", "write a name and a value in ASCII");
     }
     rules.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-    rules.push((name.to_owned(), value.trim().to_owned()));
+    rules.push((name.to_owned(), value));
 }
 
 /// Two values of Cache-Control in one; the first to give a max-age wins.
