@@ -7,12 +7,12 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::client::Client;
-use super::connections::{Counts, Permits, RouteCount, Whose};
+use super::connections::{Counts, Permits, RouteCount};
 use super::options::LimitOptions;
 use super::rate::{Policy, Throttle};
 use super::{Cap, Denied, Visit};
-use crate::admission::{Credential, Inbound};
+use crate::admission::{Credential, Inbound, Whose};
+use crate::networks::Client;
 
 /// One `[limit.NAME]`, for all workers.
 #[derive(Debug)]
