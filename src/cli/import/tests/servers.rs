@@ -90,6 +90,8 @@ fn bounds_of_the_process_and_of_routes_are_told_apart() {
         response_timeout = \"10m\"";
     check(text, config, "the longest is taken");
     check("server { listen 80; keepalive_timeout 0; root /srv; }", "", "can't be switched off");
+    let body = "server { listen 80; location / { proxy_pass http://a; client_body_timeout 0; } }";
+    check(body, "proxy = \"a\"", "`client_body_timeout 0`: this can't be switched off");
     check("server { listen 80; client_max_body_size 3m; root /srv; }", "body_size = \"3MiB\"", "everything");
 }
 
