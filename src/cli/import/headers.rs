@@ -52,7 +52,9 @@ pub(super) fn headers(scope: &Scope<'_>, is_proxy: bool, report: &mut Report) ->
         }
         for directive in scope.nearest("proxy_hide_header") {
             report.see(directive);
-            set(&mut headers.response, directive, String::new(), report);
+            if !is_host(directive, report) {
+                set(&mut headers.response, directive, String::new(), report);
+            }
         }
     }
     for directive in scope.nearest("add_header") {
@@ -123,8 +125,18 @@ fn response(directive: &Directive, scope: &Scope<'_>, headers: &mut Headers, rep
         "pragma" | "expires" => {}
         // It offers HTTP/3, which is not spoken.
         "alt-svc" => report.note(directive, "HTTP/3 is not spoken", "leave it out"),
+        _ if is_host(directive, report) => {}
         _ => set(&mut headers.response, directive, value, report),
     }
+}
+
+/// Whether it is about the one header that no response has; it is listed then.
+fn is_host(directive: &Directive, report: &mut Report) -> bool {
+    let is_host = directive.arg(0).eq_ignore_ascii_case("host");
+    if is_host {
+        report.left(directive, "a response has no `Host`", "leave it out, or set it by proxy_set_header");
+    }
+    is_host
 }
 
 /// The header that `auth_request_set $user $upstream_http_x_user` and `proxy_set_header X-User $user` pass on.

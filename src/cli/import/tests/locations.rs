@@ -75,6 +75,8 @@ fn headers_are_set_and_removed() {
         "proxy = \"a\"",
         "no message has such a header",
     );
+    within("location / { proxy_pass http://a; proxy_hide_header Host; }", "proxy = \"a\"", "a response has no `Host`");
+    within("location / { root /srv; add_header HOST b; }", "files = \"/srv\"", "a response has no `Host`");
     within("location / { root /srv; add_header Cache-Control \"\"; }", "files = \"/srv\"", "everything is translated");
     within(
         "location / { proxy_pass http://a; add_header \"a b\" c; }",
