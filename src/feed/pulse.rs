@@ -19,13 +19,21 @@ pub struct Pulse {
     heard: Stamp,
     /// When the ping that is unanswered fell due.
     pinged: Option<Stamp>,
-    /// The next tick of `every`, and the milliseconds between two.
-    tick: Option<Stamp>,
-    every: u32,
+    /// Where the viewer asked for `every`; few do.
+    pace: Option<Box<Pace>>,
     /// When the closing handshake began.
     closing: Option<Stamp>,
     /// Where a large frame is stuck, and since when; rare.
     stuck: Option<Box<(Stuck, Stamp)>>,
+}
+
+/// Delivery at intervals.
+#[derive(Debug)]
+struct Pace {
+    every: Duration,
+    tick: Stamp,
+    /// Up to where it may read until then, by sequence number.
+    reach: u64,
 }
 
 /// Half an instant's size: milliseconds after the first one of the process, and one.
@@ -46,7 +54,7 @@ impl Pulse {
     #[must_use]
     pub fn new(now: Instant) -> Pulse {
         let now = Stamp::of(now);
-        Pulse { spoken: now, heard: now, pinged: None, tick: None, every: 0, closing: None, stuck: None }
+        Pulse { spoken: now, heard: now, pinged: None, pace: None, closing: None, stuck: None }
     }
 
     pub fn spoke(&mut self, now: Instant) {
@@ -70,15 +78,27 @@ impl Pulse {
         }
     }
 
-    /// Sets or ends paced delivery; the first tick is one interval from now.
-    pub fn pace(&mut self, every: Option<Duration>, now: Instant) {
-        self.every = every.map_or(0, |every| u32::try_from(every.as_millis()).unwrap_or(u32::MAX));
-        self.tick = every.map(|every| Stamp::of(now).after(every));
+    /// Sets or ends paced delivery; the first tick is one interval from now, and until then it may read up to `reach`.
+    pub fn pace(&mut self, every: Option<Duration>, reach: u64, now: Instant) {
+        self.pace = every.map(|every| Box::new(Pace { every, tick: Stamp::of(now).after(every), reach }));
     }
 
     #[must_use]
     pub fn is_paced(&self) -> bool {
-        self.tick.is_some()
+        self.pace.is_some()
+    }
+
+    /// Up to which sequence number it may read now.
+    #[must_use]
+    pub fn reach(&self) -> u64 {
+        self.pace.as_ref().map_or(u64::MAX, |pace| pace.reach)
+    }
+
+    /// It may read up to `reach` at least.
+    pub fn reach_to(&mut self, reach: u64) {
+        if let Some(pace) = &mut self.pace {
+            pace.reach = pace.reach.max(reach);
+        }
     }
 
     /// When [`take`](Pulse::take) has something next.
@@ -91,7 +111,8 @@ impl Pulse {
         let ping = delivery.ping.map(|ping| unanswered.unwrap_or(self.heard.after(ping)));
         let keepalive = delivery.keepalive.map(|keepalive| self.spoken.after(keepalive));
         let stuck = self.stuck.as_ref().map(|stuck| stuck.1.after(limits::LARGE_FRAME_STALL));
-        [ping, keepalive, self.tick, stuck].into_iter().flatten().min().map(Stamp::instant)
+        let tick = self.pace.as_ref().map(|pace| pace.tick);
+        [ping, keepalive, tick, stuck].into_iter().flatten().min().map(Stamp::instant)
     }
 
     /// One thing that is due by `now`, until there is none.
@@ -112,11 +133,9 @@ impl Pulse {
             self.pinged = Some(now);
             return Some(Due::Ping);
         }
-        if let Some(at) = self.tick
-            && at <= now
-        {
+        if let Some(pace) = self.pace.as_mut().filter(|pace| pace.tick <= now) {
             // Ticks that were missed are not made up for.
-            self.tick = Some(now.max(at.after(Duration::from_millis(self.every.into()))));
+            pace.tick = now.max(pace.tick.after(pace.every));
             return Some(Due::Tick);
         }
         if delivery.keepalive.is_some_and(|keepalive| self.spoken.after(keepalive) <= now) {
@@ -128,16 +147,23 @@ impl Pulse {
 }
 
 impl Stamp {
+    /// The one of that millisecond: not after `instant`.
     pub(super) fn of(instant: Instant) -> Stamp {
         let since = instant.saturating_duration_since(*START).as_millis();
         Stamp(NonZeroU64::MIN.saturating_add(u64::try_from(since).unwrap_or(u64::MAX)))
+    }
+
+    /// The first that is not before `instant`.
+    pub(super) fn not_before(instant: Instant) -> Stamp {
+        let stamp = Stamp::of(instant);
+        if stamp.instant() < instant { stamp.after(Duration::from_millis(1)) } else { stamp }
     }
 
     fn after(self, wait: Duration) -> Stamp {
         Stamp(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    fn instant(self) -> Instant {
+    pub(super) fn instant(self) -> Instant {
         *START + Duration::from_millis(self.0.get() - 1)
     }
 }
@@ -195,7 +221,7 @@ mod tests {
         let start = super::Stamp::of(Instant::now()).instant();
         let mut pulse = Pulse::new(start);
         let quiet = Delivery { keepalive: None, ping: None, ..delivery() };
-        pulse.pace(Some(10 * SECOND), start);
+        pulse.pace(Some(10 * SECOND), 7, start);
         assert_eq!(pulse.take(&quiet, start + 9 * SECOND), None);
         assert_eq!(pulse.take(&quiet, start + 35 * SECOND), Some(Due::Tick));
         assert_eq!(pulse.next(&quiet), Some(start + 35 * SECOND));

@@ -83,7 +83,7 @@ fn attend_raw(
     let socket = socket(io);
     socket.bound_receiving();
     let subscription = roster.subscribe(Viewer::new(seat, socket));
-    tasks.spawn_small(Attendance::new(subscription, decoder, early.into(), record, permit));
+    tasks.spawn_small(Box::pin(Attendance::new(subscription, decoder, early.into(), record, permit)));
 }
 
 fn end(record: SocketRecord, farewell: &Farewell, tally: Tally) {
