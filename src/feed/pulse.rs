@@ -19,16 +19,22 @@ pub struct Pulse {
     heard: Stamp,
     /// When the ping that is unanswered fell due.
     pinged: Option<Stamp>,
-    /// Where the viewer asked for `every`; few do.
-    pace: Option<Box<Pace>>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few viewers have.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Rare {
+    /// Where it asked for `every`.
+    pace: Option<Pace>,
     /// When the closing handshake began.
     closing: Option<Stamp>,
-    /// Where a large frame is stuck, and since when; rare.
-    stuck: Option<Box<(Stuck, Stamp)>>,
+    /// Where a large frame is stuck, and since when.
+    stuck: Option<(Stuck, Stamp)>,
 }
 
 /// Delivery at intervals.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Pace {
     every: Duration,
     tick: Stamp,
@@ -54,7 +60,7 @@ impl Pulse {
     #[must_use]
     pub fn new(now: Instant) -> Pulse {
         let now = Stamp::of(now);
-        Pulse { spoken: now, heard: now, pinged: None, pace: None, closing: None, stuck: None }
+        Pulse { spoken: now, heard: now, pinged: None, rare: None }
     }
 
     pub fn spoke(&mut self, now: Instant) {
@@ -68,35 +74,38 @@ impl Pulse {
     }
 
     pub fn close(&mut self, now: Instant) {
-        self.closing.get_or_insert(Stamp::of(now));
+        self.change(|rare| _ = rare.closing.get_or_insert(Stamp::of(now)));
     }
 
     /// A large frame that nobody else needs is stuck, or no longer. One that has moved has its time again.
     pub fn stuck(&mut self, at: Option<Stuck>, now: Instant) {
-        if at != self.stuck.as_ref().map(|stuck| stuck.0) {
-            self.stuck = at.map(|at| Box::new((at, Stamp::of(now))));
+        if at != self.stalled().map(|(at, _)| at) {
+            self.change(|rare| rare.stuck = at.map(|at| (at, Stamp::of(now))));
         }
     }
 
     /// Sets or ends paced delivery; the first tick is one interval from now, and until then it may read up to `reach`.
     pub fn pace(&mut self, every: Option<Duration>, reach: u64, now: Instant) {
-        self.pace = every.map(|every| Box::new(Pace { every, tick: Stamp::of(now).after(every), reach }));
+        if every.is_some() || self.is_paced() {
+            let pace = every.map(|every| Pace { every, tick: Stamp::of(now).after(every), reach });
+            self.change(|rare| rare.pace = pace);
+        }
     }
 
     #[must_use]
     pub fn is_paced(&self) -> bool {
-        self.pace.is_some()
+        self.paced().is_some()
     }
 
     /// Up to which sequence number it may read now.
     #[must_use]
     pub fn reach(&self) -> u64 {
-        self.pace.as_ref().map_or(u64::MAX, |pace| pace.reach)
+        self.paced().map_or(u64::MAX, |pace| pace.reach)
     }
 
     /// It may read up to `reach` at least.
     pub fn reach_to(&mut self, reach: u64) {
-        if let Some(pace) = &mut self.pace {
+        if let Some(pace) = self.paced_mut() {
             pace.reach = pace.reach.max(reach);
         }
     }
@@ -104,25 +113,25 @@ impl Pulse {
     /// When [`take`](Pulse::take) has something next.
     #[must_use]
     pub fn next(&self, delivery: &Delivery) -> Option<Instant> {
-        if let Some(since) = self.closing {
+        if let Some(since) = self.closing() {
             return Some(since.after(limits::CLOSE_TIMEOUT).instant());
         }
         let unanswered = self.pinged.map(|at| at.after(delivery.pong_timeout));
         let ping = delivery.ping.map(|ping| unanswered.unwrap_or(self.heard.after(ping)));
         let keepalive = delivery.keepalive.map(|keepalive| self.spoken.after(keepalive));
-        let stuck = self.stuck.as_ref().map(|stuck| stuck.1.after(limits::LARGE_FRAME_STALL));
-        let tick = self.pace.as_ref().map(|pace| pace.tick);
+        let stuck = self.stalled().map(|(_, since)| since.after(limits::LARGE_FRAME_STALL));
+        let tick = self.paced().map(|pace| pace.tick);
         [ping, keepalive, tick, stuck].into_iter().flatten().min().map(Stamp::instant)
     }
 
     /// One thing that is due by `now`, until there is none.
     pub fn take(&mut self, delivery: &Delivery, now: Instant) -> Option<Due> {
         let now = Stamp::of(now);
-        if let Some(since) = self.closing {
+        if let Some(since) = self.closing() {
             let late = since.after(limits::CLOSE_TIMEOUT) <= now;
             return late.then_some(Due::Dead("the closing handshake was not finished"));
         }
-        if self.stuck.as_ref().is_some_and(|stuck| stuck.1.after(limits::LARGE_FRAME_STALL) <= now) {
+        if self.stalled().is_some_and(|(_, since)| since.after(limits::LARGE_FRAME_STALL) <= now) {
             return Some(Due::Dead("a large message made no progress"));
         }
         if let Some(at) = self.pinged {
@@ -133,7 +142,7 @@ impl Pulse {
             self.pinged = Some(now);
             return Some(Due::Ping);
         }
-        if let Some(pace) = self.pace.as_mut().filter(|pace| pace.tick <= now) {
+        if let Some(pace) = self.paced_mut().filter(|pace| pace.tick <= now) {
             // Ticks that were missed are not made up for.
             pace.tick = now.max(pace.tick.after(pace.every));
             return Some(Due::Tick);
@@ -143,6 +152,29 @@ impl Pulse {
             return Some(Due::Keepalive);
         }
         None
+    }
+
+    fn paced(&self) -> Option<&Pace> {
+        self.rare.as_ref()?.pace.as_ref()
+    }
+
+    fn paced_mut(&mut self) -> Option<&mut Pace> {
+        self.rare.as_mut()?.pace.as_mut()
+    }
+
+    fn closing(&self) -> Option<Stamp> {
+        self.rare.as_ref()?.closing
+    }
+
+    fn stalled(&self) -> Option<(Stuck, Stamp)> {
+        self.rare.as_ref()?.stuck
+    }
+
+    /// Keeps nothing where nothing is left.
+    fn change(&mut self, change: impl FnOnce(&mut Rare)) {
+        let mut rare = self.rare.take().unwrap_or_default();
+        change(&mut rare);
+        self.rare = Some(rare).filter(|rare| **rare != Rare::default());
     }
 }
 
@@ -190,6 +222,17 @@ mod tests {
             pong_timeout: 20 * SECOND,
             ..Delivery::default()
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_each_viewer_is_small() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start);
+        assert!(size_of::<Pulse>() <= 32, "{}", size_of::<Pulse>());
+        pulse.pace(Some(SECOND), 7, start);
+        assert_eq!((pulse.reach(), pulse.rare.is_some()), (7, true));
+        pulse.pace(None, 7, start);
+        assert_eq!((pulse.reach(), pulse.rare.is_some()), (u64::MAX, false));
     }
 
     #[test]
