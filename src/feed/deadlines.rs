@@ -42,6 +42,11 @@ impl Deadlines {
         self.sooner.notify_one();
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.heap.borrow().len()
+    }
+
     /// Completes when the first one is past, and takes it off. One waits at a time.
     pub(super) async fn next(&self) -> (Stamp, usize) {
         loop {

@@ -299,3 +299,59 @@ impl Roster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::{Instant, sleep};
+
+    use crate::feed::seat::{Seat, Wish};
+    use crate::feed::socket::Socket;
+    use crate::feed::testing::{quiet, roster};
+    use crate::feed::turn::Turn;
+    use crate::feed::viewer::Viewer;
+    use crate::feed::{Delivery, Options};
+    use crate::limits;
+    use crate::ws::Message;
+
+    const PING: Duration = Duration::from_secs(3600);
+    const TOLD: [&str; 2] = [r#"{"type":"subscribe","data":{"every":"100ms"}}"#, r#"{"type":"subscribe","data":{}}"#];
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_that_changes_its_mind_has_no_end_of_deadlines_and_is_pinged_when_it_is_due() {
+        let (_feed, roster) = roster(Options::named("f"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let socket = Socket::Plain(listener.accept().await.unwrap().0);
+        let delivery = Arc::new(Delivery { ping: Some(PING), ..Delivery::clone(&quiet()) });
+        let seat = Seat::new(Rc::clone(&roster), delivery, &Wish::default(), Instant::now());
+        let subscription = roster.subscribe(Viewer::new(seat, socket));
+        let viewer = subscription.viewer();
+        let most = 2 + limits::STALE_DEADLINES;
+        let work = async {
+            let mut peak = 0;
+            for _ in 0..=most {
+                for text in TOLD {
+                    viewer.with_seat(|seat| seat.hear(Message::Text(text.to_owned()), Instant::now()));
+                    viewer.go_on(&mut Turn::at(Instant::now()));
+                    subscription.rearm();
+                    sleep(Duration::from_millis(110)).await;
+                    peak = peak.max(roster.deadlines.len());
+                }
+            }
+            let due = viewer.next_due().unwrap();
+            assert!(due > Instant::now() + PING / 2);
+            tokio::time::sleep_until(due + Duration::from_millis(2)).await;
+            assert!(viewer.next_due().unwrap() < Instant::now() + PING / 2, "its pong is waited for");
+            peak
+        };
+        tokio::select! {
+            () = Rc::clone(&roster).keep_time() => unreachable!("it never ends"),
+            peak = work => assert_eq!(peak, most),
+        }
+    }
+}
