@@ -264,7 +264,8 @@ impl Viewer {
 mod tests {
     #[test]
     fn what_is_kept_of_each_viewer_is_small() {
-        // With an Rc's counts that fills a chunk of 240 bytes, which is what two things on lines of 128 bytes leave between them.
-        assert!(size_of::<super::Viewer>() <= 216, "{}", size_of::<super::Viewer>());
+        // With an Rc's counts and malloc's that fills a chunk of 240 bytes, which is what two things on lines of 128 bytes leave
+        // between them; beyond 216 it would not fit there any more. In a debug build 8 are a check of mio.
+        assert!(size_of::<super::Viewer>() <= 208, "{}", size_of::<super::Viewer>());
     }
 }
