@@ -10,13 +10,12 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::feed::hub::{FeedHub, Published, Stem};
 use crate::feed::normalize;
 use crate::limits;
-use crate::message::{Body, headers, respond};
+use crate::message::{Body, Incoming, headers, respond};
 use crate::net::Limits;
 use crate::net::connection::{Answer, Asked};
 use crate::secret::Secret;
@@ -154,8 +153,6 @@ impl Admin {
 }
 
 impl Answer for Admin {
-    type Body = Body;
-
     async fn answer(&self, _asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
         let head = *request.method() == Method::HEAD;
         let mut response = self.route(request).await;

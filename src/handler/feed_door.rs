@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
-use hyper::body::Incoming;
 
 use super::{Call, Rosters, feed_get, feed_sse, feed_ws, is_websocket, wants_events};
 use crate::admission::Credential;
@@ -20,7 +19,7 @@ use crate::feed::rosters::{Place, Split};
 use crate::feed::tokens::Visit;
 use crate::limits;
 use crate::message::target::{self, Readings};
-use crate::message::{Body, percent, respond};
+use crate::message::{Body, Incoming, percent, respond};
 use crate::telemetry::log::client_warning;
 use crate::telemetry::sockets::{Listed, Mode};
 

@@ -1,16 +1,13 @@
 //! A feed over WebSocket: HTTP/1.1 upgrades (RFC 6455) and HTTP/2 extended CONNECT (RFC 8441).
 //!
-//! Owns: the handshake, and taking the socket back out of hyper. Never: writes a message; the roster does, or for
+//! Owns: the handshake, and the viewer's place from it on. Never: writes a message; the roster does, or for
 //! HTTP/2, which has no raw socket, a task that pulls.
 
 use std::rc::Rc;
 
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
+use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::{Call, FeedDoor, upgrade};
@@ -21,17 +18,16 @@ use crate::feed::seat::{Farewell, Seat, Tally, Wish};
 use crate::feed::select;
 use crate::feed::socket::Socket;
 use crate::feed::viewer::Viewer;
-use crate::message::{Body, respond};
+use crate::message::{Body, Incoming, respond};
 use crate::net::clock::InFlight;
 use crate::net::stream::Io;
 use crate::net::tethered::Tethered;
-use crate::shutdown::Tasks;
+use crate::net::upgrade::{self as way_out, StreamIo};
 use crate::telemetry::SocketRecord;
 use crate::ws::{Decoder, handshake};
 
 /// Opens the socket, or says why not; the flag is whether it opened.
-pub fn open(door: &FeedDoor, stay: Stay, call: &Call<'_>, mut request: Request<Incoming>) -> (Response<Body>, bool) {
-    let upgrade = hyper::upgrade::on(&mut request);
+pub fn open(door: &FeedDoor, stay: Stay, call: &Call<'_>, request: Request<Incoming>) -> (Response<Body>, bool) {
     let (parts, _body) = request.into_parts();
     let admission = Rc::clone(call.admission);
     let (answer, wish) = match shake_hands(stay.roster(), &parts, admission.echo_bearer) {
@@ -41,49 +37,30 @@ pub fn open(door: &FeedDoor, stay: Stay, call: &Call<'_>, mut request: Request<I
     let record = SocketRecord::open(call.access, call.meters, call.asked.peer.client, parts.uri.path());
     let record = record.of(admission.subject());
     let delivery = door.delivery.clone();
-    let http2 = call.asked.tether.map(|tether| (call.asked.in_flight.clone(), tether.clone()));
     let tasks = call.tasks.clone();
-    let work = async move {
-        let upgraded = match upgrade.await {
-            Ok(upgraded) => upgraded,
-            Err(error) => {
-                return end(record, &Farewell::dropped(format!("the upgrade failed: {error}")), Tally::default());
+    call.asked.upgrade.then(move |outcome| {
+        let socket = match outcome {
+            Ok(socket) => socket,
+            Err(reason) => {
+                return end(record, &Farewell::dropped(format!("the upgrade failed: {reason}")), Tally::default());
             }
         };
         let decoder = Decoder::new(admission.inbound.message_size, wish.deflate);
         let now = Instant::now();
+        let seat = Seat::new(Rc::clone(stay.roster()), delivery, &wish, now).admitted(&admission, now);
         // The viewer has its place until it is seated, and over HTTP/2 until its stream is let go.
-        let roster = stay.roster();
-        let seat = Seat::new(Rc::clone(roster), delivery, &wish, now).admitted(&admission, now);
-        drop(admission);
-        match http2 {
-            None => attend_raw(upgraded, roster, seat, decoder, record, &tasks),
-            Some((in_flight, tether)) => {
-                let io = Tethered::new(TokioIo::new(upgraded), tether);
-                attend_stream(io, Rc::clone(roster), seat, decoder, record, in_flight).await;
+        match socket {
+            way_out::Socket::Connection { io, said, permit } => {
+                let subscription = stay.roster().subscribe(Viewer::new(seat, raw(io)));
+                tasks.spawn_small(Box::pin(Attendance::new(subscription, decoder, said, record, permit)));
+            }
+            way_out::Socket::Stream { io, in_flight, tether } => {
+                let io = Tethered::new(io, tether);
+                tasks.spawn_small(async move { attend_stream(io, stay, seat, decoder, record, in_flight).await });
             }
         }
-    };
-    upgrade::follow(call, parts.version == Version::HTTP_2, work);
+    });
     (answer, true)
-}
-
-/// Seats the viewer on its raw socket, with a task of its own: this one's size is not kept for as long as it stays.
-fn attend_raw(
-    upgraded: Upgraded,
-    roster: &Rc<Roster>,
-    seat: Seat,
-    decoder: Decoder,
-    record: SocketRecord,
-    tasks: &Tasks,
-) {
-    let Some((io, early, permit)) = upgrade::raw(upgraded) else {
-        return end(record, &Farewell::dropped("the connection is not one of ours"), Tally::default());
-    };
-    let socket = socket(io);
-    socket.bound_receiving();
-    let subscription = roster.subscribe(Viewer::new(seat, socket));
-    tasks.spawn_small(Box::pin(Attendance::new(subscription, decoder, early.into(), record, permit)));
 }
 
 fn end(record: SocketRecord, farewell: &Farewell, tally: Tally) {
@@ -91,27 +68,30 @@ fn end(record: SocketRecord, farewell: &Farewell, tally: Tally) {
 }
 
 async fn attend_stream(
-    mut io: Tethered<TokioIo<Upgraded>>,
-    roster: Rc<Roster>,
+    mut io: Tethered<StreamIo>,
+    stay: Stay,
     seat: Seat,
     decoder: Decoder,
     record: SocketRecord,
     in_flight: InFlight,
 ) {
-    pull::attend(&mut io, Rc::clone(&roster), seat, decoder, record).await;
+    let roster = stay.roster();
+    pull::attend(&mut io, Rc::clone(roster), seat, decoder, record).await;
     // What is left of the stream keeps the connection no longer than an idle one.
     drop(in_flight);
-    pull::let_go(io, &roster).await;
+    pull::let_go(io, roster).await;
 }
 
-fn socket(io: Io) -> Socket {
-    match io {
+fn raw(io: Io) -> Socket {
+    let socket = match io {
         Io::Plain(stream) => Socket::Plain(stream),
         Io::Tls(stream) => {
             let (stream, tls) = stream.into_inner();
             Socket::tls(stream, tls)
         }
-    }
+    };
+    socket.bound_receiving();
+    socket
 }
 
 /// The answer that opens the socket and what the viewer asked for, or the answer that refuses it.

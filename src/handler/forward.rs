@@ -16,13 +16,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
 use super::{Answering, Call, Kind, Outcome, interim, tunnel};
 use crate::message::body::{self, Bounds};
 use crate::message::framing::{self, Rule};
-use crate::message::{Body, hop, respond, rules};
+use crate::message::{Body, Incoming, hop, respond, rules};
 use crate::upstream::{self, Asker, Asking, Sent, Upstream, Withheld};
 
 /// What `proxy` says.

@@ -11,12 +11,11 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Extensions, Method, Request, Response, Version};
-use hyper::body::Incoming;
 
 use crate::admission::Admission;
 use crate::feed::rosters;
 use crate::limits;
-use crate::message::{Body, compress, headers};
+use crate::message::{Body, Incoming, compress, headers};
 use crate::net::connection::Asked;
 use crate::shutdown::Tasks;
 use crate::telemetry::{AccessLog, RouteMeters};

@@ -20,9 +20,6 @@ use bytes::Bytes;
 use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use tokio::time::{Sleep, sleep};
 
 use self::end::End;
@@ -30,16 +27,18 @@ use self::flow::{Flow, Progress};
 pub use self::registry::{Seat, Tunnels};
 use self::term::Term;
 use super::forward::{self, Failure, Proxy};
-use super::{Call, Kind, interim, is_extended_connect, upgrade};
+use super::{Call, Kind, interim, is_extended_connect};
 use crate::admission::Admission;
 use crate::feed::farewell::by_order;
 use crate::limits;
-use crate::message::{Body, framing, hop, trace};
+use crate::message::{Body, Incoming, framing, hop, trace};
 use crate::net::ConnectionPermit;
 use crate::net::clock::InFlight;
+use crate::net::tethered::Tether;
+use crate::net::upgrade::{self, Socket, StreamIo};
 use crate::shutdown::Tasks;
 use crate::telemetry::SocketRecord;
-use crate::upstream::{LoadPermit, Sent, Switched, Upstream};
+use crate::upstream::{Io as ServerIo, LoadPermit, Sent, Switched, Upstream};
 use crate::ws::{close, handshake};
 
 /// A tunnel that a request asks for.
@@ -76,16 +75,14 @@ pub(super) enum Place {
     Stream { _in_flight: InFlight },
 }
 
-/// Both sides, once they are no longer HTTP.
+/// The server's side, and what a tunnel needs beside the client's.
 struct Opening {
-    client: OnUpgrade,
     server: Switched,
     load: LoadPermit,
     record: SocketRecord,
-    /// Of a stream of HTTP/2.
-    in_flight: Option<InFlight>,
     tunnels: Rc<Tunnels>,
     admission: Rc<Admission>,
+    tasks: Tasks,
 }
 
 /// The tunnel that a request asks for, if it does.
@@ -105,10 +102,9 @@ pub async fn open(
     proxy: &Proxy,
     upstream: &Upstream,
     call: &Call<'_>,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     wanted: Wanted,
 ) -> Result<(Response<Body>, Kind), Failure> {
-    let on_client = hyper::upgrade::on(&mut request);
     let (mut parts, body) = request.into_parts();
     let path: Box<str> = parts.uri.path().into();
     let (protocol, proof) = match wanted {
@@ -137,15 +133,14 @@ pub async fn open(
         answer.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL).or_insert(handshake::BEARER);
     }
     let opening = Opening {
-        client: on_client,
         server,
         load: sent.permit,
         record: SocketRecord::tunnel(call.access, call.meters, client, &path).of(call.admission.subject()),
-        in_flight: http2.then(|| call.asked.in_flight.clone()),
         tunnels: Rc::clone(call.tunnels),
         admission: Rc::clone(call.admission),
+        tasks: call.tasks.clone(),
     };
-    upgrade::follow(call, http2, opening.run(call.tasks.clone()));
+    call.asked.upgrade.then(|client| opening.run(client));
     Ok((answer, Kind::Socket))
 }
 
@@ -187,49 +182,61 @@ fn switched(
 }
 
 impl Opening {
-    /// Waits until both sides are no longer HTTP; the tunnel is a task of its own, since this one's size is not kept for as
-    /// long as it lives.
-    async fn run(self, tasks: Tasks) {
-        let Opening { client, server, load, record, in_flight, tunnels, admission } = self;
-        let (client, (server, heard)) = match tokio::join!(client, server.taken()) {
-            (Ok(client), Ok(server)) => (client, server),
-            (Err(error), _) => return record.tunnel_closed(&format!("the client's upgrade failed: {error}"), 0, 0),
-            (Ok(_), Err(error)) => {
-                return record.tunnel_closed(&format!("the server's upgrade failed: {error}"), 0, 0);
+    /// The client's side is no longer HTTP; the server's is not when the request is said to its end, which may be later.
+    fn run(self, client: upgrade::Outcome) {
+        let client = match client {
+            Ok(client) => client_side(client, |io, _tether| End::stream(io)),
+            Err(reason) => return self.record.tunnel_closed(&format!("the client's upgrade failed: {reason}"), 0, 0),
+        };
+        let Opening { server, load, record, tunnels, admission, tasks } = self;
+        let spawning = tasks.clone();
+        server.then(&tasks, move |server| match server {
+            Ok(server) => {
+                let seat = Tunnels::seat(&tunnels);
+                spawning.spawn_small(Tunnel::new(client, server, seat, record, Term::of(&admission), load));
             }
-        };
-        let client = match in_flight {
-            None => raw_client(client),
-            Some(in_flight) => {
-                Some((End::stream(TokioIo::new(client)), Bytes::new(), Place::Stream { _in_flight: in_flight }))
-            }
-        };
-        let Some((client, said, place)) = client else {
-            return record.tunnel_closed("the connection is not one of ours", 0, 0);
-        };
-        tasks.spawn_small(Tunnel {
-            client,
-            server: End::from_server(server),
-            up: Flow::new(said),
-            down: Flow::new(heard),
-            seat: Tunnels::seat(&tunnels),
-            ended: None,
-            record: Some(record),
-            lingering: None,
-            term: Term::of(&admission),
-            _place: place,
-            _load: load,
+            Err(error) => record.tunnel_closed(&format!("the server's upgrade failed: {error}"), 0, 0),
         });
     }
 }
 
-/// The client's socket, and what it has said already.
-pub(super) fn raw_client(upgraded: Upgraded) -> Option<(End, Bytes, Place)> {
-    let (io, said, permit) = upgrade::raw(upgraded)?;
-    Some((End::from_client(io), said.into(), Place::Connection { _permit: permit }))
+/// The client's side, what it has said already, and what it holds; `stream` makes an end of a stream of HTTP/2.
+pub(super) fn client_side(socket: Socket, stream: impl FnOnce(StreamIo, Tether) -> End) -> (End, Bytes, Place) {
+    match socket {
+        Socket::Connection { io, said, permit } => {
+            (End::from_client(io), said.into(), Place::Connection { _permit: permit })
+        }
+        Socket::Stream { io, in_flight, tether } => {
+            (stream(io, tether), Bytes::new(), Place::Stream { _in_flight: in_flight })
+        }
+    }
 }
 
 impl Tunnel {
+    /// Between these two, each with what was said on it already.
+    fn new(
+        (client, said, place): (End, Bytes, Place),
+        (server, heard): (ServerIo, Bytes),
+        seat: Seat,
+        record: SocketRecord,
+        term: Term,
+        load: LoadPermit,
+    ) -> Tunnel {
+        Tunnel {
+            client,
+            server: End::from_server(server),
+            up: Flow::new(said),
+            down: Flow::new(heard),
+            seat,
+            ended: None,
+            record: Some(record),
+            lingering: None,
+            term,
+            _place: place,
+            _load: load,
+        }
+    }
+
     /// Moves what can be moved; gives how it ended once it has.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<String> {
         if self.seat.is_told_to_leave() {

@@ -12,6 +12,7 @@ pub mod framing;
 pub mod headers;
 pub mod heads;
 pub mod hop;
+pub mod incoming;
 pub mod percent;
 pub mod respond;
 pub mod rules;
@@ -20,3 +21,4 @@ pub mod trace;
 pub mod trail;
 
 pub use body::Body;
+pub use incoming::Incoming;

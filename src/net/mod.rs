@@ -5,12 +5,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub mod after;
 pub mod clock;
 pub mod connection;
 pub mod counted;
+mod drive;
+mod first;
 pub mod forwarded;
 mod gather;
+mod http1;
+mod http2;
 mod interim;
 pub mod listener;
 mod opening;
@@ -22,6 +25,8 @@ pub mod stream;
 pub mod tethered;
 pub mod tls;
 mod unread;
+pub mod upgrade;
+mod whole;
 
 pub use forwarded::Forwarded;
 pub use peer::Peer;

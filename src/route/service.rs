@@ -12,7 +12,6 @@ use std::time::Duration;
 use http::header::{ACCEPT, CONNECTION, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
-use hyper::body::Incoming;
 
 use super::failure::Failure;
 use super::finish::Finish;
@@ -22,7 +21,7 @@ use crate::admission::Admission;
 use crate::guard::{self, Denied, Visit};
 use crate::handler::{self, Call, Kind, Rosters, Tunnels, redirect};
 use crate::message::compress::{self, Wanted};
-use crate::message::{Body, framing, headers, respond};
+use crate::message::{Body, Incoming, framing, headers, respond};
 use crate::net::connection::{Answer, Asked, Unread};
 use crate::shutdown::Tasks;
 use crate::telemetry::{AccessLog, Metrics, RouteMeters};
@@ -203,8 +202,6 @@ impl Service {
 }
 
 impl Answer for Service {
-    type Body = Body;
-
     async fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
         let begun = Begun::new(asked.peer.client, &request, &self.shared.access);
         let mut answered = self.route(asked, request, &begun).await;

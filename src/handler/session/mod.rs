@@ -22,13 +22,13 @@ mod upward;
 use std::sync::Arc;
 
 use http::Request;
-use hyper::body::Incoming;
 
 pub use dial::Forwarding;
 pub use options::{Held, Options};
 
 use super::tunnel::{self, Wanted};
 use super::{Answering, Call, Failure, Proxy};
+use crate::message::Incoming;
 use crate::telemetry::SessionMeters;
 use terms::Terms;
 

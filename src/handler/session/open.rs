@@ -6,12 +6,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
-use hyper::body::Incoming;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 
 use super::Session;
 use super::attendance::{Attendance, ClientWire};
@@ -19,24 +15,21 @@ use super::dial::{Dialled, Dialler, NotDialled};
 use super::identity::Identity;
 use super::parts::Moment;
 use super::state::{Beginning, State};
-use crate::handler::tunnel::{self, Place, Tunnels, end::End};
+use crate::handler::tunnel::{self, Tunnels, end::End};
 use crate::handler::{Call, Kind, Outcome, upgrade};
-use crate::message::Body;
-use crate::net::clock::InFlight;
-use crate::net::tethered::{Tether, Tethered};
+use crate::message::{Body, Incoming};
+use crate::net::tethered::Tethered;
+use crate::net::upgrade::Outcome as Way;
 use crate::shutdown::{Tasks, random_unit};
 use crate::telemetry::SocketRecord;
 use crate::upstream::Upstream;
 use crate::ws::{Decoder, Offer, handshake};
 
-/// Both sides, once they are no longer HTTP.
+/// The upstream's side, and what a session needs beside the client's.
 struct Opening {
-    client: OnUpgrade,
     dialled: Dialled,
     dialler: Option<Rc<Dialler>>,
     beginning: Beginning,
-    /// Of a stream of HTTP/2.
-    stream: Option<(InFlight, Tether)>,
     record: SocketRecord,
     tunnels: Rc<Tunnels>,
 }
@@ -49,9 +42,8 @@ pub(super) async fn open(
     session: &Session,
     upstream: &Rc<Upstream>,
     call: &Call<'_>,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Outcome {
-    let on_client = hyper::upgrade::on(&mut request);
     let (mut parts, body) = request.into_parts();
     let offer = match upgrade::shake_hands(&parts) {
         Ok(offer) => offer,
@@ -72,19 +64,17 @@ pub(super) async fn open(
         Err(NotDialled::Bad(failure)) => return Err(failure),
     };
     let answer = answer(&offer, &dialled, call);
-    let stream = call.asked.tether.map(|tether| (call.asked.in_flight.clone(), tether.clone()));
-    let send_timeout = stream.is_none().then_some(call.asked.send_timeout);
+    let send_timeout = (!http2).then_some(call.asked.send_timeout);
     let deflate = offer.deflate.is_some();
     let opening = Opening {
-        client: on_client,
         dialled,
         dialler: (!terms.hold.is_zero()).then(|| Rc::new(dialler)),
         beginning: Beginning { terms: Arc::clone(terms), identity, deflate, send_timeout, random: random_unit },
-        stream,
         record: SocketRecord::open(call.access, call.meters, client, &path).of(call.admission.subject()),
         tunnels: Rc::clone(call.tunnels),
     };
-    upgrade::follow(call, http2, opening.run(call.tasks.clone()));
+    let tasks = call.tasks.clone();
+    call.asked.upgrade.then(move |client| tasks.clone().spawn_small(async move { opening.run(client, tasks).await }));
     Ok((answer, Kind::Socket))
 }
 
@@ -105,31 +95,23 @@ fn answer(offer: &Offer, dialled: &Dialled, call: &Call<'_>) -> Response<Body> {
 }
 
 impl Opening {
-    /// Waits until both sides are no longer HTTP; the session is a task of its own, since this one's size is not kept for as
-    /// long as it lives.
-    async fn run(self, tasks: Tasks) {
-        let Opening { client, dialled, dialler, beginning, stream, record, tunnels } = self;
+    /// Waits until the upstream's side is no longer HTTP either; the session is a task of its own, since this one's size is
+    /// not kept for as long as it lives.
+    async fn run(self, client: Way, tasks: Tasks) {
+        let Opening { dialled, dialler, beginning, record, tunnels } = self;
         let protocol = dialled.protocol.clone();
-        let (client, upstream) = match (client.await, dialled.open().await) {
+        let (client, upstream) = match (client, dialled.open().await) {
             (Ok(client), Ok(upstream)) => (client, upstream),
-            (Err(error), _) => return dropped(record, &format!("the client's upgrade failed: {error}")),
+            (Err(reason), _) => return dropped(record, &format!("the client's upgrade failed: {reason}")),
             (Ok(_), Err(error)) => return dropped(record, &format!("the upstream's upgrade failed: {error}")),
         };
-        let Some((end, early, place)) = client_side(client, stream) else {
-            return dropped(record, "the connection is not one of ours");
-        };
+        let (end, early, place) = tunnel::client_side(client, |io, tether| End::tethered(Tethered::new(io, tether)));
         let decoder = Decoder::new(beginning.identity.inbound().message_size, beginning.deflate);
         let state = State::new(beginning, Moment::now());
         let client = ClientWire { end, early, decoder };
         let seat = Tunnels::seat(&tunnels);
         tasks.spawn_small(Attendance::new(client, upstream, state, dialler, protocol, seat, (record, place)));
     }
-}
-
-fn client_side(upgraded: Upgraded, stream: Option<(InFlight, Tether)>) -> Option<(End, Bytes, Place)> {
-    let Some((in_flight, tether)) = stream else { return tunnel::raw_client(upgraded) };
-    let io = Tethered::new(TokioIo::new(upgraded), tether);
-    Some((End::tethered(io), Bytes::new(), Place::Stream { _in_flight: in_flight }))
 }
 
 fn dropped(record: SocketRecord, reason: &str) {

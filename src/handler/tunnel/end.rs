@@ -8,8 +8,6 @@ use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use rustls::Connection;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,6 +17,7 @@ use super::stream::Stream;
 use crate::limits;
 use crate::net::stream::Io as ClientIo;
 use crate::net::tethered::Tethered;
+use crate::net::upgrade::StreamIo;
 use crate::upstream::Io as ServerIo;
 
 /// One side.
@@ -27,7 +26,7 @@ pub(in crate::handler) enum End {
     Socket(Socket),
     Stream(Box<Stream>),
     /// The same, that fails when its peer takes nothing for `send_timeout`.
-    Tethered(Box<Stream<Tethered<TokioIo<Upgraded>>>>),
+    Tethered(Box<Stream<Tethered<StreamIo>>>),
     /// Closed, before the other side was.
     Gone,
 }
@@ -51,12 +50,12 @@ enum Wire {
 
 impl End {
     #[must_use]
-    pub(in crate::handler) fn stream(io: TokioIo<Upgraded>) -> End {
+    pub(in crate::handler) fn stream(io: StreamIo) -> End {
         End::Stream(Box::new(Stream::new(io)))
     }
 
     #[must_use]
-    pub(in crate::handler) fn tethered(io: Tethered<TokioIo<Upgraded>>) -> End {
+    pub(in crate::handler) fn tethered(io: Tethered<StreamIo>) -> End {
         End::Tethered(Box::new(Stream::new(io)))
     }
 

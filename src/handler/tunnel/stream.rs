@@ -9,15 +9,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::limits;
+use crate::net::upgrade::StreamIo;
 
 /// One stream, as `S` reads and writes it.
 #[derive(Debug)]
-pub(in crate::handler) struct Stream<S = TokioIo<Upgraded>> {
+pub(in crate::handler) struct Stream<S = StreamIo> {
     io: S,
     queue: BytesMut,
     /// Frames that the queue is of: each read gives one at most.

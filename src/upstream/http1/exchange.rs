@@ -22,6 +22,7 @@ use super::saying::{Saying, Unsaid};
 use crate::limits;
 use crate::message::Body;
 use crate::message::framing::Rule;
+use crate::shutdown::Tasks;
 use crate::upstream::asker::{Asker, Withheld};
 use crate::upstream::asking::Asking;
 use crate::upstream::failure::BodyError;
@@ -110,6 +111,15 @@ pub(in crate::upstream) async fn switch(
 }
 
 impl Switched {
+    /// Gives `work` what is [`taken`](Switched::taken): at once, as nearly always, or where the request has yet to be said to
+    /// its end, later.
+    pub fn then(self, tasks: &Tasks, work: impl FnOnce(Result<(Io, Bytes), String>) + 'static) {
+        if self.saying.is_done() {
+            return work(Ok(self.conn.into_parts()));
+        }
+        tasks.spawn_small(async move { work(self.taken().await) });
+    }
+
     /// The connection, and what the server has said on it behind its answer, once the request is said to its end.
     ///
     /// # Errors
@@ -135,6 +145,9 @@ async fn converse(
     let mut saying = Some(Saying::new(request, trail, now));
     let mut due = now + allowance;
     let method = request.method().clone();
+    if let Some(saying) = saying.as_mut().filter(|_| std::mem::take(&mut conn.is_fresh)) {
+        saying.begin(&conn.io);
+    }
     poll_fn(|cx| {
         loop {
             let Some(now) = &mut saying else { return Poll::Pending };
