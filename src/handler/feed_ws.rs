@@ -55,7 +55,8 @@ pub fn open(door: &FeedDoor, stay: Stay, call: &Call<'_>, request: Request<Incom
         match socket {
             way_out::Socket::Connection { io, said, permit } => {
                 let subscription = stay.roster().subscribe(Viewer::new(seat(stay.roster()), raw(io)));
-                tasks.spawn_small(Attendance::new(subscription, decoder, said, record, permit));
+                // Boxed: tasks come in steps of 128 bytes, and this just fits between two of them.
+                tasks.spawn_small(Box::pin(Attendance::new(subscription, decoder, said, record, permit)));
             }
             way_out::Socket::Stream { io, in_flight, tether } => {
                 let io = Tethered::new(io, tether);
