@@ -51,8 +51,15 @@ pub(super) async fn serve<A: Answer>(connection: &Rc<Connection<A>>, mut stream:
         wait(answering, &mut stream, &mut said).await
     };
     let Some(response) = answered else { return Left::Nothing };
-    let said_whole = if upgrade.is_wanted() { Some(whole::head(&response)) } else { whole::last(&response) };
-    let Some(bytes) = said_whole else {
+    let bytes = if upgrade.is_wanted() {
+        Some(whole::head(&response))
+    } else if said.is_empty() {
+        whole::last(&response)
+    } else {
+        // Whoever has said more may not have said all of it: hyper's end of a connection waits for the rest.
+        None
+    };
+    let Some(bytes) = bytes else {
         stream.unread([&early[..length], &said].concat().into());
         return Left::Answer(stream, Box::new((response, in_flight)));
     };
