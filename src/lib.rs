@@ -102,8 +102,8 @@
 //!   written.
 //! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.
 //! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.
-//! - `handler -> {net::stream, net::tethered, net::upgrade}`: what becomes of a socket once it is no longer HTTP is left with
-//!   its request's connection, and an upgraded stream of HTTP/2 is held so that it ends when its peer takes nothing.
+//! - `handler -> {net::stream, net::upgrade}`: what becomes of a socket once it is no longer HTTP is left with its request's
+//!   connection.
 //! - `upstream -> {message, net::tls}`: what is sent is a message, encrypted with what the listeners use.
 //!
 //! `tests/it/tidy.rs` holds all of this.

@@ -19,6 +19,7 @@ use super::Limits;
 use super::connection::{Answer, Connection};
 use super::counted::Counted;
 use super::drive::{Ended, Fault, drive};
+use super::interim::Interims;
 use super::stream::Stream;
 use super::upgrade::{Socket, Upgrade};
 use crate::limits;
@@ -37,8 +38,8 @@ pub(super) async fn serve<A: Answer>(connection: Rc<Connection<A>>, stream: Stre
         let ambiguous = verdict.of(requests.replace(requests.get() + 1));
         async move {
             let request = request.map(Into::into);
-            let response = connection.answer(request, &in_flight, ambiguous, &upgrade).await;
-            Ok::<_, Infallible>(response.map(|body| Counted::new(body, in_flight, None)))
+            let response = connection.answer(request, &in_flight, Interims::Http1(&in_flight), ambiguous, &upgrade).await;
+            Ok::<_, Infallible>(response.map(|body| Counted::new(body, in_flight)))
         }
     });
     let mut builder = builder(&connection.edge.limits);
