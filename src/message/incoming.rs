@@ -106,7 +106,9 @@ impl Streamed {
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
-            None => Poll::Ready(ready!(self.stream.poll_trailers(cx)).map(|fields| fields.map(Frame::trailers)).transpose()),
+            None => {
+                Poll::Ready(ready!(self.stream.poll_trailers(cx)).map(|fields| fields.map(Frame::trailers)).transpose())
+            }
         }
     }
 }

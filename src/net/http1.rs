@@ -38,7 +38,8 @@ pub(super) async fn serve<A: Answer>(connection: Rc<Connection<A>>, stream: Stre
         let ambiguous = verdict.of(requests.replace(requests.get() + 1));
         async move {
             let request = request.map(Into::into);
-            let response = connection.answer(request, &in_flight, Interims::Http1(&in_flight), ambiguous, &upgrade).await;
+            let response =
+                connection.answer(request, &in_flight, Interims::Http1(&in_flight), ambiguous, &upgrade).await;
             Ok::<_, Infallible>(response.map(|body| Counted::new(body, in_flight)))
         }
     });

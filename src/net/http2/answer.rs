@@ -4,9 +4,9 @@
 //! answer's body goes out on it, or it is a socket. Never: keeps what it took to answer for as long as that lasts.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -39,6 +39,13 @@ struct Asking {
     pace: Rc<Pace>,
 }
 
+/// What there is to do on a stream: its task. By hand, since there is one a stream and its size counts.
+enum Stage<F, B> {
+    /// Boxed: it is gone once there is a head, and the task goes on.
+    Answering(Pin<Box<F>>),
+    Sending(Outgoing<B>),
+}
+
 /// Answers the request in a task of its own.
 pub(super) fn begin<A: Answer>(
     connection: &Rc<Connection<A>>,
@@ -66,14 +73,8 @@ pub(super) fn begin<A: Answer>(
     };
     let (request, respond) = (Request::from_parts(parts, body), Respond::new(respond));
     let asking = Asking { request, respond, in_flight, held, said, pace: Rc::clone(pace) };
-    // Boxed: it is gone once there is a head, and the task goes on.
     let answering = Box::pin(answer(Rc::clone(connection), asking));
-    connection.tasks.spawn_small(async move {
-        let outgoing = answering.await;
-        if let Some(outgoing) = outgoing {
-            outgoing.await;
-        }
-    });
+    connection.tasks.spawn_small(Stage::Answering(answering));
 }
 
 /// Up to the head; what goes out behind it, if anything does.
@@ -106,6 +107,28 @@ async fn answer<A: Answer>(connection: Rc<Connection<A>>, asking: Asking) -> Opt
     (!end).then(|| Outgoing::new(body, stream, pace, in_flight))
 }
 
+/// Completes when nothing is left to do on the stream.
+impl<F, B> Future for Stage<F, B>
+where
+    F: Future<Output = Option<Outgoing<B>>>,
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let stage = self.get_mut();
+        loop {
+            match stage {
+                Stage::Answering(answering) => match ready!(answering.as_mut().poll(cx)) {
+                    Some(outgoing) => *stage = Stage::Sending(outgoing),
+                    None => return Poll::Ready(()),
+                },
+                Stage::Sending(outgoing) => return Pin::new(outgoing).poll(cx),
+            }
+        }
+    }
+}
+
 /// The answer, unless its client goes before there is one. Meanwhile a client is told to go on when its body is wanted.
 async fn heard<T>(answer: impl Future<Output = T>, respond: &Respond, held: Option<&HeldBack>) -> Option<T> {
     let mut answer = pin!(answer);
@@ -128,4 +151,18 @@ async fn heard<T>(answer: impl Future<Output = T>, respond: &Respond, held: Opti
 /// Of the body, as the client says; h2 holds it to that.
 fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Ready;
+
+    use super::*;
+    use crate::message::Body;
+
+    #[test]
+    fn what_a_stream_keeps_while_its_answer_goes_out_is_small() {
+        let stage = size_of::<Stage<Ready<Option<Outgoing<Body>>>, Body>>();
+        assert!(stage <= 176, "{stage}");
+    }
 }

@@ -10,6 +10,8 @@ mod pace;
 mod ping;
 mod respond;
 mod socket;
+#[cfg(test)]
+mod testing;
 
 use std::future::Future;
 use std::io;
@@ -39,8 +41,14 @@ struct Serving<A> {
 
 enum State {
     /// The client's preface is read; and whether the connection is to take no requests.
-    Greeting { handshake: Handshake<Stream, Bytes>, closing: bool },
-    Open { wire: server::Connection<Stream, Bytes>, ping: Ping },
+    Greeting {
+        handshake: Handshake<Stream, Bytes>,
+        closing: bool,
+    },
+    Open {
+        wire: server::Connection<Stream, Bytes>,
+        ping: Ping,
+    },
 }
 
 /// Why a connection ended that should not have.

@@ -108,11 +108,11 @@ impl<B: Body<Data = Bytes> + Unpin> Future for Outgoing<B> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let outgoing = self.get_mut();
-        loop {
-            // Also while the body is waited for, which nobody may be there to take.
-            if outgoing.stream.poll_reset(cx).is_ready() || ready!(outgoing.poll_step(cx)).is_err() {
-                return Poll::Ready(());
-            }
+        // Looked at, and waited for, also while it is the body that is waited for.
+        if outgoing.stream.poll_reset(cx).is_ready() {
+            return Poll::Ready(());
         }
+        while ready!(outgoing.poll_step(cx)).is_ok() {}
+        Poll::Ready(())
     }
 }

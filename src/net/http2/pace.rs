@@ -83,15 +83,8 @@ mod tests {
 
     use tokio::time::{advance, timeout};
 
+    use super::super::testing::pace;
     use super::*;
-
-    const TIMEOUT: Duration = Duration::from_secs(30);
-
-    fn pace() -> (Pace, Arc<Clock>) {
-        let clock = Arc::new(Clock::new(Instant::now(), true));
-        let peer = Peer::new(([127, 0, 0, 1], 1).into(), false, false);
-        (Pace::new(Arc::clone(&clock), peer, TIMEOUT), clock)
-    }
 
     /// After how many seconds a stream is late that moved at these, each after the one before, with a socket that takes so
     /// many bytes each second and then none, if it is `blocked`; `None` after a thousand.
@@ -122,7 +115,10 @@ mod tests {
             () = socket => None,
         };
         // The socket's own second may be the one in which the alarm rings.
-        assert!(seen.is_some() == expected.is_some() && seen.unwrap_or(0).abs_diff(expected.unwrap_or(0)) <= 1, "{seen:?}");
+        assert!(
+            seen.is_some() == expected.is_some() && seen.unwrap_or(0).abs_diff(expected.unwrap_or(0)) <= 1,
+            "{seen:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -51,3 +51,30 @@ impl Respond {
         stream.send_response(response, end).inspect_err(|_| stream.send_reset(h2::Reason::INTERNAL_ERROR))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::super::testing::{Ends, with_stream};
+    use super::*;
+
+    #[tokio::test]
+    async fn more_than_a_few_heads_are_dropped_and_the_answer_is_not() {
+        with_stream(100, async |Ends { respond, mut answer, .. }: Ends| {
+            let respond = Respond::new(respond);
+            let mut hint = HeaderMap::new();
+            hint.insert("link", "x".repeat(limits::INTERIM / 4).parse().unwrap());
+            (0..100).for_each(|_| respond.say(StatusCode::EARLY_HINTS, hint.clone()));
+            assert!(respond.answer(Response::new(()), true).is_ok());
+            let mut heard = 0;
+            while let Some(head) = poll_fn(|cx| answer.poll_informational(cx)).await {
+                let head = head.unwrap();
+                assert_eq!((head.status(), head.headers()), (StatusCode::EARLY_HINTS, &hint));
+                heard += 1;
+            }
+            assert_eq!((heard, answer.await.unwrap().status()), (3, StatusCode::OK));
+        })
+        .await;
+    }
+}
