@@ -116,3 +116,94 @@ impl<B: Body<Data = Bytes> + Unpin> Future for Outgoing<B> {
         Poll::Ready(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::{FutureExt as _, StreamExt as _, stream};
+    use http::{HeaderMap, Response};
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use tokio::time::{Instant, sleep};
+
+    use super::super::testing::{Ends, SEND_TIMEOUT, pace, with_stream};
+    use super::*;
+
+    fn data(text: &'static str) -> Result<Frame<Bytes>, &'static str> {
+        Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+    }
+
+    fn trailers() -> HeaderMap {
+        HeaderMap::from_iter([("x-sum".parse().unwrap(), "1".parse().unwrap())])
+    }
+
+    /// What a client that takes `window` bytes ahead gets of a body of these frames: its frames, and how they end.
+    async fn check(
+        window: u32,
+        frames: Vec<Result<Frame<Bytes>, &'static str>>,
+        expected: &[&'static str],
+        ends: Result<Option<HeaderMap>, Reason>,
+    ) {
+        with_stream(window, async |Ends { mut respond, answer, .. }: Ends| {
+            let (pace, clock) = pace();
+            let stream = respond.send_response(Response::new(()), false).unwrap();
+            // A reset takes what has not gone out with it.
+            let frames = stream::iter(frames).then(|frame| sleep(Duration::from_millis(1)).map(|()| frame));
+            let outgoing = Outgoing::new(StreamBody::new(Box::pin(frames)), stream, Rc::new(pace), clock.begin(true));
+            let heard = async {
+                let (mut body, mut heard) = (answer.await.unwrap().into_body(), Vec::new());
+                loop {
+                    match body.data().await {
+                        Some(Ok(data)) if data.is_empty() => {}
+                        Some(Ok(data)) => {
+                            body.flow_control().release_capacity(data.len()).unwrap();
+                            heard.push(data);
+                        }
+                        Some(Err(error)) => break (heard, Err(error.reason().unwrap())),
+                        None => break (heard, Ok(body.trailers().await.unwrap())),
+                    }
+                }
+            };
+            let ((), (heard, end)) = tokio::join!(outgoing, heard);
+            assert!(heard.iter().eq(expected), "{heard:?} is not {expected:?}");
+            assert_eq!(end, ends);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_goes_out_as_it_comes_as_far_as_there_is_room() {
+        check(100, vec![], &[], Ok(None)).await;
+        check(100, vec![data("hello"), data("world")], &["hello", "world"], Ok(None)).await;
+        check(100, vec![data(""), data("hello"), data("")], &["hello"], Ok(None)).await;
+        check(2, vec![data("hello"), data("!")], &["he", "ll", "o", "!"], Ok(None)).await;
+        check(100, vec![data("hello"), Ok(Frame::trailers(trailers()))], &["hello"], Ok(Some(trailers()))).await;
+        check(2, vec![data("hey"), Ok(Frame::trailers(trailers()))], &["he", "y"], Ok(Some(trailers()))).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_breaks_off_is_reset() {
+        let broken: Vec<_> = [data("hello"), Err("broken")].into();
+        check(5, broken, &["hello"], Err(Reason::INTERNAL_ERROR)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_nobody_takes_is_reset_after_its_time_and_one_that_has_nothing_to_say_is_not() {
+        with_stream(5, async |Ends { mut respond, answer, .. }: Ends| {
+            let (pace, clock) = pace();
+            let stream = respond.send_response(Response::new(()), false).unwrap();
+            let frames = stream::unfold(0, async |number| {
+                sleep(10 * SEND_TIMEOUT).await;
+                Some((data(if number == 0 { "hello" } else { "world" }), number + 1))
+            });
+            let body = StreamBody::new(Box::pin(frames));
+            let (outgoing, start) = (Outgoing::new(body, stream, Rc::new(pace), clock.begin(true)), Instant::now());
+            let ((), mut body) = tokio::join!(outgoing, async { answer.await.unwrap().into_body() });
+            assert_eq!(start.elapsed(), 21 * SEND_TIMEOUT);
+            while let Some(Ok(_)) = body.data().await {}
+            assert_eq!(body.data().await.unwrap().unwrap_err().reason(), Some(Reason::CANCEL));
+        })
+        .await;
+    }
+}
