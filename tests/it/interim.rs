@@ -6,7 +6,7 @@ mod http2;
 
 use crate::support::backend::front_config;
 use crate::support::ws::{Io, tls};
-use crate::support::{Backend, Proxy, RawHttp, within};
+use crate::support::{Backend, Proxy, RawHttp};
 
 const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
