@@ -225,7 +225,7 @@ async fn run(work: Work, mut errands: mpsc::Receiver<Errand>, sealed: Cancellati
     let accepting = Accepting::new(&tasks);
     let take_up = |Placed { accepted, place, edge }| {
         let (service, own_tasks) = (Rc::clone(&service), tasks.clone());
-        tasks.spawn_small(async move { connection::serve(accepted, place, edge, own_tasks, service).await });
+        tasks.spawn_small(connection::serve(accepted, place, edge, own_tasks, service));
     };
     loop {
         tokio::select! {

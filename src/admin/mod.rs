@@ -153,8 +153,6 @@ impl Admin {
 }
 
 impl Answer for Admin {
-    type Body = Body;
-
     async fn answer(&self, _asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
         let head = *request.method() == Method::HEAD;
         let mut response = self.route(request).await;

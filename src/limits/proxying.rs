@@ -10,6 +10,8 @@ use std::time::Duration;
 pub const CLIENT_KEEPALIVE: Duration = Duration::from_secs(60);
 /// The first read of a plain connection, in bytes, by which it is told what it speaks: most requests' heads.
 pub const OPENING_READ: usize = 1000;
+/// Fields of a connection's first request, where it is answered without hyper: more than browsers send with an upgrade.
+pub const FIRST_FIELDS: usize = 32;
 
 /// A PROXY header, in bytes, what it adds to the addresses included: nginx's own bound.
 pub const PROXY_HEADER: usize = 4096;

@@ -8,9 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
+use http_body::Body as _;
 use tokio::time::timeout_at;
 
 use super::clock::{Clock, InFlight};
@@ -23,8 +22,8 @@ use super::stream::Stream;
 use super::tls::{Sni, Tls};
 use super::upgrade::Upgrade;
 use super::{Forwarded, Limits, Peer, http1, http2};
-use crate::message::Incoming;
 use crate::message::framing::Rule;
+use crate::message::{Body, Incoming};
 use crate::networks::Networks;
 use crate::shutdown::Tasks;
 use crate::telemetry::log::client_warning;
@@ -68,10 +67,8 @@ pub struct Asked<'a> {
 
 /// Answers requests.
 pub trait Answer: 'static {
-    type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
-
     /// Answers one request.
-    fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>>;
+    fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> impl Future<Output = Response<Body>>;
 
     /// Is told of a request whose head could not be read, to count it: it was answered without being asked for.
     fn unread(&self, _unread: Unread) {}
@@ -128,7 +125,8 @@ pub async fn serve<A: Answer>(accepted: Accepted, place: Place, edge: Edge, task
     let connection = Rc::new(Connection { peer, edge, clock, tasks, sni, answer: Rc::clone(&answer) });
     let outcome = match protocol {
         Protocol::Http1 => http1::serve(connection, stream).await,
-        Protocol::Http2 => http2::serve(connection, stream).await,
+        // Boxed: most connections are of the other kind, and smaller.
+        Protocol::Http2 => Box::pin(http2::serve(connection, stream)).await,
     };
     if let Err(Fault { reason, unread }) = outcome {
         unread.into_iter().for_each(|unread| answer.unread(unread));
@@ -145,7 +143,7 @@ impl<A: Answer> Connection<A> {
         interims: Interims<'_>,
         ambiguous: Option<Rule>,
         upgrade: &Upgrade,
-    ) -> Response<A::Body> {
+    ) -> Response<Body> {
         let forwarded = Forwarded::read(&self.peer, &self.edge.trusted, request.headers());
         let asked = Asked {
             peer: Peer { client: forwarded.client, ..self.peer },

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::Request;
+use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{self, Parts};
@@ -16,13 +16,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::Limits;
+use super::clock::InFlight;
 use super::connection::{Answer, Connection};
 use super::counted::Counted;
 use super::drive::{Ended, Fault, drive};
+use super::first::{self, Left};
 use super::interim::Interims;
 use super::stream::Stream;
 use super::upgrade::{Socket, Upgrade};
 use crate::limits;
+use crate::message::Body;
 use crate::message::framing::Verdict;
 
 /// Serves the connection until it ends or is upgraded.
@@ -30,16 +33,36 @@ use crate::message::framing::Verdict;
 /// # Errors
 /// If it ended as it should not have.
 pub(super) async fn serve<A: Answer>(connection: Rc<Connection<A>>, stream: Stream) -> Result<(), Fault> {
+    let (stream, answered) = match first::serve(&connection, stream).await {
+        Left::Nothing => return Ok(()),
+        Left::All(stream) => (stream, None),
+        Left::Answer(stream, answered) => (stream, Some(answered)),
+    };
+    // Boxed: most sockets of a crowd come here never.
+    Box::pin(go_on(connection, stream, answered)).await
+}
+
+/// The same; the first request may be `answered` already.
+async fn go_on<A: Answer>(
+    connection: Rc<Connection<A>>,
+    stream: Stream,
+    answered: Option<Box<(Response<Body>, InFlight)>>,
+) -> Result<(), Fault> {
     let (verdict, requests) = (Arc::new(Verdict::default()), Cell::new(0));
-    let upgrade = Rc::new(Upgrade::default());
+    let (upgrade, answered) = (Rc::new(Upgrade::default()), Cell::new(answered));
     let service = service_fn(|request: Request<Incoming>| {
-        let in_flight = connection.clock.begin(request.body().is_end_stream());
-        let (connection, upgrade) = (Rc::clone(&connection), Rc::clone(&upgrade));
         let ambiguous = verdict.of(requests.replace(requests.get() + 1));
+        let answered = answered.take().ok_or_else(|| connection.clock.begin(request.body().is_end_stream()));
+        let (connection, upgrade) = (Rc::clone(&connection), Rc::clone(&upgrade));
         async move {
-            let request = request.map(Into::into);
-            let response =
-                connection.answer(request, &in_flight, Interims::Http1(&in_flight), ambiguous, &upgrade).await;
+            let (response, in_flight) = match answered {
+                Ok(answered) => *answered,
+                Err(in_flight) => {
+                    let (request, interims) = (request.map(Into::into), Interims::Http1(&in_flight));
+                    let response = connection.answer(request, &in_flight, interims, ambiguous, &upgrade).await;
+                    (response, in_flight)
+                }
+            };
             Ok::<_, Infallible>(response.map(|body| Counted::new(body, in_flight)))
         }
     });

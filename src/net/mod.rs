@@ -9,6 +9,7 @@ pub mod clock;
 pub mod connection;
 pub mod counted;
 mod drive;
+mod first;
 pub mod forwarded;
 mod gather;
 mod http1;
@@ -23,6 +24,7 @@ pub mod stream;
 pub mod tls;
 mod unread;
 pub mod upgrade;
+mod whole;
 
 pub use forwarded::Forwarded;
 pub use peer::Peer;

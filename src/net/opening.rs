@@ -54,7 +54,8 @@ pub(super) async fn open(socket: std::net::TcpStream, peer: &mut Peer, edge: &Ed
         }
     }
     match &edge.tls {
-        Some(tls) => open_tls(socket, tls).await,
+        // Boxed: a handshake's state is large, and a connection that is plain has none.
+        Some(tls) => Box::pin(open_tls(socket, tls)).await,
         None => open_plain(socket).await,
     }
 }
@@ -70,12 +71,19 @@ async fn open_tls(mut socket: TcpStream, tls: &Tls) -> io::Result<Option<Opened>
         let reason = "plain text on a TLS port: the client must use https or wss";
         return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
-    let stream = TlsAcceptor::from(tls.server_config()).accept(socket).await?;
+    let mut stream = TlsAcceptor::from(tls.server_config()).accept(socket).await?;
     let session = stream.get_ref().1;
     let http2 = session.alpn_protocol() == Some(b"h2");
     let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
     let sni = session.server_name().map(|name| tls.sni(name));
-    Ok(Some(Opened { io: Io::Tls(Box::new(stream)), early: Bytes::new(), protocol, sni }))
+    let mut early = BytesMut::new();
+    if !http2 {
+        early.reserve(limits::OPENING_READ);
+        if (&mut stream).take(limits::OPENING_READ as u64).read_buf(&mut early).await? == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Opened { io: Io::Tls(Box::new(stream)), early: early.freeze(), protocol, sni }))
 }
 
 /// The answer to HTTP without TLS, written by hand: there is no TLS for hyper to write it into.

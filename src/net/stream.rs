@@ -85,6 +85,21 @@ impl Stream {
         (self.io, self.early, self.permit)
     }
 
+    /// What was read already.
+    pub(super) fn early(&self) -> &Bytes {
+        &self.early
+    }
+
+    /// The same, which is not given to hyper then.
+    pub(super) fn take_early(&mut self) -> Bytes {
+        std::mem::take(&mut self.early)
+    }
+
+    /// These are to be given to hyper after all.
+    pub(super) fn unread(&mut self, early: Bytes) {
+        self.early = early;
+    }
+
     fn read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.io {
             Io::Plain(io) => Pin::new(io).poll_read(cx, buf),

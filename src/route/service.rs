@@ -202,8 +202,6 @@ impl Service {
 }
 
 impl Answer for Service {
-    type Body = Body;
-
     async fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
         let begun = Begun::new(asked.peer.client, &request, &self.shared.access);
         let mut answered = self.route(asked, request, &begun).await;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -26,6 +26,8 @@ pub(super) struct Connected {
     pub(super) io: Io,
     pub(super) protocol: Protocol,
     pub(super) place: Place,
+    /// It takes bytes, which the runtime has yet to hear.
+    pub(super) is_fresh: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,9 @@ impl Place {
 /// # Errors
 /// [`Failure::Connect`] or [`Failure::ConnectTimeout`].
 pub(super) async fn connect(member: &Member, wanted: Wanted, allowance: Duration) -> Result<Connected, Failure> {
+    if let Some(connected) = at_once(member, wanted) {
+        return Ok(connected);
+    }
     let late = || Failure::ConnectTimeout { server: Arc::clone(&member.name) };
     let deadline = Instant::now() + allowance;
     // Boxed: a handshake's state is large, and most requests need none.
@@ -80,21 +85,43 @@ pub(super) async fn connect(member: &Member, wanted: Wanted, allowance: Duration
     }
 }
 
+/// Connected to a server of this machine, which has both ends: where the server has room, the call itself makes them one. What
+/// comes of it otherwise is for whoever dials to find out.
+fn at_once(member: &Member, wanted: Wanted) -> Option<Connected> {
+    let Server::Tcp { scheme: scheme @ (Scheme::Http | Scheme::H2c), .. } = &member.server else { return None };
+    let address = member.addresses.own()?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None).ok()?;
+    // That it is under way is no failure, and whether it is over is asked next.
+    let _ = socket.connect(&address.into());
+    socket.peer_addr().ok()?;
+    // It cannot go without its kernel's saying so: there is nothing to keep alive.
+    let _ = socket.set_tcp_nodelay(true);
+    let tcp = TcpStream::from_std(socket.into()).ok()?;
+    let place = Place { address: Some(address), changes: member.addresses.changes() };
+    Some(Connected { io: Io::Plain(tcp), protocol: unencrypted(*scheme, wanted), place, is_fresh: true })
+}
+
+fn unencrypted(scheme: Scheme, wanted: Wanted) -> Protocol {
+    match (scheme, wanted) {
+        (Scheme::H2c, Wanted::Any) => Protocol::Http2,
+        (Scheme::Http | Scheme::Https | Scheme::H2c, Wanted::Any | Wanted::Http1) => Protocol::Http1,
+    }
+}
+
 async fn dial(member: &Member, wanted: Wanted, deadline: Instant) -> io::Result<Connected> {
     let scheme = match &member.server {
         Server::Unix(path) => {
             let io = Io::Unix(UnixStream::connect(path).await?);
             let place = Place { address: None, changes: member.addresses.changes() };
-            return Ok(Connected { io, protocol: Protocol::Http1, place });
+            return Ok(Connected { io, protocol: Protocol::Http1, place, is_fresh: false });
         }
         Server::Tcp { scheme, .. } => *scheme,
     };
     let (tcp, place) = dial_tcp(member, deadline).await?;
-    let plain = match (scheme, wanted) {
-        (Scheme::H2c, Wanted::Any) => Protocol::Http2,
-        (Scheme::Http | Scheme::Https | Scheme::H2c, Wanted::Any | Wanted::Http1) => Protocol::Http1,
+    let Some((name, tls)) = &member.tls else {
+        let protocol = unencrypted(scheme, wanted);
+        return Ok(Connected { io: Io::Plain(tcp), protocol, place, is_fresh: false });
     };
-    let Some((name, tls)) = &member.tls else { return Ok(Connected { io: Io::Plain(tcp), protocol: plain, place }) };
     let config: &Arc<ClientConfig> = match wanted {
         Wanted::Any => &tls.any,
         Wanted::Http1 => &tls.http1,
@@ -104,7 +131,7 @@ async fn dial(member: &Member, wanted: Wanted, deadline: Instant) -> io::Result<
         Some(b"h2") => Protocol::Http2,
         Some(_) | None => Protocol::Http1,
     };
-    Ok(Connected { io: Io::Tls(Box::new(stream)), protocol, place })
+    Ok(Connected { io: Io::Tls(Box::new(stream)), protocol, place, is_fresh: false })
 }
 
 /// Tries each address; where none answers, and the name leads elsewhere by now, those it leads to.

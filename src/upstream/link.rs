@@ -61,10 +61,9 @@ impl Link {
     /// # Errors
     /// If the connection ends before HTTP/2's preface is out.
     pub(super) async fn new(connected: Connected, tasks: &Tasks) -> Result<Link, hyper::Error> {
-        let Connected { io, protocol, place } = connected;
-        match protocol {
-            Protocol::Http1 => Ok(Link::Http1(Conn::new(io, place))),
-            Protocol::Http2 => Http2::new(io, place, tasks).await.map(Link::Http2),
+        match connected.protocol {
+            Protocol::Http1 => Ok(Link::Http1(Conn::new(connected))),
+            Protocol::Http2 => Http2::new(connected.io, connected.place, tasks).await.map(Link::Http2),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::connect::{self, Connected, Protocol, Wanted};
+use super::connect::{self, Protocol, Wanted};
 use super::failure::Failure;
 use super::http1::Conn;
 use super::link::{Http2, Link};
@@ -115,8 +115,8 @@ impl Pool {
     /// # Errors
     /// As [`Pool::open`].
     pub(super) async fn open_alone(&self) -> Result<Conn, Failure> {
-        let Connected { io, place, .. } = connect::connect(&self.member, Wanted::Http1, self.connect_timeout).await?;
-        Ok(Conn::new(io, place))
+        let connected = connect::connect(&self.member, Wanted::Http1, self.connect_timeout).await?;
+        Ok(Conn::new(connected))
     }
 
     /// Closes what was idle for long; to be called each [`limits::UPSTREAM_SWEEP`].

@@ -78,6 +78,12 @@ impl Addresses {
         self.known.borrow().all.contains(&address)
     }
 
+    /// The one address of this machine itself that there is, where nothing has to be looked up.
+    pub(super) fn own(&self) -> Option<SocketAddr> {
+        let all = &self.known.borrow().all;
+        all.first().copied().filter(|address| self.name.is_none() && address.ip().is_loopback())
+    }
+
     /// The addresses to try, in order; waits for the first look-up. Where the name has never resolved, has it looked up
     /// again, and waits for that as [`Addresses::newer`] does.
     ///

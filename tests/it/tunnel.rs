@@ -2,6 +2,7 @@
 //!
 //! Owns: how a tunnel is opened over HTTP/1.1; each of the submodules has one kind of guarantee.
 
+mod arrivals;
 mod flow;
 mod handshakes;
 mod http2;

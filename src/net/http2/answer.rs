@@ -13,7 +13,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::Body;
+use http_body::Body as _;
 
 use super::head;
 use super::outgoing::Outgoing;
@@ -21,7 +21,7 @@ use super::pace::Pace;
 use super::respond::Respond;
 use super::socket::StreamIo;
 use crate::message::incoming::{HeldBack, Streamed};
-use crate::message::{Incoming, hop};
+use crate::message::{Body, Incoming, hop};
 use crate::net::clock::InFlight;
 use crate::net::connection::{Answer, Connection};
 use crate::net::interim::Interims;
@@ -40,10 +40,10 @@ struct Asking {
 }
 
 /// What there is to do on a stream: its task. By hand, since there is one a stream and its size counts.
-enum Stage<F, B> {
+enum Stage<F> {
     /// Boxed: it is gone once there is a head, and the task goes on.
     Answering(Pin<Box<F>>),
-    Sending(Outgoing<B>),
+    Sending(Outgoing<Body>),
 }
 
 /// Answers the request in a task of its own.
@@ -78,7 +78,7 @@ pub(super) fn begin<A: Answer>(
 }
 
 /// Up to the head; what goes out behind it, if anything does.
-async fn answer<A: Answer>(connection: Rc<Connection<A>>, asking: Asking) -> Option<Outgoing<A::Body>> {
+async fn answer<A: Answer>(connection: Rc<Connection<A>>, asking: Asking) -> Option<Outgoing<Body>> {
     let Asking { request, respond, in_flight, held, said, pace } = asking;
     let upgrade = Upgrade::default();
     let response = {
@@ -108,11 +108,7 @@ async fn answer<A: Answer>(connection: Rc<Connection<A>>, asking: Asking) -> Opt
 }
 
 /// Completes when nothing is left to do on the stream.
-impl<F, B> Future for Stage<F, B>
-where
-    F: Future<Output = Option<Outgoing<B>>>,
-    B: Body<Data = Bytes> + Unpin,
-{
+impl<F: Future<Output = Option<Outgoing<Body>>>> Future for Stage<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -158,11 +154,10 @@ mod tests {
     use std::future::Ready;
 
     use super::*;
-    use crate::message::Body;
 
     #[test]
     fn what_a_stream_keeps_while_its_answer_goes_out_is_small() {
-        let stage = size_of::<Stage<Ready<Option<Outgoing<Body>>>, Body>>();
+        let stage = size_of::<Stage<Ready<Option<Outgoing<Body>>>>>();
         assert!(stage <= 128, "{stage}");
     }
 }

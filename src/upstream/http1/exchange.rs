@@ -145,6 +145,9 @@ async fn converse(
     let mut saying = Some(Saying::new(request, trail, now));
     let mut due = now + allowance;
     let method = request.method().clone();
+    if let Some(saying) = saying.as_mut().filter(|_| std::mem::take(&mut conn.is_fresh)) {
+        saying.begin(&conn.io);
+    }
     poll_fn(|cx| {
         loop {
             let Some(now) = &mut saying else { return Poll::Pending };

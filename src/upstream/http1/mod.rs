@@ -31,7 +31,7 @@ pub use failure::Broken;
 pub use incoming::Hearing;
 pub use transcript::{Transcript, transcript};
 
-use super::connect::Place;
+use super::connect::{Connected, Place};
 use super::io::Io;
 use super::member::Member;
 use crate::limits;
@@ -41,6 +41,8 @@ use crate::message::alarm::Alarm;
 #[derive(Debug)]
 pub(super) struct Conn {
     io: Io,
+    /// It takes bytes, which the runtime has yet to hear.
+    is_fresh: bool,
     /// Read, and not taken yet; between two requests there is nothing.
     heard: BytesMut,
     /// That has grown beyond [`limits::UPSTREAM_KEPT`].
@@ -50,8 +52,8 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(io: Io, place: Place) -> Conn {
-        Conn { io, heard: BytesMut::new(), is_large: false, place, alarm: Alarm::default() }
+    pub(super) fn new(Connected { io, place, is_fresh, .. }: Connected) -> Conn {
+        Conn { io, is_fresh, heard: BytesMut::new(), is_large: false, place, alarm: Alarm::default() }
     }
 
     /// Whether another request may be said on it: its server has neither closed it nor said what nobody asked for, as far

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, Request, StatusCode};
 use http_body::Body as _;
+use socket2::SockRef;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
@@ -73,6 +74,16 @@ impl Saying {
         let before = head::request(request, trail, framing);
         let (piece, behind, servers_turn) = (Bytes::new(), b"".as_slice(), Some(now));
         Saying { before, out: 0, piece, behind, framing, state, begun: false, servers_turn }
+    }
+
+    /// Says what the socket takes at once of the head, without asking the runtime whether it does. A failure shows when it is
+    /// asked.
+    pub(super) fn begin(&mut self, io: &Io) {
+        let Io::Plain(tcp) = io else { return };
+        if let Ok(count) = SockRef::from(tcp).send(&self.before) {
+            self.begun = count > 0;
+            self.pass(count);
+        }
     }
 
     pub(super) fn has_begun(&self) -> bool {
