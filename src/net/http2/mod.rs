@@ -118,12 +118,11 @@ impl<A: Answer> Future for Serving<A> {
                     if ping.poll_lost(cx, &connection.clock, &connection.edge.limits).is_ready() {
                         wire.abrupt_shutdown(Reason::NO_ERROR);
                     }
-                    match ready!(wire.poll_accept(cx)) {
-                        Some(Ok((request, respond))) => answer::begin(connection, pace, request, respond),
-                        Some(Err(error)) => return Poll::Ready(Err(error.into())),
-                        None if ping.is_lost() => return Poll::Ready(Err(Broken::Silent)),
-                        None => return Poll::Ready(Ok(())),
+                    while let Some(accepted) = ready!(wire.poll_accept(cx)) {
+                        let (request, respond) = accepted?;
+                        answer::begin(connection, pace, request, respond);
                     }
+                    return Poll::Ready(if ping.is_lost() { Err(Broken::Silent) } else { Ok(()) });
                 }
             }
         }
