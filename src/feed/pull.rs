@@ -248,12 +248,13 @@ impl<S: AsyncWrite + Unpin> Pipe<'_, S> {
 mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
+    use std::time::Duration;
 
     use jiff::Timestamp;
-    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;
 
-    use super::attend;
+    use super::{attend, let_go};
     use crate::feed::normalize::Incoming;
     use crate::feed::roster::Roster;
     use crate::feed::seat::{Seat, Wish};
@@ -308,6 +309,30 @@ mod tests {
                 told = told => told,
             };
             assert_eq!(told, first, "with room for {room}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_let_go_is_told_so_and_heard_out_for_a_while() {
+        let (_feed, roster) = roster(Options::named("f"));
+        for (ends, lasts) in [(true, Duration::ZERO), (false, limits::CLOSE_TIMEOUT)] {
+            let (ours, mut theirs) = duplex(16);
+            let start = Instant::now();
+            let (took, _kept) = tokio::join!(
+                async {
+                    let_go(ours, &roster).await;
+                    start.elapsed()
+                },
+                async {
+                    assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0, "the end is told");
+                    theirs.write_all(&[7; 1000]).await.unwrap();
+                    if ends {
+                        theirs.shutdown().await.unwrap();
+                    }
+                    theirs
+                }
+            );
+            assert_eq!(took, lasts);
         }
     }
 
