@@ -108,12 +108,13 @@ impl<B: Body<Data = Bytes> + Unpin> Future for Outgoing<B> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let outgoing = self.get_mut();
-        // Looked at, and waited for, also while it is the body that is waited for.
-        if outgoing.stream.poll_reset(cx).is_ready() {
-            return Poll::Ready(());
+        while let Poll::Ready(step) = outgoing.poll_step(cx) {
+            if step.is_err() {
+                return Poll::Ready(());
+            }
         }
-        while ready!(outgoing.poll_step(cx)).is_ok() {}
-        Poll::Ready(())
+        // Waited for also while it is the body that is.
+        outgoing.stream.poll_reset(cx).map(drop)
     }
 }
 
