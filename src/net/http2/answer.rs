@@ -82,8 +82,9 @@ async fn answer<A: Answer>(connection: Rc<Connection<A>>, asking: Asking) -> Opt
     let Asking { request, respond, in_flight, held, said, pace } = asking;
     let upgrade = Upgrade::default();
     let response = {
-        let answer = connection.answer(request, &in_flight, Interims::Http2(&respond), None, &upgrade);
-        heard(answer, &respond, held.as_deref()).await?
+        // Where it stays: it is large.
+        let mut answer = pin!(connection.answer(request, &in_flight, Interims::Http2(&respond), None, &upgrade));
+        poll_fn(|cx| poll_answer(answer.as_mut(), &respond, held.as_deref(), cx)).await?
     };
     let (parts, body) = response.into_parts();
     let mut head = Response::from_parts(parts, ());
@@ -126,22 +127,23 @@ impl<F: Future<Output = Option<Outgoing<Body>>>> Future for Stage<F> {
 }
 
 /// The answer, unless its client goes before there is one. Meanwhile a client is told to go on when its body is wanted.
-async fn heard<T>(answer: impl Future<Output = T>, respond: &Respond, held: Option<&HeldBack>) -> Option<T> {
-    let mut answer = pin!(answer);
-    poll_fn(|cx| {
-        // First: what its body says of a client that is gone is no matter.
-        if respond.poll_gone(cx).is_ready() {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-            return Poll::Ready(Some(answer));
-        }
-        if held.is_some_and(|held| held.is_wanted(cx)) {
-            respond.say(StatusCode::CONTINUE, HeaderMap::new());
-        }
-        Poll::Pending
-    })
-    .await
+fn poll_answer<T>(
+    answer: Pin<&mut impl Future<Output = T>>,
+    respond: &Respond,
+    held: Option<&HeldBack>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<T>> {
+    // First: what its body says of a client that is gone is no matter.
+    if respond.poll_gone(cx).is_ready() {
+        return Poll::Ready(None);
+    }
+    if let Poll::Ready(answer) = answer.poll(cx) {
+        return Poll::Ready(Some(answer));
+    }
+    if held.is_some_and(|held| held.is_wanted(cx)) {
+        respond.say(StatusCode::CONTINUE, HeaderMap::new());
+    }
+    Poll::Pending
 }
 
 /// Of the body, as the client says; h2 holds it to that.
