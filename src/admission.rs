@@ -4,11 +4,13 @@
 //! for as long as it lives. Never: judges a request; `guard` does.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::limits;
+use crate::networks::Client;
 use crate::rate::Rate;
 use crate::secret::Secret;
 
@@ -40,6 +42,17 @@ pub struct Credential {
     pub expires: Timestamp,
 }
 
+/// Whose something is that is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Whose {
+    Client(Client),
+    /// The same `sub` of another `[auth.NAME]` is another's.
+    Subject {
+        auth: Arc<str>,
+        subject: Arc<str>,
+    },
+}
+
 /// What a socket's client may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inbound {
@@ -54,6 +67,19 @@ impl Admission {
     #[must_use]
     pub fn subject(&self) -> Option<&Arc<str>> {
         self.credential.as_ref().map(|credential| &credential.subject).filter(|subject| !subject.is_empty())
+    }
+}
+
+impl Whose {
+    /// Whom the token speaks for, if it names somebody; else the client at this address.
+    #[must_use]
+    pub fn of(credential: Option<&Credential>, address: IpAddr) -> Whose {
+        match credential.filter(|credential| !credential.subject.is_empty()) {
+            Some(Credential { auth, subject, .. }) => {
+                Whose::Subject { auth: Arc::clone(auth), subject: Arc::clone(subject) }
+            }
+            None => Whose::Client(Client::of(address)),
+        }
     }
 }
 

@@ -76,7 +76,7 @@
 //! `main -> cli -> app -> {config, worker, admin}`; `worker -> {net, route, feed, upstream}`; `route -> {guard, handler, message}`;
 //! `handler -> {message, feed, ws, page, upstream}`; `admin -> {message, feed, upstream}`; `source -> feed`; `feed -> ws`. `config` builds each module's own `Options`, and nothing below imports `config`. `handler` and `guard` never import each
 //! other; `feed` and `ws` import no hyper and no listener; `bounded` (files that are read whole, by many), `limits`,
-//! `networks` (a set that guards and the edge both look in), `rate`, `secret` and `message` import nothing of ours;
+//! `networks` (which addresses are in a set, and which are one client's), `rate`, `secret` and `message` import nothing of ours;
 //! `admission -> rate`; else `anyone -> {admission, bounded, limits, networks, rate, secret, shutdown, telemetry}`. No circles.
 //! Edges beyond those, each with its reason:
 //!

@@ -242,6 +242,8 @@ pub const FANOUT_SLICE: usize = 64;
 /// How many viewers ahead of its walk a roster has fetched from memory: one `send` takes longer than a fetch, and what was
 /// fetched too early is gone again.
 pub const FANOUT_AHEAD: usize = 2;
+/// Deadlines of viewers that count no more, beyond as many as there are viewers, before a roster forgets them (16 bytes each).
+pub const STALE_DEADLINES: usize = 64;
 /// Messages of a log read for one viewer, wanted or not, before others have their turn: at most 1 ms where each is ranked.
 pub const WALK_MESSAGES: usize = 1024;
 /// A viewer in the middle of a frame larger than this, once no other needs the frame, must make progress.

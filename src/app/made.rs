@@ -2,7 +2,7 @@
 //!
 //! Owns: that another config is had whole or not at all, and what it takes over from the one before. Never: serves.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::doors::Doors;
@@ -72,7 +72,7 @@ impl Made {
         let alone = |error: BindError| vec![error];
         let upstreams = self.upstreams.after(upstreams(config), metrics).map_err(|error| alone(error.into()))?;
         let hub = fill::hub(&self.hub, &self.feeds, config, metrics).map_err(alone)?;
-        let filled = fill::sources(config, &hub, |feed| self.is_filled(feed, config, &hub))?;
+        let filled = fill::sources(config, &hub, self.filled(config, &hub))?;
         let table = self.table_after(config, &hub, &wardens, metrics);
         let made = Made {
             feeds: config.feeds.clone(),
@@ -88,11 +88,9 @@ impl Made {
 
     /// Nothing is opened any more by routes that `now` does not have, or has otherwise.
     pub(super) fn retire(&self, now: &Made) {
-        for before in self.table.lasting() {
-            if !now.table.lasting().iter().any(|lasting| Arc::ptr_eq(&lasting.meters, &before.meters)) {
-                before.meters.retire();
-            }
-        }
+        let stay: HashSet<_> = now.table.lasting().iter().map(|lasting| Arc::as_ptr(&lasting.meters)).collect();
+        let gone = self.table.lasting().iter().filter(|before| !stay.contains(&Arc::as_ptr(&before.meters)));
+        gone.for_each(|before| before.meters.retire());
     }
 
     /// The auths of both whose tokens are judged otherwise though the config says the same: their key files have changed.
@@ -101,14 +99,17 @@ impl Made {
         changed.map(|auth| format!("auth {}", auth.name)).collect()
     }
 
-    /// Whether this feed of `config`, which is in `hub`, is filled already as it is to be.
-    fn is_filled(&self, now: &FeedConfig, config: &Config, hub: &FeedHub) -> bool {
-        let stays: HashSet<&str> =
-            config.feeds.iter().map(|feed| feed.feed.name.as_str()).filter(|name| self.has_feed(name, hub)).collect();
-        let before = self.feeds.iter().find(|before| before.feed.name == now.feed.name);
-        before.is_some_and(|before| {
-            stays.contains(now.feed.name.as_str()) && keep::filling_stays(before, now, |feed| stays.contains(feed))
-        })
+    /// Tells whether a feed of `config`, which is in `hub`, is filled already as it is to be.
+    fn filled<'a>(&'a self, config: &'a Config, hub: &FeedHub) -> impl Fn(&FeedConfig) -> bool + use<'a> {
+        let names = config.feeds.iter().map(|feed| feed.feed.name.as_str());
+        let stays: HashSet<&str> = names.filter(|name| self.has_feed(name, hub)).collect();
+        let known: HashMap<&str, &FeedConfig> =
+            self.feeds.iter().map(|before| (before.feed.name.as_str(), before)).collect();
+        move |now| {
+            let name = now.feed.name.as_str();
+            let is_same = |before: &&FeedConfig| keep::filling_stays(before, now, |feed| stays.contains(feed));
+            stays.contains(name) && known.get(name).is_some_and(is_same)
+        }
     }
 
     /// Whether the feed of this name is one and the same in `hub`.
@@ -117,10 +118,10 @@ impl Made {
     }
 
     fn table_after(&self, config: &Config, hub: &FeedHub, wardens: &Wardens, metrics: &Metrics) -> Table {
+        let known: HashMap<_, _> =
+            self.routes.iter().zip(self.table.lasting()).map(|both| ((&both.0.host, &both.0.path), both)).collect();
         let kept = |now: &route::Options| {
-            let same_place = |before: &route::Options| before.host == now.host && before.path == now.path;
-            let before = self.routes.iter().zip(self.table.lasting()).find(|(before, _)| same_place(before));
-            let Some((before, lasting)) = before else { return Kept::default() };
+            let Some((before, lasting)) = known.get(&(&now.host, &now.path)) else { return Kept::default() };
             let same_feed = |feed: &str| self.has_feed(feed, hub);
             let same_auth = |auth: &str| wardens.lets_in_as(&self.wardens, auth);
             let stays = keep::sockets_stay(before, now, same_feed, same_auth);

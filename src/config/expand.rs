@@ -81,7 +81,7 @@ impl Walk<'_> {
 }
 
 /// `text` with its variables, and what is wrong with which of its references.
-fn expand_text(text: &str, lookup: Lookup<'_>) -> (String, Vec<(String, Wrong)>) {
+pub(super) fn expand_text(text: &str, lookup: Lookup<'_>) -> (String, Vec<(String, Wrong)>) {
     let (mut out, mut wrong) = (String::new(), Vec::new());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {

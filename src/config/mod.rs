@@ -12,6 +12,7 @@ mod either;
 mod expand;
 mod field;
 mod file;
+mod form;
 mod known;
 mod later;
 mod nearest;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 pub use expand::Lookup;
 pub use file::schema;
+pub use form::Form;
 pub use nearest::write_one_of;
 pub use place::{Places, TlsPart};
 pub use problem::{Problem, Severity, Text, Wrong};

@@ -13,6 +13,7 @@ mod feed;
 mod key;
 mod limit;
 mod listener;
+mod needless;
 mod normal;
 mod open;
 mod process;
@@ -66,6 +67,7 @@ pub(super) fn resolve(
         Known { feeds: &feeds, upstreams: &upstreams, auths: &auths, named_limits: &named_limits, limits: &limits };
     let routes = route::routes(file.route, &known, text, problems);
     check_used(&known, &routes.options, problems);
+    needless::check(&known, &routes.options, problems);
     open::check(&listeners.options, &listeners.places, &routes.options, problems);
     let places = Places {
         admin: admin.place,

@@ -19,7 +19,8 @@ use crate::telemetry::SocketRecord;
 use crate::ws::Decoder;
 
 /// Hears one viewer until it ends, then gives its connection's place (`P`) back. A future by hand, since there is one a
-/// viewer and its size counts: with what the runtime adds it fits 256 bytes.
+/// viewer and its size counts. It is boxed: the runtime lays its tasks out in steps of 128 bytes, of which its own part fills
+/// one, and this fits what lies unused between two of them.
 #[derive(Debug)]
 pub struct Attendance<P> {
     subscription: Subscription,
@@ -188,7 +189,7 @@ mod tests {
     fn what_is_kept_of_each_viewer_is_small() {
         // Two shared counters are a connection's place.
         let attendance = size_of::<Attendance<(Arc<()>, Arc<()>)>>();
-        assert!(attendance <= 144, "{attendance}");
+        assert!(attendance <= 104, "{attendance}");
     }
 
     #[tokio::test]

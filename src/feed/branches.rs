@@ -14,6 +14,7 @@ use super::branch::Key;
 pub use super::budget::{Budget, Ceiling, Full};
 use super::hub::Feed;
 use super::plan::Plan;
+use crate::admission::Whose;
 use crate::shutdown::Tasks;
 
 /// All branches of one feed that there are now.
@@ -61,18 +62,18 @@ impl Branches {
         &self.plan
     }
 
-    /// The branch of those who have `key` in common, which begins here if nobody else is there.
+    /// The branch of those who have `key` in common, which begins here if nobody else is there, and is then `whose`.
     ///
     /// # Errors
     /// If it would be one too many.
-    pub fn enter(self: &Arc<Self>, key: &Key) -> Result<BranchPermit, Full> {
+    pub fn enter(self: &Arc<Self>, key: &Key, whose: &Whose) -> Result<BranchPermit, Full> {
         let mut live = self.lock();
         let permit = |feed: &Arc<Feed>| BranchPermit { branches: Arc::clone(self), feed: Arc::clone(feed) };
         if let Some(there) = live.get_mut(key) {
             there.count += 1;
             return Ok(permit(&there.feed));
         }
-        let portion = self.budget.open()?;
+        let portion = self.budget.open(whose)?;
         let key = Arc::new(key.clone());
         let feed = Arc::new(Feed::branch_of(Arc::clone(&self.plan), Arc::clone(&key), portion));
         let ended = CancellationToken::new();
@@ -159,11 +160,11 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use super::{BranchPermit, Branches, Ceiling, Full, Starts};
+    use super::{BranchPermit, Branches, Ceiling, Full, Starts, Whose};
     use crate::feed::branch::{Key, Visitor};
     use crate::feed::hub::{Feed, FeedHub, Stem};
     use crate::feed::normalize::Incoming;
-    use crate::feed::testing::plan;
+    use crate::feed::testing::{plan, somebody};
     use crate::feed::{Options, Share};
 
     const SHARE: Share = Share { path: false, query: true, subject: false };
@@ -175,9 +176,13 @@ mod tests {
         (Arc::clone(branches), starts)
     }
 
-    fn enter(branches: &Arc<Branches>, query: &str) -> Result<BranchPermit, Full> {
+    fn enter_as(branches: &Arc<Branches>, query: &str, whose: &Whose) -> Result<BranchPermit, Full> {
         let visitor = Visitor { route: &Arc::from("/f"), below: "", query, credential: None };
-        branches.enter(&Key::of(SHARE, None, &visitor).unwrap())
+        branches.enter(&Key::of(SHARE, None, &visitor).unwrap(), whose)
+    }
+
+    fn enter(branches: &Arc<Branches>, query: &str) -> Result<BranchPermit, Full> {
+        enter_as(branches, query, &somebody())
     }
 
     #[test]
@@ -201,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_branch_too_many_is_refused_until_another_has_ended() {
-        let (branches, mut starts) = split(Ceiling { branches: 2, bytes: 1000 });
+        let (branches, mut starts) = split(Ceiling { branches: 2, bytes: 1000, ..Ceiling::default() });
         let (one, other) = (enter(&branches, "a=1").unwrap(), enter(&branches, "a=2").unwrap());
         assert_eq!(enter(&branches, "a=3").unwrap_err(), Full::Branches);
         let again = enter(&branches, "a=1").expect("it is there");
@@ -211,6 +216,19 @@ mod tests {
         drop(starts.0.try_recv());
         assert!(enter(&branches, "a=3").is_ok());
         drop(other);
+    }
+
+    #[test]
+    fn a_client_that_has_begun_too_many_may_look_at_what_others_began() {
+        let (branches, _starts) = split(Ceiling { per_client: 1, ..Ceiling::default() });
+        let whose = |address: &str| Whose::of(None, address.parse().unwrap());
+        let (one, other) = (whose("2001:db8::1"), whose("192.0.2.1"));
+        let _held = [enter_as(&branches, "a=1", &one).unwrap(), enter_as(&branches, "a=2", &other).unwrap()];
+        for address in ["2001:db8::1", "2001:db8::ffff"] {
+            assert_eq!(enter_as(&branches, "a=3", &whose(address)).unwrap_err(), Full::Client);
+        }
+        assert!(enter_as(&branches, "a=2", &one).is_ok());
+        assert!(enter_as(&branches, "a=3", &whose("192.0.2.2")).is_ok());
     }
 
     #[test]
@@ -231,7 +249,7 @@ mod tests {
     #[test]
     fn logs_that_grow_past_what_all_may_hold_are_cut_and_the_newest_message_stays() {
         const BYTES: usize = 100_000;
-        let (branches, _starts) = split(Ceiling { branches: 10, bytes: BYTES });
+        let (branches, _starts) = split(Ceiling { branches: 10, bytes: BYTES, ..Ceiling::default() });
         let viewers = ["a=1", "a=2", "a=3", "a=4"].map(|query| enter(&branches, query).unwrap());
         let mut followers = viewers.each_ref().map(|viewer| viewer.feed().follow());
         let held = || viewers.iter().map(|viewer| viewer.feed().lock().log.bytes()).sum::<usize>();
@@ -249,7 +267,7 @@ mod tests {
         assert!(held() > 2 * BYTES && viewers[0].feed().lock().log.last_values().count() == 1);
         assert_eq!(enter(&branches, "a=5").unwrap_err(), Full::Bytes);
         drop((followers, viewers, _starts));
-        let (_branches, _starts) = split(Ceiling { branches: 10, bytes: BYTES });
+        let (_branches, _starts) = split(Ceiling { branches: 10, bytes: BYTES, ..Ceiling::default() });
         assert!(enter(&_branches, "a=5").is_ok());
     }
 }

@@ -8,6 +8,7 @@ pub mod branch;
 pub mod branches;
 pub mod budget;
 pub mod command;
+mod deadlines;
 pub mod envelope;
 pub mod farewell;
 mod fields;

@@ -19,13 +19,27 @@ pub struct Pulse {
     heard: Stamp,
     /// When the ping that is unanswered fell due.
     pinged: Option<Stamp>,
-    /// The next tick of `every`, and the milliseconds between two.
-    tick: Option<Stamp>,
-    every: u32,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few viewers have.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Rare {
+    /// Where it asked for `every`.
+    pace: Option<Pace>,
     /// When the closing handshake began.
     closing: Option<Stamp>,
-    /// Where a large frame is stuck, and since when; rare.
-    stuck: Option<Box<(Stuck, Stamp)>>,
+    /// Where a large frame is stuck, and since when.
+    stuck: Option<(Stuck, Stamp)>,
+}
+
+/// Delivery at intervals.
+#[derive(Debug, PartialEq, Eq)]
+struct Pace {
+    every: Duration,
+    tick: Stamp,
+    /// Up to where it may read until then, by sequence number.
+    reach: u64,
 }
 
 /// Half an instant's size: milliseconds after the first one of the process, and one.
@@ -46,7 +60,7 @@ impl Pulse {
     #[must_use]
     pub fn new(now: Instant) -> Pulse {
         let now = Stamp::of(now);
-        Pulse { spoken: now, heard: now, pinged: None, tick: None, every: 0, closing: None, stuck: None }
+        Pulse { spoken: now, heard: now, pinged: None, rare: None }
     }
 
     pub fn spoke(&mut self, now: Instant) {
@@ -60,48 +74,64 @@ impl Pulse {
     }
 
     pub fn close(&mut self, now: Instant) {
-        self.closing.get_or_insert(Stamp::of(now));
+        self.change(|rare| _ = rare.closing.get_or_insert(Stamp::of(now)));
     }
 
     /// A large frame that nobody else needs is stuck, or no longer. One that has moved has its time again.
     pub fn stuck(&mut self, at: Option<Stuck>, now: Instant) {
-        if at != self.stuck.as_ref().map(|stuck| stuck.0) {
-            self.stuck = at.map(|at| Box::new((at, Stamp::of(now))));
+        if at != self.stalled().map(|(at, _)| at) {
+            self.change(|rare| rare.stuck = at.map(|at| (at, Stamp::of(now))));
         }
     }
 
-    /// Sets or ends paced delivery; the first tick is one interval from now.
-    pub fn pace(&mut self, every: Option<Duration>, now: Instant) {
-        self.every = every.map_or(0, |every| u32::try_from(every.as_millis()).unwrap_or(u32::MAX));
-        self.tick = every.map(|every| Stamp::of(now).after(every));
+    /// Sets or ends paced delivery; the first tick is one interval from now, and until then it may read up to `reach`.
+    pub fn pace(&mut self, every: Option<Duration>, reach: u64, now: Instant) {
+        if every.is_some() || self.is_paced() {
+            let pace = every.map(|every| Pace { every, tick: Stamp::of(now).after(every), reach });
+            self.change(|rare| rare.pace = pace);
+        }
     }
 
     #[must_use]
     pub fn is_paced(&self) -> bool {
-        self.tick.is_some()
+        self.paced().is_some()
+    }
+
+    /// Up to which sequence number it may read now.
+    #[must_use]
+    pub fn reach(&self) -> u64 {
+        self.paced().map_or(u64::MAX, |pace| pace.reach)
+    }
+
+    /// It may read up to `reach` at least.
+    pub fn reach_to(&mut self, reach: u64) {
+        if let Some(pace) = self.paced_mut() {
+            pace.reach = pace.reach.max(reach);
+        }
     }
 
     /// When [`take`](Pulse::take) has something next.
     #[must_use]
     pub fn next(&self, delivery: &Delivery) -> Option<Instant> {
-        if let Some(since) = self.closing {
+        if let Some(since) = self.closing() {
             return Some(since.after(limits::CLOSE_TIMEOUT).instant());
         }
         let unanswered = self.pinged.map(|at| at.after(delivery.pong_timeout));
         let ping = delivery.ping.map(|ping| unanswered.unwrap_or(self.heard.after(ping)));
         let keepalive = delivery.keepalive.map(|keepalive| self.spoken.after(keepalive));
-        let stuck = self.stuck.as_ref().map(|stuck| stuck.1.after(limits::LARGE_FRAME_STALL));
-        [ping, keepalive, self.tick, stuck].into_iter().flatten().min().map(Stamp::instant)
+        let stuck = self.stalled().map(|(_, since)| since.after(limits::LARGE_FRAME_STALL));
+        let tick = self.paced().map(|pace| pace.tick);
+        [ping, keepalive, tick, stuck].into_iter().flatten().min().map(Stamp::instant)
     }
 
     /// One thing that is due by `now`, until there is none.
     pub fn take(&mut self, delivery: &Delivery, now: Instant) -> Option<Due> {
         let now = Stamp::of(now);
-        if let Some(since) = self.closing {
+        if let Some(since) = self.closing() {
             let late = since.after(limits::CLOSE_TIMEOUT) <= now;
             return late.then_some(Due::Dead("the closing handshake was not finished"));
         }
-        if self.stuck.as_ref().is_some_and(|stuck| stuck.1.after(limits::LARGE_FRAME_STALL) <= now) {
+        if self.stalled().is_some_and(|(_, since)| since.after(limits::LARGE_FRAME_STALL) <= now) {
             return Some(Due::Dead("a large message made no progress"));
         }
         if let Some(at) = self.pinged {
@@ -112,11 +142,9 @@ impl Pulse {
             self.pinged = Some(now);
             return Some(Due::Ping);
         }
-        if let Some(at) = self.tick
-            && at <= now
-        {
+        if let Some(pace) = self.paced_mut().filter(|pace| pace.tick <= now) {
             // Ticks that were missed are not made up for.
-            self.tick = Some(now.max(at.after(Duration::from_millis(self.every.into()))));
+            pace.tick = now.max(pace.tick.after(pace.every));
             return Some(Due::Tick);
         }
         if delivery.keepalive.is_some_and(|keepalive| self.spoken.after(keepalive) <= now) {
@@ -125,19 +153,49 @@ impl Pulse {
         }
         None
     }
+
+    fn paced(&self) -> Option<&Pace> {
+        self.rare.as_ref()?.pace.as_ref()
+    }
+
+    fn paced_mut(&mut self) -> Option<&mut Pace> {
+        self.rare.as_mut()?.pace.as_mut()
+    }
+
+    fn closing(&self) -> Option<Stamp> {
+        self.rare.as_ref()?.closing
+    }
+
+    fn stalled(&self) -> Option<(Stuck, Stamp)> {
+        self.rare.as_ref()?.stuck
+    }
+
+    /// Keeps nothing where nothing is left.
+    fn change(&mut self, change: impl FnOnce(&mut Rare)) {
+        let mut rare = self.rare.take().unwrap_or_default();
+        change(&mut rare);
+        self.rare = Some(rare).filter(|rare| **rare != Rare::default());
+    }
 }
 
 impl Stamp {
+    /// The one of that millisecond: not after `instant`.
     pub(super) fn of(instant: Instant) -> Stamp {
         let since = instant.saturating_duration_since(*START).as_millis();
         Stamp(NonZeroU64::MIN.saturating_add(u64::try_from(since).unwrap_or(u64::MAX)))
+    }
+
+    /// The first that is not before `instant`.
+    pub(super) fn not_before(instant: Instant) -> Stamp {
+        let stamp = Stamp::of(instant);
+        if stamp.instant() < instant { stamp.after(Duration::from_millis(1)) } else { stamp }
     }
 
     fn after(self, wait: Duration) -> Stamp {
         Stamp(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    fn instant(self) -> Instant {
+    pub(super) fn instant(self) -> Instant {
         *START + Duration::from_millis(self.0.get() - 1)
     }
 }
@@ -164,6 +222,17 @@ mod tests {
             pong_timeout: 20 * SECOND,
             ..Delivery::default()
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_each_viewer_is_small() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start);
+        assert!(size_of::<Pulse>() <= 32, "{}", size_of::<Pulse>());
+        pulse.pace(Some(SECOND), 7, start);
+        assert_eq!((pulse.reach(), pulse.rare.is_some()), (7, true));
+        pulse.pace(None, 7, start);
+        assert_eq!((pulse.reach(), pulse.rare.is_some()), (u64::MAX, false));
     }
 
     #[test]
@@ -195,7 +264,7 @@ mod tests {
         let start = super::Stamp::of(Instant::now()).instant();
         let mut pulse = Pulse::new(start);
         let quiet = Delivery { keepalive: None, ping: None, ..delivery() };
-        pulse.pace(Some(10 * SECOND), start);
+        pulse.pace(Some(10 * SECOND), 7, start);
         assert_eq!(pulse.take(&quiet, start + 9 * SECOND), None);
         assert_eq!(pulse.take(&quiet, start + 35 * SECOND), Some(Due::Tick));
         assert_eq!(pulse.next(&quiet), Some(start + 35 * SECOND));

@@ -1,16 +1,14 @@
 //! A roster: the viewers of one feed on one worker, and the walk that writes each message to all of them.
 //!
-//! Owns: the worker's copy of the feed's log, the viewers on raw sockets, their timing wheel. Never: wakes a task,
+//! Owns: the worker's copy of the feed's log, the viewers on raw sockets, their deadlines. Never: wakes a task,
 //! copies a message or takes a lock for a viewer.
 
 mod stay;
 
 use std::cell::{Cell, Ref, RefCell};
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,9 +17,9 @@ use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::time::DelayQueue;
 
 use super::audience::Audiences;
+use super::deadlines::Deadlines;
 use super::hub::{Feed, Follower};
 use super::log::Log;
 use super::pulse::Stamp;
@@ -44,7 +42,7 @@ pub struct Roster {
     audiences: Audiences,
     viewers: RefCell<Slab<Rc<Viewer>>>,
     /// When each viewer falls due, by its place in `viewers`.
-    wheel: RefCell<DelayQueue<usize>>,
+    deadlines: Deadlines,
     /// Wakes those who pull: SSE and HTTP/2.
     changed: Notify,
     /// Wakes those of them who read at intervals: how the feed stands is told at once.
@@ -75,7 +73,7 @@ impl Roster {
             feed: Arc::clone(feed),
             audiences: Audiences::default(),
             viewers: RefCell::new(Slab::new()),
-            wheel: RefCell::new(DelayQueue::new()),
+            deadlines: Deadlines::default(),
             changed: Notify::new(),
             noticed: Notify::new(),
             keepalive: RefCell::new(None),
@@ -170,14 +168,9 @@ impl Roster {
     pub async fn keep_time(self: Rc<Self>) {
         let (mut served, mut passed) = (0, 0);
         loop {
-            let slot = poll_fn(|cx| match self.wheel.borrow_mut().poll_expired(cx) {
-                Poll::Ready(Some(expired)) => Poll::Ready(expired.into_inner()),
-                // An empty wheel says `None`, and wakes us when something is put in.
-                Poll::Ready(None) | Poll::Pending => Poll::Pending,
-            })
-            .await;
+            let (due, slot) = self.deadlines.next().await;
             let viewer = self.viewers.borrow().get(slot).map(Rc::clone);
-            if let Some(viewer) = viewer {
+            if let Some(viewer) = viewer.filter(|viewer| viewer.timer.get() == Some(due)) {
                 viewer.timer.set(None);
                 let mut turn = Turn::at(Instant::now());
                 self.attend_to(&viewer, |viewer| viewer.on_time(&mut turn));
@@ -292,17 +285,73 @@ impl Roster {
             .ok()
     }
 
-    /// Puts the viewer's next deadline on the wheel, where it is earlier than the one there.
+    /// Notes the viewer's next deadline, where it is earlier than the one it waits for.
     fn rearm(&self, slot: usize, viewer: &Viewer) {
-        let Some(due) = viewer.next_due() else { return };
-        let stamp = Stamp::of(due);
-        match viewer.timer.get() {
-            Some((_, set)) if set <= stamp => {}
-            Some((key, _)) => {
-                self.wheel.borrow_mut().reset_at(&key, due);
-                viewer.timer.set(Some((key, stamp)));
+        let Some(due) = viewer.next_due().map(Stamp::not_before) else { return };
+        if viewer.timer.get().is_some_and(|set| set <= due) {
+            return;
+        }
+        viewer.timer.set(Some(due));
+        self.deadlines.add(due, slot);
+        let viewers = self.viewers.borrow();
+        if self.deadlines.is_overgrown(viewers.len()) {
+            self.deadlines.keep(viewers.iter().filter_map(|(slot, viewer)| Some((viewer.timer.get()?, slot))));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::{Instant, sleep};
+
+    use crate::feed::seat::{Seat, Wish};
+    use crate::feed::socket::Socket;
+    use crate::feed::testing::{quiet, roster};
+    use crate::feed::turn::Turn;
+    use crate::feed::viewer::Viewer;
+    use crate::feed::{Delivery, Options};
+    use crate::limits;
+    use crate::ws::Message;
+
+    const PING: Duration = Duration::from_secs(3600);
+    const TOLD: [&str; 2] = [r#"{"type":"subscribe","data":{"every":"100ms"}}"#, r#"{"type":"subscribe","data":{}}"#];
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_that_changes_its_mind_has_no_end_of_deadlines_and_is_pinged_when_it_is_due() {
+        let (_feed, roster) = roster(Options::named("f"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let socket = Socket::Plain(listener.accept().await.unwrap().0);
+        let delivery = Arc::new(Delivery { ping: Some(PING), ..Delivery::clone(&quiet()) });
+        let seat = Seat::new(Rc::clone(&roster), delivery, &Wish::default(), Instant::now());
+        let subscription = roster.subscribe(Viewer::new(seat, socket));
+        let viewer = subscription.viewer();
+        let most = 2 + limits::STALE_DEADLINES;
+        let work = async {
+            let mut peak = 0;
+            for _ in 0..=most {
+                for text in TOLD {
+                    viewer.with_seat(|seat| seat.hear(Message::Text(text.to_owned()), Instant::now()));
+                    viewer.go_on(&mut Turn::at(Instant::now()));
+                    subscription.rearm();
+                    sleep(Duration::from_millis(110)).await;
+                    peak = peak.max(roster.deadlines.len());
+                }
             }
-            None => viewer.timer.set(Some((self.wheel.borrow_mut().insert_at(slot, due), stamp))),
+            let due = viewer.next_due().unwrap();
+            assert!(due > Instant::now() + PING / 2);
+            tokio::time::sleep_until(due + Duration::from_millis(2)).await;
+            assert!(viewer.next_due().unwrap() < Instant::now() + PING / 2, "its pong is waited for");
+            peak
+        };
+        tokio::select! {
+            () = Rc::clone(&roster).keep_time() => unreachable!("it never ends"),
+            peak = work => assert_eq!(peak, most),
         }
     }
 }

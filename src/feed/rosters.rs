@@ -15,6 +15,7 @@ use super::branch::Key;
 use super::branches::{BranchPermit, Branches, Full};
 use super::hub::{FeedHub, Stem};
 use super::roster::{Roster, Scratch, Stay};
+use crate::admission::Whose;
 use crate::shutdown::Tasks;
 
 /// All rosters of a worker, by their feeds' names.
@@ -111,15 +112,15 @@ impl Split {
         &self.branches
     }
 
-    /// A viewer's place at the branch of those who have `key` in common.
+    /// A viewer's place at the branch of those who have `key` in common; one that begins with it is `whose`.
     ///
     /// # Errors
     /// If that would be one branch too many.
-    pub fn stay(self: &Rc<Self>, key: &Key) -> Result<Stay, Full> {
+    pub fn stay(self: &Rc<Self>, key: &Key, whose: &Whose) -> Result<Stay, Full> {
         if let Some(roster) = self.rosters.borrow().get(key) {
             return Ok(Stay::new(roster));
         }
-        Ok(self.begin(self.branches.enter(key)?))
+        Ok(self.begin(self.branches.enter(key, whose)?))
     }
 
     /// How many rosters there are.
@@ -211,7 +212,7 @@ mod tests {
     use crate::feed::normalize::Incoming;
     use crate::feed::plan::Plan;
     use crate::feed::roster::Stay;
-    use crate::feed::testing::{credential, on_worker, plan};
+    use crate::feed::testing::{credential, on_worker, plan, somebody};
     use crate::feed::tokens::Visit;
     use crate::feed::{Options, Share};
     use crate::shutdown::{Stages, Tasks};
@@ -271,7 +272,7 @@ mod tests {
 
     fn come(rosters: &Rosters, query: &str) -> Stay {
         let visitor = Visitor { route: &Arc::from("/f"), below: "", query, credential: None };
-        split(rosters).stay(&Key::of(SHARE, None, &visitor).unwrap()).unwrap()
+        split(rosters).stay(&Key::of(SHARE, None, &visitor).unwrap(), &somebody()).unwrap()
     }
 
     fn head(stay: &Stay) -> u64 {
@@ -380,7 +381,7 @@ mod tests {
             let ([rosters], _dials) = workers(plan(Options { share, ..options() }, Some(Forward::Header)));
             let ann = credential("v", "ann", "t", 32_000_000_000);
             let visitor = Visitor { route: &Arc::from("/f"), below: "", query: "", credential: Some(&ann) };
-            let stay = split(&rosters).stay(&Key::of(share, None, &visitor).unwrap()).unwrap();
+            let stay = split(&rosters).stay(&Key::of(share, None, &visitor).unwrap(), &somebody()).unwrap();
             let inlet = Inlet::new(stay.roster().feed(), Rank::Source);
             stay.roster().keep_passing(Visit::pay(stay.roster().feed(), &ann).unwrap());
             drop(stay);

@@ -34,8 +34,6 @@ pub struct Seat {
     delivery: Arc<Delivery>,
     audience: Rc<Audience>,
     cursor: Cursor,
-    /// A paced viewer reads up to here, until its next tick.
-    open: u64,
     out: Outgoing,
     pulse: Pulse,
     /// What it was admitted with, where that is anything.
@@ -57,7 +55,6 @@ impl Seat {
         let audience = roster.audiences().join(delivery.shape, wish.deflate, &wish.selection);
         let mut seat = Seat {
             cursor: first_cursor(&roster, wish.last),
-            open: u64::MAX,
             out: Outgoing::default(),
             pulse: Pulse::new(now),
             pass: None,
@@ -133,7 +130,7 @@ impl Seat {
                 // It is to miss what comes between two of its ticks.
                 Next::Behind if self.pulse.is_paced() => self.cursor.conflate(log),
                 Next::Behind => self.fall_behind(log, now),
-                Next::Message(message) if message.seq() > self.open => match log.untold(&self.cursor) {
+                Next::Message(message) if message.seq() > self.pulse.reach() => match log.untold(&self.cursor) {
                     Some(notice) if self.tell(notice, now, sink)? == Flow::Blocked => return Ok(Progress::Blocked),
                     Some(_) => {}
                     None => return Ok(Progress::Done),
@@ -226,7 +223,7 @@ impl Seat {
                 Due::Ping => self.out.answer(frame::ping(b"")),
                 Due::Tick => {
                     let log = self.roster.log();
-                    self.open = log.head();
+                    self.pulse.reach_to(log.head());
                     self.cursor.conflate(&log);
                 }
                 Due::Dead(reason) => {
@@ -270,6 +267,11 @@ impl Seat {
         self.out.is_full()
     }
 
+    /// Nobody is there any more: this is how it ended.
+    pub fn end(&mut self, farewell: Farewell) {
+        self.ending = Some(Box::new(farewell));
+    }
+
     #[must_use]
     pub fn farewell(&self) -> Option<&Farewell> {
         self.ending.as_deref()
@@ -306,7 +308,7 @@ impl Seat {
             Command::History { last } => {
                 let log = self.roster.log();
                 self.cursor.move_to(Cursor::newest(&log, last));
-                self.open = self.open.max(log.head());
+                self.pulse.reach_to(log.head());
             }
             Command::Auth { token } => self.out.answer(pass::renewed(self.pass.as_deref_mut(), &token, now)),
         }
@@ -331,8 +333,7 @@ impl Seat {
 
     /// A paced viewer reads the snapshot at once and the rest at its ticks.
     fn pace(&mut self, every: Option<std::time::Duration>, now: Instant) {
-        self.open = if every.is_some() { self.roster.log().head() } else { u64::MAX };
-        self.pulse.pace(every, now);
+        self.pulse.pace(every, self.roster.log().head(), now);
     }
 
     fn fall_behind(&mut self, log: &Log, now: Instant) {

@@ -18,7 +18,7 @@ use super::roster::Roster;
 use super::seat::Wish;
 use super::select::from_query;
 use super::{Delivery, Options};
-use crate::admission::Credential;
+use crate::admission::{Credential, Whose};
 use crate::limits;
 use crate::secret::Secret;
 use crate::telemetry::sockets::{Listed, Mode};
@@ -65,6 +65,11 @@ pub(crate) fn overrun(feed: &Feed) {
 pub(crate) fn credential(auth: &str, subject: &str, token: &str, expires: i64) -> Credential {
     let expires = Timestamp::from_second(expires).expect("a time");
     Credential { auth: auth.into(), subject: subject.into(), token: Arc::new(Secret::new(token.to_owned())), expires }
+}
+
+/// Whoever is there, where that does not matter.
+pub(crate) fn somebody() -> Whose {
+    Whose::of(None, std::net::IpAddr::from([192, 0, 2, 1]))
 }
 
 /// As a config that sets this and nothing else has it.

@@ -115,7 +115,7 @@ mod tests {
     use crate::feed::branches::BranchPermit;
     use crate::feed::hub::{FeedHub, Stem};
     use crate::feed::inlet::{Bearer, Inlet, Rank};
-    use crate::feed::testing::{credential, plan};
+    use crate::feed::testing::{credential, plan, somebody};
     use crate::feed::{Options, Share};
 
     const LATER: i64 = 32_000_000_000;
@@ -127,7 +127,7 @@ mod tests {
         let Some(Stem::Split(branches)) = hub.find("f") else { panic!("it is split") };
         let ann = credential("v", "ann", "t", 1);
         let visitor = Visitor { route: &Arc::from("/f"), below: "", query: "", credential: Some(&ann) };
-        let permit = branches.enter(&Key::of(share, None, &visitor).unwrap()).unwrap();
+        let permit = branches.enter(&Key::of(share, None, &visitor).unwrap(), &somebody()).unwrap();
         drop(starts);
         permit
     }

@@ -22,7 +22,7 @@ use super::Denied;
 use crate::limits;
 use crate::message::body::Bounds;
 use crate::message::hop::{self, Hop};
-use crate::message::{Body, headers, rules};
+use crate::message::{Body, headers, rules, trace};
 use crate::upstream::{Sent, Upstream};
 
 /// Whom to ask, and what.
@@ -33,7 +33,8 @@ pub struct Check {
     copy: Vec<HeaderName>,
 }
 
-/// What a request that may pass is given: of each header its values, which are none where the answer has none.
+/// What a request that may pass is given: of each header its values, which are none where there are none. It is called what
+/// it was called in the question, so that both are found under one name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Grant(Vec<(HeaderName, Vec<HeaderValue>)>);
 
@@ -78,14 +79,16 @@ impl Check {
         client: IpAddr,
     ) -> Result<Grant, Denied> {
         let upstream = upstream.ok_or_else(|| Denied::Unasked { reason: "there is no such upstream".to_owned() })?;
-        let sent = upstream.send(client, self.question(request, hop)).await;
+        let question = self.question(request, hop);
+        let names = Grant::of(&trace::FIELDS, question.headers());
+        let sent = upstream.send(client, question).await;
         let Sent { response, permit, server, .. } =
             sent.map_err(|failure| Denied::Unasked { reason: failure.to_string() })?;
         let (head, body) = response.into_parts();
         let bounds = Bounds { size: limits::CHECK_BODY as u64, pause: limits::CHECK_BODY_TIMEOUT };
         drain(Body::passing(body, bounds, permit), limits::CHECK_BODY_TIMEOUT).await;
         match head.status {
-            status if status.is_success() => Ok(self.grant(&head.headers)),
+            status if status.is_success() => Ok(names.and(self.grant(&head.headers))),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 let challenges = head.headers.get_all(WWW_AUTHENTICATE).iter().cloned().collect();
                 Err(Denied::Refused { status, challenges })
@@ -118,12 +121,23 @@ impl Check {
     }
 
     fn grant(&self, answer: &HeaderMap) -> Grant {
-        let values = |name: &HeaderName| answer.get_all(name).iter().cloned().collect();
-        Grant(self.copy.iter().map(|name| (name.clone(), values(name))).collect())
+        Grant::of(&self.copy, answer)
     }
 }
 
 impl Grant {
+    /// What `headers` say under these names, or that they say nothing.
+    fn of(names: &[HeaderName], headers: &HeaderMap) -> Grant {
+        let values = |name: &HeaderName| headers.get_all(name).iter().cloned().collect();
+        Grant(names.iter().map(|name| (name.clone(), values(name))).collect())
+    }
+
+    /// Both; of what both speak of, `other` has the last word.
+    fn and(mut self, other: Grant) -> Grant {
+        self.0.extend(other.0);
+        self
+    }
+
     /// Gives the headers to the request, in place of what the client said under their names.
     pub fn apply(&self, request: &mut HeaderMap) {
         for (name, values) in &self.0 {

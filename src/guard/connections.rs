@@ -8,23 +8,11 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::client::Client;
-use crate::admission::Place;
+use crate::admission::{Place, Whose};
 
 /// What is open, by whose it is. Behind one lock: a socket takes it twice in its life.
 #[derive(Debug, Default)]
 pub struct Counts(Mutex<HashMap<Whose, u32>>);
-
-/// Whose a socket is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Whose {
-    Client(Client),
-    /// The same `sub` of another `[auth.NAME]` is another's.
-    Subject {
-        auth: Arc<str>,
-        subject: Arc<str>,
-    },
-}
 
 /// What is open on one route.
 #[derive(Debug, Clone, Default)]
@@ -129,7 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Counts, RouteCount, Whose};
-    use crate::guard::client::Client;
+    use crate::networks::Client;
 
     fn cap(count: u32) -> NonZeroU32 {
         NonZeroU32::new(count).unwrap()

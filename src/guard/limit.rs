@@ -7,12 +7,12 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::client::Client;
-use super::connections::{Counts, Permits, RouteCount, Whose};
+use super::connections::{Counts, Permits, RouteCount};
 use super::options::LimitOptions;
 use super::rate::{Policy, Throttle};
 use super::{Cap, Denied, Visit};
-use crate::admission::{Credential, Inbound};
+use crate::admission::{Credential, Inbound, Whose};
+use crate::networks::Client;
 
 /// One `[limit.NAME]`, for all workers.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Limit {
         Limit {
             name: options.name.as_str().into(),
             options: options.clone(),
-            requests: options.requests.map(|rate| throttle("requests", rate, None)),
+            requests: options.requests.map(|rate| throttle("requests", rate, options.requests_burst())),
             upgrades: options.upgrades.map(|rate| throttle("upgrades", rate, options.burst)),
             connections_per_client: options.connections_per_client,
             connections_per_subject: options.connections_per_subject,
@@ -54,7 +54,7 @@ impl Limit {
             return Arc::clone(before);
         }
         let mut next = Limit::new(options);
-        if old.requests == options.requests {
+        if (old.requests, old.requests_burst()) == (options.requests, options.requests_burst()) {
             next.requests.clone_from(&before.requests);
         }
         if (old.upgrades, old.burst) == (options.upgrades, options.burst) {
@@ -184,6 +184,41 @@ mod tests {
         };
         assert_eq!(key(ask(true)), "upgrades");
         assert_eq!(key(ask(false)), "requests");
+    }
+
+    #[track_caller]
+    fn check_burst(requests: bool, upgrades: bool, lasting: bool, expected: usize) {
+        let rate = |is_there: bool| is_there.then_some(Rate { count: count(5).unwrap(), per: Per::Hour });
+        let limit = Limit::new(&LimitOptions {
+            requests: rate(requests),
+            upgrades: rate(upgrades),
+            burst: count(2),
+            ..options()
+        });
+        let taken = (0..9).take_while(|_| with_visit("192.0.2.1", lasting, |visit| limit.count(visit)).is_ok()).count();
+        assert_eq!(taken, expected, "requests: {requests}, upgrades: {upgrades}, an upgrade: {lasting}");
+    }
+
+    #[test]
+    fn a_burst_is_the_sockets_or_where_those_have_no_rate_the_requests() {
+        check_burst(true, false, false, 2);
+        check_burst(true, false, true, 2);
+        check_burst(false, true, true, 2);
+        check_burst(true, true, true, 2);
+        check_burst(true, true, false, 5);
+        check_burst(false, true, false, 9);
+    }
+
+    #[test]
+    fn what_was_spent_of_a_rate_stays_spent_until_its_burst_is_another() {
+        let rate = Some(Rate { count: count(5).unwrap(), per: Per::Hour });
+        let with =
+            |burst, message_size| LimitOptions { requests: rate, burst: count(burst), message_size, ..options() };
+        let ask = |limit: &Limit| with_visit("192.0.2.1", false, |visit| limit.count(visit)).is_ok();
+        let limit = Arc::new(Limit::new(&with(1, 1)));
+        assert!(ask(&limit) && !ask(&limit));
+        assert!(!ask(&Limit::after(&limit, &with(1, 2))));
+        assert!(ask(&Limit::after(&limit, &with(2, 1))));
     }
 
     #[track_caller]

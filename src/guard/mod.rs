@@ -20,7 +20,6 @@ pub mod algorithm;
 pub mod auth;
 pub mod auth_request;
 pub mod carrier;
-pub mod client;
 pub mod connections;
 pub mod denied;
 pub mod fault;

@@ -105,7 +105,7 @@ pub struct LimitOptions {
     pub name: String,
     /// New sockets a client.
     pub upgrades: Option<Rate>,
-    /// How many of those may come at once.
+    /// How many of those may come at once, or of `requests` where there is no bound on those.
     pub burst: Option<NonZeroU32>,
     /// Requests a client.
     pub requests: Option<Rate>,
@@ -117,6 +117,15 @@ pub struct LimitOptions {
     pub messages: Option<Rate>,
     /// Bytes, after inflating.
     pub message_size: usize,
+}
+
+impl LimitOptions {
+    /// How many requests may come at once; `None` is as many as their rate has. Where sockets have a rate, the burst is theirs:
+    /// what may come at once of those is no measure for requests.
+    #[must_use]
+    pub fn requests_burst(&self) -> Option<NonZeroU32> {
+        self.burst.filter(|_| self.upgrades.is_none())
+    }
 }
 
 /// How a client's own token is passed upstream.

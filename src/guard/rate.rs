@@ -12,8 +12,8 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::{Quota, RateLimiter};
 
-use super::client::Client;
 use super::store::Store;
+use crate::networks::Client;
 use crate::rate::Rate;
 
 /// A rate that each client has for itself. Generic over its clock, which tests turn by hand.
@@ -118,8 +118,8 @@ mod tests {
     use governor::clock::FakeRelativeClock;
 
     use super::{Excess, Policy, Throttle};
-    use crate::guard::client::Client;
     use crate::limits;
+    use crate::networks::Client;
     use crate::rate::{Per, Rate};
 
     const SECOND: Duration = Duration::from_secs(1);

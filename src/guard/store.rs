@@ -15,8 +15,8 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
 
-use super::client::Client;
 use crate::limits;
+use crate::networks::Client;
 
 /// The clients of one rate limiter.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! Owns: what of a request tells one branch from another, and the refusal of one that leads to none. Never: passes on a
 //! path that could be read as one above or beside the feed's own.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use super::{Call, Rosters, feed_get, feed_sse, feed_ws, is_websocket, wants_events};
-use crate::admission::Credential;
+use crate::admission::{Credential, Whose};
 use crate::feed::Delivery;
 use crate::feed::branch::{Key, Unplaced, Visitor};
 use crate::feed::branches::Full;
@@ -44,7 +45,7 @@ pub enum Refused {
     Path,
     #[error(transparent)]
     Unplaced(#[from] Unplaced),
-    #[error("there is no room for another branch of this feed at the moment; try again soon")]
+    #[error("{}", told(*.0))]
     Full(#[from] Full),
 }
 
@@ -62,7 +63,7 @@ impl FeedDoor {
             return (respond::method_not_allowed("GET, HEAD"), false);
         }
         let credential = call.admission.credential.as_ref();
-        let stay = match self.enter(call.rosters, request.uri(), credential) {
+        let stay = match self.enter(call.rosters, request.uri(), credential, call.asked.peer.client) {
             Ok(stay) => stay,
             Err(refused) => return (self.refuse(&refused, call), false),
         };
@@ -91,10 +92,19 @@ impl FeedDoor {
     ///
     /// # Errors
     /// If the request leads to no branch, or to one too many.
-    pub fn enter(&self, rosters: &Rosters, uri: &Uri, credential: Option<&Credential>) -> Result<Stay, Refused> {
+    pub fn enter(
+        &self,
+        rosters: &Rosters,
+        uri: &Uri,
+        credential: Option<&Credential>,
+        client: IpAddr,
+    ) -> Result<Stay, Refused> {
         match rosters.find(&self.feed).ok_or(Refused::NoFeed)? {
             Place::Whole(roster) => Ok(Stay::new(roster)),
-            Place::Split(split) => Ok(split.stay(&self.key(split, uri, credential)?)?),
+            Place::Split(split) => {
+                let key = self.key(split, uri, credential)?;
+                Ok(split.stay(&key, &Whose::of(credential, client))?)
+            }
         }
     }
 
@@ -121,7 +131,7 @@ impl FeedDoor {
                 Refused::Full(full) => full.to_string(),
                 Refused::NoFeed | Refused::Path | Refused::Unplaced(_) => refused.to_string(),
             };
-            tracing::warn!(route, feed, reason, unsaid, "viewer refused");
+            tracing::warn!(client = %call.asked.peer.client, route, feed, reason, unsaid, "viewer refused");
         }
         let mut response = respond::problem(refused.status(), &refused.to_string());
         match refused {
@@ -144,7 +154,8 @@ impl Refused {
             Refused::Unplaced(Unplaced::NoCredential) => StatusCode::UNAUTHORIZED,
             Refused::Unplaced(Unplaced::NoSubject) => StatusCode::FORBIDDEN,
             Refused::Unplaced(Unplaced::TooLong) => StatusCode::URI_TOO_LONG,
-            Refused::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Refused::Full(Full::Client) => StatusCode::TOO_MANY_REQUESTS,
+            Refused::Full(Full::Branches | Full::Bytes | Full::Ended) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -155,7 +166,18 @@ impl Refused {
             Refused::Path => "path",
             Refused::Unplaced(Unplaced::NoCredential | Unplaced::NoSubject) => "subject",
             Refused::Unplaced(Unplaced::TooLong) => "share",
-            Refused::Full(_) => "branches",
+            Refused::Full(Full::Client) => "branches_per_client",
+            Refused::Full(Full::Branches | Full::Bytes | Full::Ended) => "branches",
+        }
+    }
+}
+
+/// What the client is told of a branch for which there is no room.
+fn told(full: Full) -> &'static str {
+    match full {
+        Full::Client => "this client has begun as many branches of feeds as one may; close one, or try again soon",
+        Full::Branches | Full::Bytes | Full::Ended => {
+            "there is no room for another branch of this feed at the moment; try again soon"
         }
     }
 }

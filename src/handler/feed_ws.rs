@@ -45,13 +45,17 @@ pub fn open(door: &FeedDoor, stay: Stay, call: &Call<'_>, request: Request<Incom
             }
         };
         let decoder = Decoder::new(admission.inbound.message_size, wish.deflate);
-        let now = Instant::now();
-        let seat = Seat::new(Rc::clone(stay.roster()), delivery, &wish, now).admitted(&admission, now);
+        // What is the snapshot is decided when the viewer is seated, which is where it is written to.
+        let seat = move |roster: &Rc<Roster>| {
+            let now = Instant::now();
+            Seat::new(Rc::clone(roster), delivery, &wish, now).admitted(&admission, now)
+        };
         // The viewer has its place until it is seated, and over HTTP/2 until its stream is let go.
         match socket {
             way_out::Socket::Connection { io, said, permit } => {
-                let subscription = stay.roster().subscribe(Viewer::new(seat, raw(io)));
-                tasks.spawn_small(Attendance::new(subscription, decoder, said, record, permit));
+                let subscription = stay.roster().subscribe(Viewer::new(seat(stay.roster()), raw(io)));
+                // Boxed: tasks come in steps of 128 bytes, and this just fits between two of them.
+                tasks.spawn_small(Box::pin(Attendance::new(subscription, decoder, said, record, permit)));
             }
             way_out::Socket::Stream { io, in_flight } => {
                 let io = io.timed();
@@ -69,13 +73,13 @@ fn end(record: SocketRecord, farewell: &Farewell, tally: Tally) {
 async fn attend_stream(
     mut io: StreamIo,
     stay: Stay,
-    seat: Seat,
+    seat: impl FnOnce(&Rc<Roster>) -> Seat,
     decoder: Decoder,
     record: SocketRecord,
     in_flight: InFlight,
 ) {
     let roster = stay.roster();
-    pull::attend(&mut io, Rc::clone(roster), seat, decoder, record).await;
+    pull::attend(&mut io, Rc::clone(roster), seat(roster), decoder, record).await;
     // What is left of the stream keeps the connection no longer than an idle one.
     drop(in_flight);
     pull::let_go(io, roster).await;

@@ -192,7 +192,9 @@ impl Opening {
         server.then(&tasks, move |server| match server {
             Ok(server) => {
                 let seat = Tunnels::seat(&tunnels);
-                spawning.spawn_small(Tunnel::new(client, server, seat, record, Term::of(&admission), load));
+                let tunnel = Tunnel::new(client, server, seat, record, Term::of(&admission), load);
+                // Boxed: tasks come in steps of 128 bytes, and are copied when they end.
+                spawning.spawn_small(Box::pin(tunnel));
             }
             Err(error) => record.tunnel_closed(&format!("the server's upgrade failed: {error}"), 0, 0),
         });

@@ -15,6 +15,9 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// All that a request is called by.
+pub const FIELDS: [HeaderName; 3] = [TRACEPARENT, TRACESTATE, X_REQUEST_ID];
+
 /// Passes on what names the request already, and names it on `trail` where nothing does. An id longer than `longest` names
 /// nothing.
 pub fn mark(headers: &mut HeaderMap, longest: usize, trail: &mut Trail) {

@@ -16,24 +16,23 @@ use super::sockets::{self, Listed, Mode, Watch};
 pub struct SocketRecord {
     access: AccessLog,
     listed: Listed,
-    is_tunnel: bool,
 }
 
 impl SocketRecord {
     #[must_use]
     pub fn open(access: &AccessLog, meters: &Arc<RouteMeters>, client: IpAddr, path: &str) -> SocketRecord {
-        SocketRecord::begin(access, Listed::open(meters, Mode::Own, client, path), meters, false)
+        SocketRecord::begin(access, Listed::open(meters, Mode::Own, client, path), meters)
     }
 
     /// The same for a tunnel.
     #[must_use]
     pub fn tunnel(access: &AccessLog, meters: &Arc<RouteMeters>, client: IpAddr, path: &str) -> SocketRecord {
-        SocketRecord::begin(access, Listed::open(meters, Mode::Tunnel, client, path), meters, true)
+        SocketRecord::begin(access, Listed::open(meters, Mode::Tunnel, client, path), meters)
     }
 
-    fn begin(access: &AccessLog, listed: Listed, meters: &RouteMeters, is_tunnel: bool) -> SocketRecord {
+    fn begin(access: &AccessLog, listed: Listed, meters: &RouteMeters) -> SocketRecord {
         meters.sockets.inc();
-        SocketRecord { access: access.clone(), listed, is_tunnel }
+        SocketRecord { access: access.clone(), listed }
     }
 
     /// Of whom its token speaks.
@@ -51,24 +50,25 @@ impl SocketRecord {
 
     /// It ended with this close code; `messages` and `bytes` went out over it.
     pub fn closed(self, code: u16, reason: &str, messages: u64, bytes: u64) {
-        self.say(Outcome::Socket { code, reason, messages, bytes });
+        self.say(|_| Outcome::Socket { code, reason, messages, bytes });
     }
 
     /// A tunnel ended, of whose bytes nothing is known but how many they were.
     pub fn tunnel_closed(self, reason: &str, received: u64, sent: u64) {
-        self.say(Outcome::Tunnel { reason, received, sent });
+        self.say(|_| Outcome::Tunnel { reason, received, sent });
     }
 
     /// Says it once: it is taken off the list.
-    fn say(&self, outcome: Outcome<'_>) {
+    fn say<'a>(&self, outcome: impl FnOnce(Mode) -> Outcome<'a>) {
         let Some(entry) = self.listed.leave() else { return };
+        let outcome = outcome(entry.mode);
         entry.meters.sockets.dec();
         if let Outcome::Socket { code, .. } = outcome {
             entry.meters.closed(code);
         }
         let took = Duration::from_millis(sockets::now().saturating_sub(entry.since));
         let (client, path, route) = (entry.client, entry.path(), entry.meters.route());
-        let method = if self.is_tunnel { "TUNNEL" } else { "WEBSOCKET" };
+        let method = if entry.mode == Mode::Tunnel { "TUNNEL" } else { "WEBSOCKET" };
         self.access.write(&Entry { client, method, path, route, outcome, took });
     }
 }
@@ -76,10 +76,9 @@ impl SocketRecord {
 /// One that nobody closed was cut off: by the end of the process, or a panic.
 impl Drop for SocketRecord {
     fn drop(&mut self) {
-        self.say(if self.is_tunnel {
-            Outcome::Tunnel { reason: CUT_OFF, received: 0, sent: 0 }
-        } else {
-            Outcome::Socket { code: ABNORMAL, reason: CUT_OFF, messages: 0, bytes: 0 }
+        self.say(|mode| match mode {
+            Mode::Tunnel => Outcome::Tunnel { reason: CUT_OFF, received: 0, sent: 0 },
+            Mode::Own | Mode::Events => Outcome::Socket { code: ABNORMAL, reason: CUT_OFF, messages: 0, bytes: 0 },
         });
     }
 }

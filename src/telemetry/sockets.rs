@@ -50,7 +50,7 @@ pub(super) struct Entry {
     rare: Option<Box<Rare>>,
     task: Option<Waker>,
     pub(super) client: IpAddr,
-    mode: Mode,
+    pub(super) mode: Mode,
     told: Option<Order>,
 }
 

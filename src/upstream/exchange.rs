@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::asker::Asker;
 use super::asking::Asking;
 use super::failure::Failure;
-use super::http1::{self, Begun, Switched};
+use super::http1::{self, NoAnswer, Said, Switched};
 use super::incoming::Incoming;
 use super::link::{Http2, Link, StreamPermit, fit_http1};
 use super::outgoing::{Outgoing, Progress};
@@ -24,12 +24,21 @@ use super::pool::Pool;
 use crate::message::Body;
 use crate::message::alarm::Alarm;
 
-/// A request that has no response.
+/// A try that brought no response.
 #[derive(Debug)]
-pub(super) struct Unsaid {
+pub(super) struct Miss {
     pub(super) failure: Failure,
-    /// The request is there once more: not a byte of it was sent, or it is idempotent and has no body.
+    /// The request is there once more: not a byte of it was sent, or it is idempotent and has no body, or none that was
+    /// taken yet.
     pub(super) again: bool,
+}
+
+/// What a server gave.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) response: Response<Incoming>,
+    pub(super) stream: Option<StreamPermit>,
+    pub(super) switched: Option<Switched>,
 }
 
 /// What it takes to say a request without a body another time: less than a [`http::HeaderMap`], which finds by name.
@@ -40,8 +49,6 @@ struct Spare {
     extensions: Extensions,
 }
 
-pub(super) type Answered = (Response<Incoming>, Option<StreamPermit>);
-
 /// On a connection kept from before, or a new one. Takes the request out of its place, and puts it back where it may be
 /// said again: it is large, and each function that has it by value would store it once more.
 pub(super) async fn send(
@@ -49,9 +56,8 @@ pub(super) async fn send(
     asking: &mut Asking,
     others: bool,
     asker: Option<&dyn Asker>,
-) -> Result<Answered, Unsaid> {
-    let repeatable = is_repeatable(&asking.request);
-    if !repeatable {
+) -> Result<Reply, Miss> {
+    if !is_repeatable(&asking.request) {
         // It could not be said again to a new connection, so let this thread hear first which of the old ones are closed.
         tokio::task::yield_now().await;
     }
@@ -61,14 +67,14 @@ pub(super) async fn send(
         let link = match kept.take() {
             Some(link) => link,
             // Boxed: a handshake's state is large, and most requests need none.
-            None => Box::pin(pool.open()).await.map_err(Unsaid::not_begun)?,
+            None => Box::pin(pool.open()).await.map_err(Miss::not_begun)?,
         };
         let outcome = match link {
             Link::Http1(conn) => {
                 fit_http1(&mut asking.request);
                 match http1::exchange(conn, asking, pool.response_timeout, Some(pool), asker).await {
-                    Ok(response) => return Ok((response, None)),
-                    Err(begun) => unsaid(pool, begun, repeatable),
+                    Ok(response) => return Ok(Reply { response, stream: None, switched: None }),
+                    Err(none) => missed(pool, none, asking.request.method()),
                 }
             }
             // Boxed: few servers are asked like this.
@@ -76,39 +82,43 @@ pub(super) async fn send(
                 asking.settle();
                 let again = was_kept || others;
                 match Box::pin(multiplexed(pool, &mut link, &mut asking.request, again)).await {
-                    Ok(response) => return Ok((response, Some(link.permit()))),
-                    Err(unsaid) => unsaid,
+                    Ok(response) => {
+                        return Ok(Reply { response, stream: Some(link.permit()), switched: None });
+                    }
+                    Err(miss) => miss,
                 }
             }
         };
         match outcome {
             // It may have died while it was idle, which says nothing of the server.
-            Unsaid { failure: Failure::Broken { .. }, again: true } if was_kept => {}
-            unsaid => return Err(unsaid),
+            Miss { failure: Failure::Broken { .. }, again: true } if was_kept => {}
+            miss => return Err(miss),
         }
     }
 }
 
 /// On a connection of its own, which comes with a 101.
-pub(super) async fn upgrade(
-    pool: &Rc<Pool>,
-    asking: &mut Asking,
-    asker: Option<&dyn Asker>,
-) -> Result<(Response<Incoming>, Option<Switched>), Unsaid> {
-    let conn = pool.open_alone().await.map_err(Unsaid::not_begun)?;
-    let repeatable = is_repeatable(&asking.request);
-    http1::switch(conn, asking, pool.response_timeout, asker).await.map_err(|begun| unsaid(pool, begun, repeatable))
+pub(super) async fn upgrade(pool: &Rc<Pool>, asking: &mut Asking, asker: Option<&dyn Asker>) -> Result<Reply, Miss> {
+    let conn = pool.open_alone().await.map_err(Miss::not_begun)?;
+    match http1::switch(conn, asking, pool.response_timeout, asker).await {
+        Ok((response, switched)) => Ok(Reply { response, stream: None, switched }),
+        Err(none) => Err(missed(pool, none, asking.request.method())),
+    }
 }
 
-fn unsaid(pool: &Pool, begun: Begun, repeatable: bool) -> Unsaid {
+fn missed(pool: &Pool, none: NoAnswer, method: &Method) -> Miss {
     let server = Arc::clone(&pool.member.name);
-    match begun {
-        Begun::Late => Unsaid { failure: Failure::ResponseTimeout { server }, again: false },
-        Begun::Body(error) => Unsaid { failure: Failure::RequestBody(error), again: false },
-        Begun::Broken { broken, unsent } => {
-            // What can't be understood was an answer all the same: the same again would get the same.
-            let again = unsent || repeatable && !broken.is_answer();
-            Unsaid { failure: Failure::Broken { server, error: broken }, again }
+    match none {
+        NoAnswer::Late => Miss { failure: Failure::ResponseTimeout { server }, again: false },
+        NoAnswer::Body(error) => Miss { failure: Failure::RequestBody(error), again: false },
+        NoAnswer::Broken { broken, said } => {
+            let again = match said {
+                Said::Nothing => true,
+                // What can't be understood was an answer all the same: the same again would get the same.
+                Said::Head => is_idempotent(method) && !broken.is_answer(),
+                Said::Body => false,
+            };
+            Miss { failure: Failure::Broken { server, error: broken }, again }
         }
     }
 }
@@ -119,7 +129,7 @@ async fn multiplexed(
     link: &mut Http2,
     request: &mut Request<Body>,
     again: bool,
-) -> Result<Response<Incoming>, Unsaid> {
+) -> Result<Response<Incoming>, Miss> {
     let spare = (again && is_repeatable(request)).then(|| Spare::of(request));
     // Counted from now on, so that what is asked at the same time goes elsewhere when it is full.
     let _counted = link.permit();
@@ -131,11 +141,11 @@ async fn multiplexed(
         Some(Err(unanswered)) => *unanswered,
         None => {
             let failure = Failure::ResponseTimeout { server: Arc::clone(&pool.member.name) };
-            return Err(Unsaid { failure, again: false });
+            return Err(Miss { failure, again: false });
         }
     };
     if let Some(failed) = progress.and_then(|progress| progress.failure()) {
-        return Err(Unsaid { failure: Failure::RequestBody(failed), again: false });
+        return Err(Miss { failure: Failure::RequestBody(failed), again: false });
     }
     // What was no HTTP was an answer all the same: the same again would get the same.
     let spare = spare.filter(|_| !error.is_parse()).map(Spare::into_request);
@@ -144,7 +154,7 @@ async fn multiplexed(
     if let Some(once_more) = once_more {
         *request = once_more;
     }
-    Err(Unsaid { failure: Failure::Broken { server: Arc::clone(&pool.member.name), error: error.into() }, again })
+    Err(Miss { failure: Failure::Broken { server: Arc::clone(&pool.member.name), error: error.into() }, again })
 }
 
 /// Takes the request out of its place, its body watched.
@@ -154,13 +164,14 @@ fn outgoing(request: &mut Request<Body>) -> (Request<Outgoing>, Option<Rc<Progre
     (Request::from_parts(parts, body), progress)
 }
 
-/// Whether saying it twice does no harm, and can be done.
+/// Whether saying it twice does no harm, and can be done whenever it fails.
 fn is_repeatable(request: &Request<Body>) -> bool {
-    let idempotent = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
-    );
-    idempotent && http_body::Body::is_end_stream(request.body())
+    is_idempotent(request.method()) && http_body::Body::is_end_stream(request.body())
+}
+
+/// RFC 9110, section 9.2.2.
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
 }
 
 /// The answer, unless it takes longer than `allowance` from the end of the request on, or from where its body stops being
@@ -187,10 +198,10 @@ async fn in_time<F: Future>(
     .await
 }
 
-impl Unsaid {
+impl Miss {
     /// There was no connection to say it on.
-    fn not_begun(failure: Failure) -> Unsaid {
-        Unsaid { failure, again: true }
+    fn not_begun(failure: Failure) -> Miss {
+        Miss { failure, again: true }
     }
 }
 

@@ -10,7 +10,7 @@ use http::{Request, Uri};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::connect::{self, Wanted};
-use super::http1::{self, Begun};
+use super::http1::{self, NoAnswer};
 use super::link::Link;
 use super::member::{Group, Member};
 use super::options::{Health, Scheme, Server};
@@ -54,9 +54,9 @@ async fn check(group: &Group, member: &Member, health: &Health, tasks: &Tasks) -
     let status = match Link::new(connected, tasks).await.map_err(|error| error.to_string())? {
         Link::Http1(conn) => match http1::exchange(conn, &mut request.into(), health.timeout, None, None).await {
             Ok(response) => response.status(),
-            Err(Begun::Late) => return Err(format!("no answer within {:?}", health.timeout)),
-            Err(Begun::Broken { broken, .. }) => return Err(broken.to_string()),
-            Err(Begun::Body(error)) => return Err(error.to_string()),
+            Err(NoAnswer::Late) => return Err(format!("no answer within {:?}", health.timeout)),
+            Err(NoAnswer::Broken { broken, .. }) => return Err(broken.to_string()),
+            Err(NoAnswer::Body(error)) => return Err(error.to_string()),
         },
         Link::Http2(mut link) => {
             let (head, body) = request.into_parts();

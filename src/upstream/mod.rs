@@ -53,8 +53,7 @@ pub use tls::SetupError;
 use crate::limits;
 use crate::shutdown::Tasks;
 use balance::Tried;
-use exchange::Unsaid;
-use link::StreamPermit;
+use exchange::{Miss, Reply};
 use member::{Group, Member};
 use pool::Pool;
 
@@ -179,7 +178,7 @@ impl Upstream {
     ///
     /// # Errors
     /// If no server takes it and answers in time. It was tried on others where nothing of it had been sent, or where it
-    /// is idempotent and has no body (RFC 9110, section 9.2.2).
+    /// is idempotent (RFC 9110, section 9.2.2) and has no body, or one of which nothing was taken yet.
     pub fn send(&self, client: IpAddr, asking: impl Into<Asking>) -> impl Future<Output = Result<Sent, Failure>> {
         self.try_each(client, asking.into(), Mode::Pooled, None)
     }
@@ -242,12 +241,12 @@ impl Upstream {
                 tried.add(index);
                 let mut permit = LoadPermit::new(member);
                 match ask(pool, &mut asking, mode, members.len() > 1, asker).await {
-                    Ok(Answered { response, stream, switched }) => {
+                    Ok(Reply { response, stream, switched }) => {
                         member.standing.answered();
                         permit.hold(stream);
                         return Ok(Sent { response, permit, server: Arc::clone(&member.name), switched });
                     }
-                    Err(Unsaid { failure, again }) => {
+                    Err(Miss { failure, again }) => {
                         member.standing.failed(&failure);
                         if !again || tried.is_over() {
                             return Err(failure);
@@ -260,29 +259,16 @@ impl Upstream {
     }
 }
 
-/// What a server gave.
-struct Answered {
-    response: Response<Incoming>,
-    stream: Option<StreamPermit>,
-    switched: Option<Switched>,
-}
-
 async fn ask(
     pool: &Rc<Pool>,
     asking: &mut Asking,
     mode: Mode,
     others: bool,
     asker: Option<&dyn Asker>,
-) -> Result<Answered, Unsaid> {
+) -> Result<Reply, Miss> {
     match mode {
-        Mode::Pooled => {
-            let (response, stream) = exchange::send(pool, asking, others, asker).await?;
-            Ok(Answered { response, stream, switched: None })
-        }
+        Mode::Pooled => exchange::send(pool, asking, others, asker).await,
         // Boxed: a socket is opened once, and what it takes is large.
-        Mode::Alone => {
-            let (response, switched) = Box::pin(exchange::upgrade(pool, asking, asker)).await?;
-            Ok(Answered { response, stream: None, switched })
-        }
+        Mode::Alone => Box::pin(exchange::upgrade(pool, asking, asker)).await,
     }
 }

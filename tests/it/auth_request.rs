@@ -63,6 +63,37 @@ async fn a_request_passes_with_what_the_answer_says_of_it() {
     assert_eq!(lines(&head, "x-user"), Vec::<&str>::new(), "{head}");
 }
 
+/// What the question and the request behind it are called, for a client that says `told`.
+async fn called(told: &str) -> [Vec<String>; 2] {
+    let (app, auth) = (Backend::bind().await, Backend::bind().await);
+    let proxy = guarded(&app.server(), &auth);
+    let _client = ask(&proxy, &format!("GET / HTTP/1.1\r\nHost: a\r\n{told}\r\n")).await;
+    let (question, mut asked) = auth.request().await;
+    asked.send(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+    let (request, _served) = app.request().await;
+    [question, request].map(|head| {
+        let of = |name: &&str| lines(&head, name).into_iter().map(move |value| format!("{name}: {value}")).collect();
+        let all: Vec<Vec<String>> = ["x-request-id", "traceparent", "tracestate"].iter().map(of).collect();
+        all.concat()
+    })
+}
+
+#[tokio::test]
+async fn the_question_and_the_request_behind_it_are_called_the_same() {
+    const PARENT: &str = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let [question, request] = called("").await;
+    assert_eq!((question.len(), &question), (2, &request));
+    // Neither the state of a trace that is no good, nor what stays behind on this connection.
+    let odd = "Connection: X-Request-Id\r\nX-Request-Id: mine\r\nTraceparent: none\r\nTracestate: a=b\r\n";
+    let [question, request] = called(odd).await;
+    assert_eq!((question.len(), &question), (2, &request));
+    assert!(!question.contains(&"x-request-id: mine".to_owned()), "{question:?}");
+    let told = format!("X-Request-Id: mine\r\n{PARENT}\r\nTracestate: a=b\r\n");
+    let [question, request] = called(&told).await;
+    assert_eq!(question, ["x-request-id: mine", PARENT, "tracestate: a=b"]);
+    assert_eq!(question, request);
+}
+
 #[tokio::test]
 async fn a_refusal_is_the_clients_and_the_application_sees_nothing() {
     let (app, auth) = (Backend::bind().await.record(), Backend::bind().await);

@@ -4,7 +4,7 @@
 
 mod http2;
 
-use crate::support::backend::front_config;
+use crate::support::backend::{front, front_config};
 use crate::support::ws::{Io, tls};
 use crate::support::{Backend, Proxy, RawHttp};
 
@@ -16,8 +16,12 @@ const HINTED: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\
 const MORE: &[u8] = b"HTTP/1.1 103 Early Hints\r\nLink: </b.js>\r\nLink: </c.js>\r\n\r\n";
 const MORE_SAID: &str = "HTTP/1.1 103 Early Hints\r\nlink: </b.js>\r\nlink: </c.js>\r\n\r\n";
 const PROCESSING: &str = "HTTP/1.1 102 Processing\r\n\r\n";
-const WAITS: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
 const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A request whose two bytes are held back until its sender is told to go on.
+fn waits(method: &str) -> String {
+    format!("{method} / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+}
 
 /// The answer comes next, and nothing before it.
 async fn check_answered<S: Io>(client: &mut RawHttp<S>) {
@@ -177,7 +181,7 @@ async fn a_client_that_waits_to_continue_is_told_to_once_when_the_server_is_read
     let backend = Backend::bind().await;
     let proxy = backend.front();
     let mut client = RawHttp::connect(proxy.address()).await;
-    client.send(WAITS).await;
+    client.send(waits("POST").as_bytes()).await;
     let (head, mut server) = backend.request().await;
     assert!(head.to_ascii_lowercase().contains("\r\nexpect: 100-continue\r\n"), "{head}");
     server.send(HINT).await;
@@ -203,7 +207,7 @@ async fn a_client_that_waits_is_answered_without_a_100_where_its_body_is_not_wan
     let proxy = backend.front();
     for (status, rest) in [("401 Unauthorized", ""), ("413 Content Too Large", "hi")] {
         let mut client = RawHttp::connect(proxy.address()).await;
-        client.send(WAITS).await;
+        client.send(waits("POST").as_bytes()).await;
         let (_, mut server) = backend.request().await;
         server.send(format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno").as_bytes()).await;
         let answer = client.head().await.to_ascii_lowercase();
@@ -216,12 +220,48 @@ async fn a_client_that_waits_is_answered_without_a_100_where_its_body_is_not_wan
     }
 }
 
+/// Of two servers the first is asked, and dies before it says 100; the client, and the other.
+async fn asked_of_two(request: &str) -> (RawHttp, Backend, Proxy) {
+    let (one, two) = (Backend::bind().await, Backend::bind().await);
+    let both = format!("{}\", \"{}", one.server(), two.server());
+    let proxy = front("", &both, "balance = \"round_robin\"", "");
+    let mut client = RawHttp::connect(proxy.address()).await;
+    client.send(request.as_bytes()).await;
+    let (head, server) = one.request().await;
+    assert!(head.to_ascii_lowercase().contains("\r\nexpect: 100-continue\r\n"), "{head}");
+    drop(server);
+    (client, two, proxy)
+}
+
+#[tokio::test]
+async fn a_body_that_was_never_asked_for_goes_to_another_server_where_the_method_may_be_said_twice() {
+    for method in ["PUT", "DELETE"] {
+        let (mut client, two, _proxy) = asked_of_two(&waits(method)).await;
+        let (head, mut server) = two.request().await;
+        assert!(head.to_ascii_lowercase().contains("\r\nexpect: 100-continue\r\n"), "{head}");
+        server.send(CONTINUE.as_bytes()).await;
+        assert_eq!(client.head().await, CONTINUE);
+        client.send(b"hi").await;
+        assert_eq!(server.exactly(2).await, b"hi");
+        server.send(OK).await;
+        check_answered(&mut client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_post_whose_head_a_server_may_have_taken_is_not_said_to_another_though_its_body_was_never_asked_for() {
+    let (mut client, _two, _proxy) = asked_of_two(&waits("POST")).await;
+    // The other would say nothing at all.
+    let answer = client.head().await;
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+}
+
 #[tokio::test]
 async fn a_client_is_told_to_continue_in_the_end_where_the_server_knows_no_100() {
     let backend = Backend::bind().await;
     let proxy = backend.front();
     let mut client = RawHttp::connect(proxy.address()).await;
-    client.send(WAITS).await;
+    client.send(waits("POST").as_bytes()).await;
     let (_, mut server) = backend.request().await;
     assert_eq!(client.head().await, CONTINUE);
     client.send(b"hi").await;

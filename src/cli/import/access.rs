@@ -8,6 +8,7 @@ use super::report::Report;
 use super::scope::Scope;
 use super::syntax::Directive;
 use super::values::{constant, rate};
+use crate::limits;
 
 /// Keys that mean one client's address.
 const CLIENT: [&str; 2] = ["$binary_remote_addr", "$remote_addr"];
@@ -156,7 +157,8 @@ fn limits(scope: &Scope<'_>, route: &mut Route, tables: &mut Vec<Rates>, report:
             continue;
         };
         rates.requests = Some(rate);
-        rates.burst = option("burst=").and_then(|burst| burst.parse().ok());
+        rates.burst = option("burst=").and_then(|burst| burst.parse().ok()).filter(|&burst| burst > 0);
+        rates.burst = rates.burst.map(|burst: u32| burst.min(limits::RATE_MAX));
         zone.clone_into(&mut rates.name);
         used.push(directive);
     }

@@ -36,7 +36,11 @@ impl<'a> Places<'_, 'a> {
                 }
             },
         };
-        let name = translation.upstreams.name(&target, scope, &mut translation.report);
+        let Some(name) = translation.upstreams.name(&target, scope, &mut translation.report) else {
+            let why = "none of the servers that it leads to can be asked";
+            translation.report.left(pass, why, "name them in an [upstream], and write `proxy`");
+            return self.unknown(pass);
+        };
         translation.upstreams.timeouts(&name, scope, headers::tunnels(scope), &mut translation.report);
         notes_on_tls(&target, pass, scope, translation);
         let mut route = Route::new(String::new(), Action::Proxy(name));

@@ -4,6 +4,7 @@ use super::report::Report;
 use super::scope::Scope;
 use super::syntax::Directive;
 use super::values::{constant, millis};
+use crate::config::Form;
 use crate::message::rules::is_ours;
 
 /// What is said about headers at one place.
@@ -51,7 +52,9 @@ pub(super) fn headers(scope: &Scope<'_>, is_proxy: bool, report: &mut Report) ->
         }
         for directive in scope.nearest("proxy_hide_header") {
             report.see(directive);
-            headers.response.push((directive.arg(0).to_owned(), String::new()));
+            if !is_host(directive, report) {
+                set(&mut headers.response, directive, String::new(), report);
+            }
         }
     }
     for directive in scope.nearest("add_header") {
@@ -106,7 +109,15 @@ fn response(directive: &Directive, scope: &Scope<'_>, headers: &mut Headers, rep
     let Some(value) = constant(directive.arg(1), scope) else {
         return report.left(directive, "headers are set to constants only", "let the app set it");
     };
+    let value = value.trim().to_owned();
+    if value.is_empty() {
+        // nginx adds none then.
+        return;
+    }
     match name.to_ascii_lowercase().as_str() {
+        "cache-control" if !Form::HeaderText.takes(&value) => {
+            report.left(directive, "no message has such a header", "write a value in ASCII, on one line");
+        }
         "cache-control" => headers.cache = Some(joined(headers.cache.take(), &value)),
         // `return` reads it.
         "content-type" => {}
@@ -114,8 +125,18 @@ fn response(directive: &Directive, scope: &Scope<'_>, headers: &mut Headers, rep
         "pragma" | "expires" => {}
         // It offers HTTP/3, which is not spoken.
         "alt-svc" => report.note(directive, "HTTP/3 is not spoken", "leave it out"),
+        _ if is_host(directive, report) => {}
         _ => set(&mut headers.response, directive, value, report),
     }
+}
+
+/// Whether it is about the one header that no response has; it is listed then.
+fn is_host(directive: &Directive, report: &mut Report) -> bool {
+    let is_host = directive.arg(0).eq_ignore_ascii_case("host");
+    if is_host {
+        report.left(directive, "a response has no `Host`", "leave it out, or set it by proxy_set_header");
+    }
+    is_host
 }
 
 /// The header that `auth_request_set $user $upstream_http_x_user` and `proxy_set_header X-User $user` pass on.
@@ -137,13 +158,14 @@ fn set(rules: &mut Vec<(String, String)>, directive: &Directive, value: String, 
             "leave it out",
         );
     }
-    let fits = parsed.is_ok() && http::HeaderValue::from_str(&value).is_ok();
+    let value = value.trim().to_owned();
+    let fits = parsed.is_ok() && Form::HeaderText.takes(&value);
     let is_known = rules.len() < crate::limits::HEADER_RULES && value.is_ascii();
     if !fits || !is_known || (lower == "host" && value.is_empty()) {
         return report.left(directive, "no message has such a header", "write a name and a value in ASCII");
     }
     rules.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-    rules.push((name.to_owned(), value.trim().to_owned()));
+    rules.push((name.to_owned(), value));
 }
 
 /// Two values of Cache-Control in one; the first to give a max-age wins.

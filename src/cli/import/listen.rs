@@ -71,7 +71,8 @@ pub(super) fn listen(directive: &Directive, report: &mut Report) -> Option<Liste
 
 /// The address of a `listen` with its port.
 fn address(text: &str) -> Option<String> {
-    let is_port = |port: &str| port.parse::<u16>().is_ok() || is_variable(port);
+    let is_number = |port: &str| port.parse::<u16>().is_ok() && port.bytes().all(|b| b.is_ascii_digit());
+    let is_port = |port: &str| is_number(port) || is_variable(port);
     if let Some(inside) = text.strip_prefix('[') {
         let (ip, rest) = inside.split_once(']')?;
         let ip: std::net::Ipv6Addr = ip.parse().ok()?;
@@ -119,6 +120,7 @@ mod tests {
             ("${PORT}", Some("0.0.0.0:${PORT}")),
             ("example.com:80", None),
             ("99999", None),
+            ("+80", None),
             ("[::", None),
             ("[::]x", None),
             ("", None),

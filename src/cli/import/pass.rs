@@ -7,6 +7,7 @@ use super::report::Report;
 use super::scope::Scope;
 use super::syntax::Directive;
 use super::values::{Part, millis, settled};
+use crate::config::Form;
 
 /// nginx's own for connecting, and ours for the rest, in milliseconds.
 const USUAL_READ: u64 = 60_000;
@@ -73,8 +74,8 @@ impl Pass {
                 None => (rest.to_owned(), None),
             }
         };
-        if to.is_empty() || to.contains(['@', '?', '#', ' ']) || (to.starts_with("unix:") && scheme != "http") {
-            return None;
+        if upstream_block(&to, scope).is_none() {
+            server(scheme, &to)?;
         }
         // With variables it is what is asked for, whatever the request was.
         let replaces_all = varies && tail == 0 && uri.is_some();
@@ -87,7 +88,8 @@ impl Pass {
             .and_then(|block| block.inside().iter().find(|d| d.name == "server").map(|d| d.arg(0).to_owned()));
         let server = server.unwrap_or_else(|| self.to.clone());
         let is_simple = !server.starts_with("unix:") && self.scheme != "h2c";
-        is_simple.then(|| format!("{}://{server}{}", self.scheme, self.uri.as_deref().unwrap_or(path)))
+        let url = format!("{}://{server}{}", self.scheme, self.uri.as_deref().unwrap_or(path));
+        (is_simple && Form::AuthUrl.takes(&url)).then_some(url)
     }
 }
 
@@ -116,7 +118,8 @@ pub(super) fn cut_by_rewrite(directive: &Directive) -> Option<String> {
         _ => return None,
     };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
-    (prefix.starts_with('/') && prefix.chars().all(is_plain)).then(|| prefix.to_owned())
+    let is_path = prefix.strip_prefix('/').is_some_and(|rest| rest.split('/').all(|part| !part.is_empty()));
+    (is_path && prefix.chars().all(is_plain)).then(|| prefix.to_owned())
 }
 
 fn upstream_block<'a>(name: &str, scope: &Scope<'a>) -> Option<&'a Directive> {
@@ -124,22 +127,25 @@ fn upstream_block<'a>(name: &str, scope: &Scope<'a>) -> Option<&'a Directive> {
 }
 
 impl Upstreams {
-    /// The name of the table that a pass leads to, made on first need.
-    pub(super) fn name(&mut self, pass: &Pass, scope: &Scope<'_>, report: &mut Report) -> String {
+    /// The name of the table that a pass leads to, made on first need; `None` where no server would stand in it.
+    pub(super) fn name(&mut self, pass: &Pass, scope: &Scope<'_>, report: &mut Report) -> Option<String> {
         let key = (pass.scheme.to_owned(), pass.to.clone());
         if let Some(at) = self.made.iter().position(|made| *made == key) {
-            return self.tables.get(at).map(|table| table.name.clone()).unwrap_or_default();
+            return self.tables.get(at).map(|table| table.name.clone());
         }
         let block = upstream_block(&pass.to, scope);
         let mut table = match block {
             Some(block) => pool(block, pass.scheme, report),
-            None => Upstream { servers: vec![server(pass.scheme, &pass.to)], ..Upstream::default() },
+            None => Upstream { servers: server(pass.scheme, &pass.to).into_iter().collect(), ..Upstream::default() },
         };
+        if table.servers.is_empty() {
+            return None;
+        }
         table.name = self.free_name(pass, block.is_some());
         let name = table.name.clone();
         self.made.push(key);
         self.tables.push(table);
-        name
+        Some(name)
     }
 
     /// A name that no other table has: the block's, or the host's.
@@ -199,9 +205,18 @@ fn pool(block: &Directive, scheme: &str, report: &mut Report) -> Upstream {
                 if options.contains(&"down") {
                     continue;
                 }
-                let server = server(scheme, directive.arg(0));
-                if !table.servers.contains(&server) {
-                    table.servers.push(server);
+                match server(scheme, directive.arg(0)) {
+                    Some(server) if table.servers.contains(&server) => {}
+                    Some(server) => table.servers.push(server),
+                    None => {
+                        let why = "this is no host or address, with or without a port, that is spoken to like this";
+                        report.left(
+                            directive,
+                            why,
+                            "name one, as in \"app:8000\"; unix sockets are asked over plain HTTP",
+                        );
+                        continue;
+                    }
                 }
                 server_options(directive, &options, report);
             }
@@ -257,9 +272,11 @@ fn server_options(directive: &Directive, options: &[&str], report: &mut Report) 
     }
 }
 
-/// A server as `servers` writes it.
-fn server(scheme: &str, to: &str) -> String {
-    if to.starts_with("unix:") { to.to_owned() } else { format!("{scheme}://{to}") }
+/// A server as `servers` writes it; `None` where that would not take it.
+fn server(scheme: &str, to: &str) -> Option<String> {
+    let is_unix = to.starts_with("unix:");
+    let written = if is_unix { to.to_owned() } else { format!("{scheme}://{to}") };
+    ((!is_unix || scheme == "http") && Form::Server.takes(&written)).then_some(written)
 }
 
 #[cfg(test)]
@@ -284,7 +301,9 @@ mod tests {
         check("proxy_pass", "http://app$request_uri", "http app None");
         check("grpc_pass", "grpc://app:50051", "h2c app:50051 None");
         check("grpc_pass", "grpcs://app:50051", "https app:50051 None");
-        for wrong in ["http://$backend", "app", "ftp://a", "http://", "http://u@h/", "https://unix:/a", ""] {
+        for wrong in
+            ["http://$backend", "app", "ftp://a", "http://", "http://u@h/", "https://unix:/a", "", "http://a\\:1"]
+        {
             check("proxy_pass", wrong, "-");
         }
     }
@@ -313,5 +332,6 @@ mod tests {
         assert_eq!(of(&["^/api/(.*)$", "/v1/$1", "break"]), None);
         assert_eq!(of(&["^/api/(.*)$", "/$1", "last"]), None);
         assert_eq!(of(&["^/(a|b)/(.*)$", "/$1", "break"]), None);
+        assert_eq!(of(&["^//(.*)$", "/$1", "break"]), None);
     }
 }

@@ -5,6 +5,7 @@
 mod fixtures;
 mod hostile;
 mod locations;
+mod odd;
 mod reading;
 mod servers;
 

@@ -17,6 +17,10 @@ pub(super) fn identity(server: &Server<'_>, listener: &mut Listener, translation
             report.left(cert, "which certificate it is depends on the request", "name each: they are chosen by SNI");
             continue;
         };
+        if cert_file.is_empty() || key_file.is_empty() {
+            report.left(cert, "no file is named", "name a PEM file");
+            continue;
+        }
         if cert_file.starts_with("data:") || key_file.starts_with("engine:") || key_file.starts_with("data:") {
             report.left(cert, "certificates and keys are PEM files", "put them into files");
             continue;
@@ -39,7 +43,7 @@ pub(super) fn identity(server: &Server<'_>, listener: &mut Listener, translation
         report.see(directive);
         let ca = scope.last("ssl_client_certificate").and_then(|d| {
             report.see(d);
-            constant(d.arg(0), scope)
+            constant(d.arg(0), scope).filter(|ca| !ca.is_empty())
         });
         match (directive.arg(0), ca) {
             ("off", _) => {}

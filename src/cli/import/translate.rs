@@ -199,8 +199,12 @@ impl Translation {
         }
         if let Some(directive) = scope.own_named("client_body_timeout").last() {
             self.report.see(directive);
-            route.body_timeout =
-                millis(directive.arg(0)).map(duration).filter(|time| Some(time) != general("body_timeout").as_ref());
+            match millis(directive.arg(0)).filter(|&time| time > 0).map(duration) {
+                Some(time) => {
+                    route.body_timeout = Some(time).filter(|time| Some(time) != general("body_timeout").as_ref());
+                }
+                None => self.report.left(directive, "this can't be switched off", "see [limits]"),
+            }
         }
     }
 

@@ -64,7 +64,7 @@ pub(super) fn size(bytes: u64) -> String {
 /// A rate of nginx, `10r/s` or `30r/m`, as the config writes it.
 pub(super) fn rate(text: &str) -> Option<String> {
     let (number, unit) = text.split_once("r/")?;
-    number.parse::<u32>().ok().filter(|&number| number > 0)?;
+    number.parse::<u32>().ok().filter(|number| (1..=limits::RATE_MAX).contains(number))?;
     match unit {
         "s" => Some(format!("{number}/s")),
         "m" => Some(format!("{number}/min")),
@@ -212,9 +212,14 @@ mod tests {
 
     #[test]
     fn rates_have_a_unit() {
-        for (text, expected) in
-            [("10r/s", Some("10/s")), ("30r/m", Some("30/min")), ("0r/s", None), ("r/s", None), ("10", None)]
-        {
+        for (text, expected) in [
+            ("10r/s", Some("10/s")),
+            ("30r/m", Some("30/min")),
+            ("0r/s", None),
+            ("r/s", None),
+            ("10", None),
+            ("1000001r/s", None),
+        ] {
             assert_eq!(rate(text).as_deref(), expected, "{text}");
         }
     }

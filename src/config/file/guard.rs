@@ -50,7 +50,8 @@ pub(in crate::config) struct AuthFile {
 pub(in crate::config) struct LimitFile {
     /// New sockets a client address. A rate, as in "30/min". Default: no bound.
     pub upgrades: Field<Parsed<Rate>>,
-    /// How many may come at once before a rate is held against them. Default: as many as a rate has.
+    /// How many sockets may come at once before the rate of `upgrades` is held against them, or without that one requests
+    /// before theirs. Default: as many as the rate has.
     pub burst: Field<Whole>,
     /// Requests a client address. A rate. Default: no bound.
     pub requests: Field<Parsed<Rate>>,

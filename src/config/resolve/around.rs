@@ -108,6 +108,7 @@ pub(super) fn cors(file: Field<Table<CorsFile>>, problems: &mut Problems) -> Opt
 
 pub(super) fn auth_request(
     file: Field<TextOr<AuthUrl, AuthRequestFile>>,
+    kind: Option<Kind>,
     problems: &mut Problems,
 ) -> Option<AuthRequest> {
     let (header, value) = file.read(problems)?;
@@ -117,6 +118,10 @@ pub(super) fn auth_request(
             if file.url.is_absent() {
                 let instead = "add url = \"http://app:8000/auth\"";
                 problems.absent(header, Wrong::new("this says nothing to ask", instead));
+            }
+            if let Some(span) = file.copy.right(problems).filter(|_| kind.is_some_and(|kind| kind != Kind::Proxy)) {
+                let what = "`copy` changes nothing here: only routes with `proxy` give headers on";
+                problems.warning(span, Wrong::new(what, "remove it"));
             }
             (file.url.value(problems).map(|Parsed(url)| url), copied(file.copy, problems))
         }

@@ -21,6 +21,8 @@ pub(super) struct Auth {
     pub(super) place: Span,
     /// Where its key is named.
     pub(super) key_place: Span,
+    /// Where its `from` has "ticket", if it says so itself.
+    pub(super) ticket_place: Option<Span>,
 }
 
 impl Auth {
@@ -51,6 +53,7 @@ pub(super) fn auths(file: Field<Named<Table<AuthFile>>>, text: &Text, problems: 
 }
 
 fn auth(name: String, place: Span, header: &Span, mut file: AuthFile, text: &Text, problems: &mut Problems) -> Auth {
+    let ticket_place = ticket_place(&file.from);
     let key = key::key(&name, header, &mut file, text, problems);
     let algorithms = algorithms(file.algorithms, &key, problems);
     let options = AuthOptions {
@@ -63,7 +66,15 @@ fn auth(name: String, place: Span, header: &Span, mut file: AuthFile, text: &Tex
         require: require(file.require, problems),
         from: from(file.from, problems),
     };
-    Auth { options, place, key_place: key.place }
+    Auth { options, place, key_place: key.place, ticket_place }
+}
+
+fn ticket_place(from: &Field<List<Parsed<Carrier>>>) -> Option<Span> {
+    let Field::Given(_, List(items)) = from else { return None };
+    items.iter().find_map(|item| match item {
+        Field::Given(span, Parsed(Carrier::Ticket)) => Some(span.clone()),
+        Field::Absent | Field::Given(..) | Field::Broken(..) => None,
+    })
 }
 
 /// Those that are named, or all that fit the key.

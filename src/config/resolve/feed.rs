@@ -7,8 +7,9 @@ use super::{ANY, check_name, cut, duration, share, size, source, whole};
 use crate::config::FeedConfig;
 use crate::config::field::{Field, Named, Table};
 use crate::config::file::FeedFile;
-use crate::config::problem::Span;
+use crate::config::problem::{Span, Wrong};
 use crate::config::problems::Problems;
+use crate::config::values::DurationOrFalse;
 use crate::feed::Options;
 use crate::limits;
 
@@ -56,6 +57,10 @@ fn feed(name: String, header: &Span, file: FeedFile, has_admin: bool, problems: 
         },
         problems,
     );
+    if let (Some(span), Field::Given(_, DurationOrFalse(None))) = (file.pong_timeout.right(problems), &file.ping) {
+        let what = "`pong_timeout` changes nothing: no pings are sent";
+        problems.warning(span, Wrong::new(what, "remove it, or give `ping` a time"));
+    }
     let delivery = normal::delivery(
         DeliveryKeys {
             shape: file.shape,

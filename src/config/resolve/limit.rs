@@ -17,6 +17,18 @@ pub(super) struct Limit {
     pub(super) options: LimitOptions,
     /// Where its name stands.
     pub(super) place: Span,
+    /// Its keys that are not for every route, and where their values stand.
+    pub(super) keys: Vec<(&'static str, Of, Span)>,
+}
+
+/// What a key is a bound on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Sockets,
+    /// Sockets of one token's subject.
+    Subjects,
+    /// What is said on a socket.
+    Messages,
 }
 
 pub(super) fn limits(file: Field<Named<Table<LimitFile>>>, problems: &mut Problems) -> Vec<Limit> {
@@ -29,9 +41,22 @@ pub(super) fn limits(file: Field<Named<Table<LimitFile>>>, problems: &mut Proble
         let place = name.span();
         check_name("a limit", name.get_ref(), &place, problems);
         let file = file.keys(problems);
-        limits.push(Limit { options: options(name.into_inner(), file, problems), place });
+        let keys = keys(&file);
+        limits.push(Limit { options: options(name.into_inner(), file, problems), place, keys });
     }
     limits
+}
+
+fn keys(file: &LimitFile) -> Vec<(&'static str, Of, Span)> {
+    let given = [
+        ("upgrades", Of::Sockets, file.upgrades.span()),
+        ("connections_per_client", Of::Sockets, file.connections_per_client.span()),
+        ("connections_per_subject", Of::Subjects, file.connections_per_subject.span()),
+        ("connections", Of::Sockets, file.connections.span()),
+        ("messages", Of::Messages, file.messages.span()),
+        ("message_size", Of::Messages, file.message_size.span()),
+    ];
+    given.into_iter().filter_map(|(key, of, span)| Some((key, of, span?))).collect()
 }
 
 fn options(name: String, file: LimitFile, problems: &mut Problems) -> LimitOptions {

@@ -2,14 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::needless::{list, shown};
 use crate::config::place::ListenerPlaces;
-use crate::config::problem::{Wrong, quoted};
+use crate::config::problem::Wrong;
 use crate::config::problems::Problems;
 use crate::net::ListenerOptions;
 use crate::route::{Action, Options};
-
-/// How many routes are named.
-const SHOWN: usize = 5;
 
 /// Says once which sockets everyone may open, where everyone can reach them.
 pub(super) fn check(
@@ -23,14 +21,10 @@ pub(super) fn check(
     let public = listeners.iter().zip(places).find(|(options, _)| serves(options) && is_public(options.address.ip()));
     let Some((listener, place)) = public else { return };
     let open: Vec<String> = routes.iter().filter(|route| is_open(route)).map(shown).collect();
-    let (listed, more) = open.split_at(open.len().min(SHOWN));
-    if listed.is_empty() {
+    if open.is_empty() {
         return;
     }
-    let mut list = listed.join(", ");
-    if !more.is_empty() {
-        list.push_str(&format!(" and {} more", more.len()));
-    }
+    let list = list(&open);
     let what = format!("whoever reaches {} may open as many sockets as they like on {list}", listener.address);
     let instead = "give those routes a `limit`, `auth` or `allow`";
     problems.warning(place.address.clone(), Wrong::new(what, instead));
@@ -49,10 +43,6 @@ fn is_open(route: &Options) -> bool {
         | Action::Redirect(_) => false,
     };
     is_socket && route.auth.is_none() && route.limit.is_none() && route.allow.is_empty() && route.auth_request.is_none()
-}
-
-fn shown(route: &Options) -> String {
-    quoted(&format!("{}{}", route.host, route.path))
 }
 
 /// Whether strangers may reach it: all addresses, or one that is routed in the Internet.

@@ -45,7 +45,12 @@ pub(super) fn admin(file: Field<Table<AdminFile>>, problems: &mut Problems) -> A
     let place = file.listen.span().or(header.clone()).unwrap_or_default();
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT));
     let listen = file.listen.value(problems).map_or(AdminListen::At(default), |Parsed(listen)| listen);
-    let has_token = !file.token.is_absent() || !file.token_file.is_absent();
+    let token_place = file.token.span().or(file.token_file.span());
+    let has_token = token_place.is_some();
+    if let (AdminListen::Off, Some(span)) = (listen, token_place) {
+        let what = "the token changes nothing: the admin listener is off";
+        problems.warning(span, Wrong::new(what, "remove it, or write a `listen` address"));
+    }
     let token = secret("token", file.token, file.token_file, problems);
     let options = match listen {
         AdminListen::Off => None,

@@ -97,7 +97,7 @@ fn route(header: &Span, mut file: RouteFile, known: &Known<'_>, problems: &mut P
     let strip_prefix = around::strip_prefix(file.strip_prefix, path.as_ref(), problems);
     let headers = around::headers(file.headers, kind, problems);
     let cors = around::cors(file.cors, problems);
-    let auth_request = around::auth_request(file.auth_request, problems);
+    let auth_request = around::auth_request(file.auth_request, kind, problems);
     let compress = flag(file.compress, false, problems);
     let body_size = size(file.body_size, 0..=usize::MAX, known.limits.body_size, problems);
     let body_timeout = duration(file.body_timeout, POSITIVE, known.limits.body_timeout, problems);

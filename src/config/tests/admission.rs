@@ -27,9 +27,11 @@ fn auth(keys: &str) -> AuthOptions {
 /// The limit `a`, made of these keys.
 #[track_caller]
 fn limit(keys: &str) -> LimitOptions {
-    let loaded = served(&format!("{SMALLEST}limit = \"a\"\n[limit.a]\n{keys}\n"));
+    let route =
+        "[[route]]\npath = \"/f\"\nfeed = \"f\"\nauth = \"a\"\nlimit = \"a\"\n[feed.f]\nsource = { stats = {} }\n";
+    let loaded = served(&format!("{SMALLEST}{route}[auth.a]\nsecret = \"{SECRET}\"\n[limit.a]\n{keys}\n"));
     assert_eq!(loaded.warnings, []);
-    assert_eq!(loaded.config.routes[0].limit.as_deref(), Some("a"));
+    assert_eq!(loaded.config.routes[1].limit.as_deref(), Some("a"));
     loaded.config.limit.into_iter().next().unwrap()
 }
 

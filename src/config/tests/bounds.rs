@@ -107,7 +107,12 @@ fn what_is_asked_of_admission_is_bounded() {
     let route = "[[route]]\npath = \"/a\"\nrespond = {}\n";
     let auth = format!("[auth.a]\nsecret = \"{}\"\nleeway = KEY\n{route}auth = \"a\"\n", "x".repeat(32));
     bounded_key(&auth, ["\"0s\"", "\"10m\""], ["\"601s\"", "\"1h\""]);
-    let limit = |key: &str| format!("[limit.a]\nrequests = \"1/s\"\n{key} = KEY\n{route}limit = \"a\"\n");
+    let secret = "x".repeat(32);
+    let feed = format!(
+        "[feed.f]\nsource = {{ stats = {{}} }}\n[auth.a]\nsecret = \"{secret}\"\n\
+         [[route]]\npath = \"/a\"\nfeed = \"f\"\nauth = \"a\"\n"
+    );
+    let limit = |key: &str| format!("[limit.a]\nrequests = \"1/s\"\n{key} = KEY\n{feed}limit = \"a\"\n");
     for key in ["connections", "connections_per_client", "connections_per_subject"] {
         bounded_key(&limit(key), ["1", "1048576"], ["0", "1048577"]);
     }
@@ -143,7 +148,7 @@ fn sources_auths_and_limits_are_bounded() {
     };
     let secret = format!("secret = \"{}\"", "x".repeat(32));
     bounded(limits::AUTHS, "auths", |count| tables(count, "auth", &secret));
-    bounded(limits::LIMITS, "limits", |count| tables(count, "limit", "connections = 1"));
+    bounded(limits::LIMITS, "limits", |count| tables(count, "limit", "requests = \"1/s\""));
 }
 
 #[test]

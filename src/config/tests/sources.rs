@@ -152,11 +152,14 @@ fn a_session_has_every_default() {
 #[test]
 fn a_session_is_what_it_says() {
     let full = session(
-        "hold = \"0s\"\nresend = 2\nheld = \"refuse\"\ntype = \"chat\"\nshape = \"raw\"\nskip = [{ type = \"debug\" }]\n\
+        "hold = \"2s\"\nresend = 2\nheld = \"refuse\"\ntype = \"chat\"\nshape = \"mirrored\"\nskip = [{ type = \"debug\" }]\n\
          skip_system = false\nrename = { a = \"b\" }\nkeepalive = false\nping = \"1s\"\npong_timeout = \"2s\"\n\
          notices = false\nnaive_time = \"+09:00\"\nmax_message = \"64KiB\"",
     );
-    assert_eq!((full.hold, full.resend, full.held, full.max_message), (Duration::ZERO, 2, Held::Refuse, 64 * 1024));
+    assert_eq!(
+        (full.hold, full.resend, full.held, full.max_message),
+        (Duration::from_secs(2), 2, Held::Refuse, 64 * 1024)
+    );
     let normalize = NormalizeOptions {
         type_: "chat".to_owned(),
         skip: vec![Skip::Type("debug".to_owned())],
@@ -167,7 +170,7 @@ fn a_session_is_what_it_says() {
     };
     assert_eq!(full.normalize, normalize);
     let delivery = full.delivery;
-    assert_eq!((delivery.shape, delivery.keepalive, delivery.notices), (Shape::Raw, None, false));
+    assert_eq!((delivery.shape, delivery.keepalive, delivery.notices), (Shape::Mirrored, None, false));
     assert_eq!((delivery.ping, delivery.pong_timeout.as_secs()), (Some(Duration::from_secs(1)), 2));
 }
 

@@ -121,9 +121,6 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let roster = &self.stay.0;
         roster.viewers.borrow_mut().remove(self.slot);
-        if let Some((key, _)) = self.viewer.timer.take() {
-            roster.wheel.borrow_mut().remove(&key);
-        }
         roster.feed.meters().viewers.dec();
     }
 }

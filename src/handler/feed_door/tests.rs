@@ -7,6 +7,7 @@ mod branches;
 mod viewers;
 
 use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ use crate::shutdown::{Stages, Tasks};
 
 /// When all tokens expire.
 const LATER: i64 = 32_000_000_000;
+/// Where all viewers are.
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// A worker's rosters, and the branches that were begun.
 struct Bed {

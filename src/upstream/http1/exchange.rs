@@ -32,13 +32,24 @@ use crate::upstream::pool::Pool;
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(in crate::upstream) enum Begun {
+pub(in crate::upstream) enum NoAnswer {
     /// It took too long.
     Late,
     /// The client's own body failed.
     Body(BodyError),
-    /// With `unsent`, the server got nothing of the request, which is there as it was.
-    Broken { broken: Broken, unsent: bool },
+    /// How much was said by then is what may be done about it.
+    Broken { broken: Broken, said: Said },
+}
+
+/// How much of a request a server may have got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::upstream) enum Said {
+    /// Not a byte: the request is there as it was.
+    Nothing,
+    /// Its head, or some of that. Of its body, if it has one, nothing was taken: the request is there as it was.
+    Head,
+    /// Some of its body, which is not there any more.
+    Body,
 }
 
 /// A connection that was answered with 101, and what is left of the request.
@@ -49,8 +60,8 @@ pub struct Switched {
     body: Body,
 }
 
-/// What is known once a head has come.
-struct Answered {
+/// One whose answer's head has come, and whose request may still go on.
+struct Exchange {
     head: Head,
     saying: Saying,
 }
@@ -70,14 +81,14 @@ pub(in crate::upstream) async fn exchange(
     allowance: Duration,
     pool: Option<&Rc<Pool>>,
     asker: Option<&dyn Asker>,
-) -> Result<Response<Incoming>, Begun> {
-    let Answered { head, saying } = converse(&mut conn, asking, allowance, asker).await?;
+) -> Result<Response<Incoming>, NoAnswer> {
+    let Exchange { head, saying } = converse(&mut conn, asking, allowance, asker).await?;
     let Head { parts, length, keeps } = head;
     let pool = pool.filter(|_| keeps).map(Rc::clone);
     let mut decoder = Decoder::new(length);
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         // Nothing that follows is HTTP.
-        return Err(Begun::Broken { broken: Broken::Ambiguous(Rule::Unasked), unsent: false });
+        return Err(NoAnswer::Broken { broken: Broken::Ambiguous(Rule::Unasked), said: Said::of(&saying) });
     }
     let run = decoder.left().and_then(|left| usize::try_from(left).ok());
     if saying.is_done() && run.is_some_and(|left| conn.heard.len() >= left) {
@@ -99,8 +110,8 @@ pub(in crate::upstream) async fn switch(
     asking: &mut Asking,
     allowance: Duration,
     asker: Option<&dyn Asker>,
-) -> Result<(Response<Incoming>, Option<Switched>), Begun> {
-    let Answered { head, saying } = converse(&mut conn, asking, allowance, asker).await?;
+) -> Result<(Response<Incoming>, Option<Switched>), NoAnswer> {
+    let Exchange { head, saying } = converse(&mut conn, asking, allowance, asker).await?;
     let body = std::mem::replace(asking.request.body_mut(), Body::Empty);
     if head.parts.status != StatusCode::SWITCHING_PROTOCOLS {
         let hearing = Hearing::new(conn, Decoder::new(head.length), saying, body, None);
@@ -138,7 +149,7 @@ async fn converse(
     asking: &mut Asking,
     allowance: Duration,
     asker: Option<&dyn Asker>,
-) -> Result<Answered, Begun> {
+) -> Result<Exchange, NoAnswer> {
     let now = Instant::now();
     let mut before = Before { asker, left: limits::UPSTREAM_INTERIM };
     let Asking { request, trail } = asking;
@@ -152,11 +163,11 @@ async fn converse(
         loop {
             let Some(now) = &mut saying else { return Poll::Pending };
             if let Poll::Ready(head) = poll_head(conn, cx, now, request.body_mut(), &method, &mut before) {
-                let unsent = !now.has_begun();
+                let said = Said::of(now);
                 return Poll::Ready(match (head, saying.take()) {
-                    (Ok(head), Some(saying)) => Ok(Answered::new(head, saying)),
-                    (Ok(_), None) => Err(Begun::Late),
-                    (Err(unsaid), _) => Err(Begun::of(unsaid, unsent)),
+                    (Ok(head), Some(saying)) => Ok(Exchange::new(head, saying)),
+                    (Ok(_), None) => Err(NoAnswer::Late),
+                    (Err(unsaid), _) => Err(NoAnswer::of(unsaid, said)),
                 });
             }
             let waits = now.waits_until();
@@ -171,7 +182,7 @@ async fn converse(
             // Its time begins with the end of the request, or where that stops being taken.
             let began = now.servers_turn().unwrap_or_else(Instant::now);
             if began + allowance <= Instant::now() {
-                return Poll::Ready(Err(Begun::Late));
+                return Poll::Ready(Err(NoAnswer::Late));
             }
             due = began + allowance;
         }
@@ -223,12 +234,12 @@ fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-impl Answered {
-    fn new(mut head: Head, mut saying: Saying) -> Answered {
+impl Exchange {
+    fn new(mut head: Head, mut saying: Saying) -> Exchange {
         if saying.is_withheld(head.parts.status) {
             head.parts.extensions.insert(Withheld);
         }
-        Answered { head, saying }
+        Exchange { head, saying }
     }
 }
 
@@ -244,11 +255,21 @@ impl Before<'_> {
     }
 }
 
-impl Begun {
-    fn of(unsaid: Unsaid, unsent: bool) -> Begun {
+impl NoAnswer {
+    fn of(unsaid: Unsaid, said: Said) -> NoAnswer {
         match unsaid {
-            Unsaid::Body(error) => Begun::Body(error),
-            Unsaid::Broken(broken) => Begun::Broken { broken, unsent },
+            Unsaid::Body(error) => NoAnswer::Body(error),
+            Unsaid::Broken(broken) => NoAnswer::Broken { broken, said },
+        }
+    }
+}
+
+impl Said {
+    fn of(saying: &Saying) -> Said {
+        match (saying.has_begun(), saying.has_drawn()) {
+            (_, true) => Said::Body,
+            (true, false) => Said::Head,
+            (false, false) => Said::Nothing,
         }
     }
 }

@@ -26,7 +26,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::unconstrained;
 
 pub use exchange::Switched;
-pub(super) use exchange::{Begun, exchange, switch};
+pub(super) use exchange::{NoAnswer, Said, exchange, switch};
 pub use failure::Broken;
 pub use incoming::Hearing;
 pub use transcript::{Transcript, transcript};

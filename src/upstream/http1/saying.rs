@@ -37,6 +37,8 @@ pub(super) struct Saying {
     state: State,
     /// Anything was written.
     begun: bool,
+    /// Anything of the body was taken, or its end.
+    drawn: bool,
     /// Since when the server is waited for; `None` while the client is.
     servers_turn: Option<Instant>,
 }
@@ -73,7 +75,7 @@ impl Saying {
         };
         let before = head::request(request, trail, framing);
         let (piece, behind, servers_turn) = (Bytes::new(), b"".as_slice(), Some(now));
-        Saying { before, out: 0, piece, behind, framing, state, begun: false, servers_turn }
+        Saying { before, out: 0, piece, behind, framing, state, begun: false, drawn: false, servers_turn }
     }
 
     /// Says what the socket takes at once of the head, without asking the runtime whether it does. A failure shows when it is
@@ -88,6 +90,11 @@ impl Saying {
 
     pub(super) fn has_begun(&self) -> bool {
         self.begun
+    }
+
+    /// Whether the body is not what it was any more: the request can't be said once more.
+    pub(super) fn has_drawn(&self) -> bool {
+        self.drawn
     }
 
     /// All of it is out.
@@ -163,6 +170,7 @@ impl Saying {
                     // Nothing more comes for now: what is there must not wait for it.
                     let _ = Pin::new(&mut *io).poll_flush(cx);
                 }
+                self.drawn |= polled.is_ready();
                 let taken = match ready!(polled) {
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(data) => self.add(data),

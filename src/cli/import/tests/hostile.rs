@@ -74,4 +74,5 @@ proptest! {
             return Err(TestCaseError::fail(format!("{refused}\n{text}")));
         }
     }
+
 }

@@ -71,6 +71,14 @@ fn headers_are_set_and_removed() {
     within("location / { proxy_pass http://a; proxy_set_header X-Y $http_x_y; }", "proxy = \"a\"", "everything");
     within("location / { proxy_pass http://a; add_header Connection close; }", "proxy = \"a\"", "of one connection");
     within(
+        "location / { proxy_pass http://a; proxy_hide_header \"a b\"; }",
+        "proxy = \"a\"",
+        "no message has such a header",
+    );
+    within("location / { proxy_pass http://a; proxy_hide_header Host; }", "proxy = \"a\"", "a response has no `Host`");
+    within("location / { root /srv; add_header HOST b; }", "files = \"/srv\"", "a response has no `Host`");
+    within("location / { root /srv; add_header Cache-Control \"\"; }", "files = \"/srv\"", "everything is translated");
+    within(
         "location / { proxy_pass http://a; add_header \"a b\" c; }",
         "proxy = \"a\"",
         "no message has such a header",

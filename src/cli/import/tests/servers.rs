@@ -90,5 +90,30 @@ fn bounds_of_the_process_and_of_routes_are_told_apart() {
         response_timeout = \"10m\"";
     check(text, config, "the longest is taken");
     check("server { listen 80; keepalive_timeout 0; root /srv; }", "", "can't be switched off");
+    let body = "server { listen 80; location / { proxy_pass http://a; client_body_timeout 0; } }";
+    check(body, "proxy = \"a\"", "`client_body_timeout 0`: this can't be switched off");
     check("server { listen 80; client_max_body_size 3m; root /srv; }", "body_size = \"3MiB\"", "everything");
+}
+
+#[test]
+fn a_server_that_no_config_would_take_is_listed_and_the_others_are_asked() {
+    let proxy = "server { listen 80; location / { proxy_pass http://p; } }";
+    let pool = |servers: &str| format!("upstream p {{ {servers} }} {proxy}");
+    let one = pool("server app\\:8000; server b:1;");
+    check(&one, "servers = [\"http://b:1\"]", "`server app\\:8000`: this is no host or address");
+    let closed = "respond = { status = 503 }";
+    check(&pool("server app\\:8000;"), closed, "none of the servers that it leads to can be asked");
+    check(&pool(""), closed, "none of the servers that it leads to can be asked");
+    let tls = pool("server unix:/run/a.sock;").replace("http://p", "https://p");
+    check(&tls, closed, "unix sockets are asked over plain HTTP");
+    check(&pool("").replace("http://p", "http://app\\:8000"), closed, "where it leads depends on the request");
+}
+
+#[test]
+fn what_names_no_file_is_listed() {
+    let listen = |tls: &str| format!("server {{ listen 443 ssl; {tls} root /srv; }}");
+    check(&listen("ssl_certificate ''; ssl_certificate_key k;"), "self_signed", "no file is named");
+    let client = listen("ssl_verify_client on; ssl_client_certificate '';");
+    check(&client, "self_signed", "a client certificate is required or not asked for");
+    assert!(!imported(&client).config.contains("client_ca"));
 }

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Bed, LATER};
+use super::{Bed, CLIENT, LATER};
 use crate::admission::Credential;
 use crate::feed::Share;
 use crate::feed::branch::Forward;
@@ -177,7 +177,7 @@ async fn each_is_told_its_own(share: Share, viewers: &[Viewer]) {
         let is_prefix = viewer.is_prefix();
         let door = FeedDoor { is_prefix, ..FeedDoor::at(viewer.route, "f", quiet()) };
         let (uri, credential) = (viewer.uri(), viewer.credential(number));
-        match door.enter(&bed.rosters[number % 2], &uri, credential.as_ref()) {
+        match door.enter(&bed.rosters[number % 2], &uri, credential.as_ref(), CLIENT) {
             Ok(stay) => {
                 assert_eq!(viewer.refusal(share), None, "{viewer:?}");
                 let _visit = credential.and_then(|credential| Visit::pay(stay.roster().feed(), &credential));
