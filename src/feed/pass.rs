@@ -56,21 +56,26 @@ pub const AUTH_FAILED: &str = "auth_failed";
 pub const ANOTHERS: &str = "the token is another's than the one that this socket was opened with";
 
 impl Pass {
-    /// The pass of a socket that opens now; `None` where there is nothing to hold it to. `wall` is the time of day at `now`.
+    /// The pass of a socket that opens now; `None` where there is nothing to hold it to. `wall` gives the time of day at `now`.
     #[must_use]
-    pub fn of(admission: &Rc<Admission>, now: Instant, wall: Timestamp) -> Option<Box<Pass>> {
+    pub fn of(admission: &Rc<Admission>, now: Instant, wall: impl FnOnce() -> Timestamp) -> Option<Box<Pass>> {
         let Admission { credential, inbound, places, .. } = &**admission;
         if credential.is_none() && inbound.messages.is_none() && places.is_empty() {
             return None;
         }
-        let bearer = credential.clone().map(|credential| Bearer { look: look(&credential, now, wall), credential });
+        let bearer = credential.clone().map(|credential| Bearer { look: look(&credential, now, wall()), credential });
         let messages = inbound.messages.map(Bucket::new);
         Some(Box::new(Pass { admission: Rc::clone(admission), bearer, messages, visit: None }))
     }
 
     /// The same of a viewer of `feed`, which then knows its token where that goes upstream.
     #[must_use]
-    pub fn to(feed: &Arc<Feed>, admission: &Rc<Admission>, now: Instant, wall: Timestamp) -> Option<Box<Pass>> {
+    pub fn to(
+        feed: &Arc<Feed>,
+        admission: &Rc<Admission>,
+        now: Instant,
+        wall: impl FnOnce() -> Timestamp,
+    ) -> Option<Box<Pass>> {
         let mut pass = Pass::of(admission, now, wall)?;
         pass.visit = pass.credential().and_then(|credential| Visit::pay(feed, credential));
         Some(pass)
@@ -201,12 +206,12 @@ mod tests {
     fn pass(expires: i64, now: Instant) -> Box<Pass> {
         let credential = Some(credential("viewers", "ann", expires));
         let admission = Admission { credential, renewal: Some(Arc::new(Words)), ..Admission::default() };
-        Pass::of(&Rc::new(admission), now, at(0)).expect("it has a token")
+        Pass::of(&Rc::new(admission), now, || at(0)).expect("it has a token")
     }
 
     #[test]
     fn who_has_nothing_needs_no_pass() {
-        assert!(Pass::of(&Rc::default(), Instant::now(), at(0)).is_none());
+        assert!(Pass::of(&Rc::default(), Instant::now(), || at(0)).is_none());
     }
 
     #[test]
@@ -271,7 +276,7 @@ mod tests {
         check_refused("admins ann 90", "auth_failed");
         check_refused("garbage", "auth_failed");
         let admission = Admission { places: vec![Box::new(Held { _count: Rc::default() })], ..Admission::default() };
-        let mut open = Pass::of(&Rc::new(admission), Instant::now(), at(0)).unwrap();
+        let mut open = Pass::of(&Rc::new(admission), Instant::now(), || at(0)).unwrap();
         assert_eq!(open.renew("viewers ann 90", Instant::now(), at(0)), Err(NotRenewed::not_needed()));
     }
 
@@ -280,7 +285,7 @@ mod tests {
         let now = Instant::now();
         let rate = Rate { count: NonZeroU32::new(2).unwrap(), per: Per::Second };
         let inbound = Inbound { messages: Some(rate), ..Inbound::default() };
-        let mut pass = Pass::of(&Rc::new(Admission { inbound, ..Admission::default() }), now, at(0)).unwrap();
+        let mut pass = Pass::of(&Rc::new(Admission { inbound, ..Admission::default() }), now, || at(0)).unwrap();
         assert!(pass.take_message(now) && pass.take_message(now) && !pass.take_message(now));
         assert!(pass.take_message(now + SECOND));
     }
@@ -296,7 +301,7 @@ mod tests {
         let count = Rc::new(());
         let admission =
             Admission { places: vec![Box::new(Held { _count: Rc::clone(&count) })], ..Admission::default() };
-        let pass = Pass::of(&Rc::new(admission), Instant::now(), at(0)).unwrap();
+        let pass = Pass::of(&Rc::new(admission), Instant::now(), || at(0)).unwrap();
         assert_eq!(Rc::strong_count(&count), 2);
         drop(pass);
         assert_eq!(Rc::strong_count(&count), 1);

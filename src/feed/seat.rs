@@ -77,7 +77,7 @@ impl Seat {
     /// The same seat, held to what its viewer was admitted with; without this, to nothing.
     #[must_use]
     pub fn admitted(mut self, admission: &Rc<Admission>, now: Instant) -> Seat {
-        self.pass = Pass::to(self.roster.feed(), admission, now, Timestamp::now());
+        self.pass = Pass::to(self.roster.feed(), admission, now, Timestamp::now);
         self
     }
 

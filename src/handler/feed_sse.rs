@@ -90,7 +90,7 @@ pub fn open(
         turn: Turn::at(now),
         unfinished: false,
         leave: None,
-        pass: Pass::to(roster.feed(), admission, now, Timestamp::now()),
+        pass: Pass::to(roster.feed(), admission, now, Timestamp::now),
         listed,
     };
     let pieces = stream::unfold(events, |mut events| async { Some((events.next().await?, events)) });

@@ -77,7 +77,10 @@ impl Proxy {
         match tunnel::wanted(&parts) {
             Some(wanted) => {
                 let request = Request::from_parts(parts, body);
-                Answering::Later(Box::pin(tunnel::open(self, upstream, call, request, wanted)))
+                match tunnel::open(self, upstream, call, request, wanted) {
+                    Ok(opening) => Answering::Later(Box::pin(opening)),
+                    Err(failure) => Answering::Done(Some(Err(failure))),
+                }
             }
             None if parts.method == Method::CONNECT => {
                 let detail = "only a WebSocket can be opened by CONNECT";

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -27,7 +28,7 @@ use self::flow::{Flow, Progress};
 pub use self::registry::{Seat, Tunnels};
 use self::term::Term;
 use super::forward::{self, Failure, Proxy};
-use super::{Call, Kind, interim, is_extended_connect};
+use super::{Call, Kind, Outcome, interim, is_extended_connect};
 use crate::admission::Admission;
 use crate::feed::farewell::by_order;
 use crate::limits;
@@ -74,6 +75,14 @@ pub(super) enum Place {
     Stream { _in_flight: InFlight },
 }
 
+/// What a client asked for.
+struct Asked {
+    path: Box<str>,
+    protocol: HeaderValue,
+    /// Over HTTP/2: what the server is to answer its handshake with.
+    proof: Option<HeaderValue>,
+}
+
 /// The server's side, and what a tunnel needs beside the client's.
 struct Opening {
     server: Switched,
@@ -93,17 +102,18 @@ pub fn wanted(parts: &Parts) -> Option<Wanted> {
     hop::wanted_upgrade(parts).map(Wanted::Upgrade)
 }
 
-/// Asks a server for it. What it answers instead is passed on.
+/// Asks a server for it. What it answers instead is passed on. There is one such future a socket: it is small, and holds the
+/// request once.
 ///
 /// # Errors
-/// If there is no answer to pass on.
-pub async fn open(
-    proxy: &Proxy,
-    upstream: &Upstream,
-    call: &Call<'_>,
+/// If there is nothing to ask with. The outcome is one if there is no answer to pass on.
+pub fn open<'a>(
+    proxy: &'a Proxy,
+    upstream: &'a Upstream,
+    call: &'a Call<'a>,
     request: Request<Incoming>,
     wanted: Wanted,
-) -> Result<(Response<Body>, Kind), Failure> {
+) -> Result<impl Future<Output = Outcome> + 'a, Failure> {
     let (mut parts, body) = request.into_parts();
     let path: Box<str> = parts.uri.path().into();
     let (protocol, proof) = match wanted {
@@ -118,8 +128,17 @@ pub async fn open(
     let asker = interim::asker(call.asked, parts.version);
     let mut outgoing = proxy.outgoing(call, parts, body)?;
     hop::upgrade(outgoing.request.headers_mut(), protocol.clone());
-    let client = call.asked.peer.client;
-    let mut sent = upstream.upgrade_for(asker, client, outgoing).await.map_err(|failure| proxy.failed(failure))?;
+    let asked = Asked { path, protocol, proof };
+    let sending = upstream.upgrade_for(asker, call.asked.peer.client, outgoing);
+    Ok(sending.map(move |sent| match sent {
+        Ok(sent) => answered(upstream, call, asked, sent),
+        Err(failure) => Err(proxy.failed(failure)),
+    }))
+}
+
+/// The answer for the client; with one that switches, the tunnel is left to begin where it is out.
+fn answered(upstream: &Upstream, call: &Call<'_>, asked: Asked, mut sent: Sent) -> Outcome {
+    let Asked { path, protocol, proof } = asked;
     let http2 = proof.is_some();
     if sent.response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return declined(upstream, sent, http2);
@@ -131,10 +150,11 @@ pub async fn open(
         // What the server chose is left to it; the token's pair it never saw.
         answer.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL).or_insert(handshake::BEARER);
     }
+    let record = SocketRecord::tunnel(call.access, call.meters, call.asked.peer.client, &path);
     let opening = Opening {
         server,
         load: sent.permit,
-        record: SocketRecord::tunnel(call.access, call.meters, client, &path).of(call.admission.subject()),
+        record: record.of(call.admission.subject()),
         tunnels: Rc::clone(call.tunnels),
         admission: Rc::clone(call.admission),
         tasks: call.tasks.clone(),
@@ -144,7 +164,7 @@ pub async fn open(
 }
 
 /// The server's own answer, where it does not switch. A WebSocket over HTTP/2 would be open with any that succeeds.
-pub(super) fn declined(upstream: &Upstream, sent: Sent, http2: bool) -> Result<(Response<Body>, Kind), Failure> {
+pub(super) fn declined(upstream: &Upstream, sent: Sent, http2: bool) -> Outcome {
     let status = sent.response.status();
     if http2 && status.is_success() {
         return Err(Failure::NoHandshake { server: sent.server, status });

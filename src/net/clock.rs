@@ -261,8 +261,10 @@ impl Clone for InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         if self.0.in_flight.fetch_sub(1, Relaxed) == 1 {
-            self.0.idle.store(!self.0.has_begun_next(), Relaxed);
-            self.0.since.store(self.0.now(), Relaxed);
+            if !self.0.finished.load(Relaxed) {
+                self.0.idle.store(!self.0.has_begun_next(), Relaxed);
+                self.0.since.store(self.0.now(), Relaxed);
+            }
             self.0.reader.wake();
         }
     }

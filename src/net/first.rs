@@ -5,12 +5,15 @@
 //! after which the connection may go on is hyper's to write: both see the connection as if nobody had read from it.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::poll;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use memchr::memmem;
@@ -50,25 +53,21 @@ pub(super) async fn serve<A: Answer>(connection: &Rc<Connection<A>>, mut stream:
         wait(answering, &mut stream, &mut said).await
     };
     let Some(response) = answered else { return Left::Nothing };
-    if upgrade.is_wanted() {
-        let out = timeout(limits.send_timeout, write(&mut stream, &whole::head(&response))).await;
-        upgrade.end(|| match out {
-            Ok(Ok(())) => {
-                let (io, _, permit) = stream.into_parts();
-                Ok(Socket::Connection { io, said: said.into(), permit })
-            }
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_elapsed) => Err("the client takes nothing".to_owned()),
-        });
-        return Left::Nothing;
-    }
-    if let Some(bytes) = whole::last(&response) {
-        // Best effort: whoever is gone needs no answer.
-        let _ = timeout(limits.send_timeout, end(&mut stream, &bytes)).await;
-        return Left::Nothing;
-    }
-    stream.unread([&early[..length], &said].concat().into());
-    Left::Answer(stream, Box::new((response, in_flight)))
+    let said_whole = if upgrade.is_wanted() { Some(whole::head(&response)) } else { whole::last(&response) };
+    let Some(bytes) = said_whole else {
+        stream.unread([&early[..length], &said].concat().into());
+        return Left::Answer(stream, Box::new((response, in_flight)));
+    };
+    let out = in_time(limits.send_timeout, write(&mut stream, &bytes, !upgrade.is_wanted())).await;
+    connection.clock.finish();
+    upgrade.end(|| match out {
+        Ok(()) => {
+            let (io, _, permit) = stream.into_parts();
+            Ok(Socket::Connection { io, said: said.into(), permit })
+        }
+        Err(error) => Err(error.to_string()),
+    });
+    Left::Nothing
 }
 
 /// The request that these bytes begin with, and its head's length; `None` where it is not for here.
@@ -139,14 +138,19 @@ fn poll_more(stream: &mut Stream, cx: &mut Context<'_>, said: &mut Vec<u8>) -> P
     })
 }
 
-async fn write(stream: &mut Stream, bytes: &[u8]) -> std::io::Result<()> {
-    stream.write_all(bytes).await?;
-    stream.flush().await
+/// As [`timeout`], which nearly nothing needs: what is written is small.
+async fn in_time(allowance: Duration, writing: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    let mut writing = pin!(writing);
+    if let Poll::Ready(outcome) = poll!(writing.as_mut()) {
+        return outcome;
+    }
+    timeout(allowance, writing).await?
 }
 
-async fn end(stream: &mut Stream, bytes: &[u8]) -> std::io::Result<()> {
-    write(stream, bytes).await?;
-    stream.shutdown().await
+/// Writes `bytes`, and where they are the `last`, ends the connection.
+async fn write(stream: &mut Stream, bytes: &[u8], last: bool) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    if last { stream.shutdown().await } else { stream.flush().await }
 }
 
 #[cfg(test)]

@@ -85,8 +85,8 @@ impl Service {
         Rc::clone(&self.tunnels).drain(spread)
     }
 
-    async fn route(&self, asked: &Asked<'_>, request: Request<Incoming>, begun: &Begun) -> Answered {
-        let (mut parts, body) = request.into_parts();
+    /// `parts` and `body` are where they are kept: each function that had them by value would store them once more.
+    async fn route(&self, asked: &Asked<'_>, parts: &mut Parts, body: &mut Incoming, begun: &Begun) -> Answered {
         // A reference to what hyper holds anyway; what prefers which form is found out where it matters.
         let accept = parts.headers.get(ACCEPT).cloned();
         let accept = accept.as_ref();
@@ -94,8 +94,8 @@ impl Service {
         if asked.peer.over_cap {
             return refuse(client, unrouted, Denied::OverCap, accept);
         }
-        let framed = asked.ambiguous.map_or(Ok(()), Err).and_then(|()| framing::request(&parts));
-        let authority = match framed.and_then(|()| framing::authority(&parts)) {
+        let framed = asked.ambiguous.map_or(Ok(()), Err).and_then(|()| framing::request(parts));
+        let authority = match framed.and_then(|()| framing::authority(parts)) {
             Ok(authority) => authority,
             Err(rule) => return fail(&Failure::Ambiguous(unrouted, rule), unrouted, accept),
         };
@@ -112,20 +112,17 @@ impl Service {
             Err(rule) => return fail(&Failure::Ambiguous(unrouted, rule), unrouted, accept),
         };
         let Some(route) = route else { return fail(&Failure::NoRoute, unrouted, accept) };
-        let lasting = handler::is_lasting(&route.handler, &parts);
-        let visit = self.visit(asked, &authority, lasting, &parts);
+        let lasting = handler::is_lasting(&route.handler, parts);
+        let visit = self.visit(asked, &authority, lasting, parts);
         let finish = Finish::new(route, &visit);
         if let Some(response) = finish.preflight(&visit) {
             return Answered { finish, ..Answered::own(response, &route.meters) };
         }
         let waiting = Waiting::new(begun, &route.meters, &self.shared.access, self.tasks.stages());
         let way = Way { means: &means, route, authority: &authority };
-        let answered = match self.admit(asked, way, lasting, &mut parts).await {
-            Ok(admission) => {
-                let request = Request::from_parts(parts, body);
-                self.handle(asked, way, request, &admission, accept).await
-            }
-            Err(denied) => refuse(client, &route.meters, denied, accept).ending(lasting, &parts),
+        let answered = match self.admit(asked, way, lasting, parts).await {
+            Ok(admission) => self.handle(asked, way, parts, body, &admission, accept).await,
+            Err(denied) => refuse(client, &route.meters, denied, accept).ending(lasting, parts),
         };
         waiting.end();
         Answered { finish, ..answered }
@@ -172,7 +169,8 @@ impl Service {
         &self,
         asked: &Asked<'_>,
         Way { means, route, authority }: Way<'_>,
-        request: Request<Incoming>,
+        parts: &mut Parts,
+        body: &mut Incoming,
         admission: &Rc<Admission>,
         accept: Option<&HeaderValue>,
     ) -> Answered {
@@ -187,7 +185,8 @@ impl Service {
             meters: &route.meters,
             admission,
         };
-        let wanted = route.compress.then(|| Wanted::of(request.method(), request.headers()));
+        let wanted = route.compress.then(|| Wanted::of(&parts.method, &parts.headers));
+        let request = Request::from_parts(std::mem::replace(parts, nothing()), std::mem::take(body));
         match route.handler.handle(&call, request).await {
             Ok((response, kind)) => {
                 let response = match wanted.filter(|_| kind != Kind::Socket) {
@@ -202,21 +201,25 @@ impl Service {
 }
 
 impl Answer for Service {
-    async fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> Response<Body> {
+    fn answer(&self, asked: &Asked<'_>, request: Request<Incoming>) -> impl Future<Output = Response<Body>> {
         let begun = Begun::new(asked.peer.client, &request, &self.shared.access);
-        let mut answered = self.route(asked, request, &begun).await;
-        answered.finish.apply(answered.kind, answered.response.headers_mut());
-        let (status, took) = (answered.response.status().as_u16(), begun.at.elapsed());
-        if answered.kind == Kind::Socket {
-            answered.meters.count(status);
-            return answered.response;
+        let (mut parts, mut body) = request.into_parts();
+        async move {
+            let mut answered = self.route(asked, &mut parts, &mut body, &begun).await;
+            answered.finish.apply(answered.kind, answered.response.headers_mut());
+            let status = answered.response.status().as_u16();
+            if answered.kind == Kind::Socket {
+                answered.meters.count(status);
+                return answered.response;
+            }
+            if begun.method == Method::HEAD {
+                answered.response = respond::head_only(answered.response);
+            }
+            let took = begun.at.elapsed();
+            answered.meters.answered(status, took.as_secs_f64());
+            begun.write(&self.shared.access, answered.meters.route(), status, took);
+            answered.response
         }
-        if begun.method == Method::HEAD {
-            answered.response = respond::head_only(answered.response);
-        }
-        answered.meters.answered(status, took.as_secs_f64());
-        begun.write(&self.shared.access, answered.meters.route(), status, took);
-        answered.response
     }
 
     fn unread(&self, unread: Unread) {
@@ -264,4 +267,9 @@ fn fail(failure: &Failure<'_>, meters: &Arc<RouteMeters>, accept: Option<&Header
 
 fn refuse(client: IpAddr, meters: &Arc<RouteMeters>, denied: Denied, accept: Option<&HeaderValue>) -> Answered {
     fail(&Failure::Denied { meters, client, denied }, meters, accept)
+}
+
+/// In place of what was handed on.
+fn nothing() -> Parts {
+    Request::new(()).into_parts().0
 }

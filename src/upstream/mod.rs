@@ -90,13 +90,6 @@ pub struct Sent {
     pub switched: Option<Switched>,
 }
 
-/// How a request is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Pooled,
-    Alone,
-}
-
 impl Upstreams {
     /// No connections yet; what will be idle for long is closed in the background of this thread.
     #[must_use]
@@ -180,7 +173,7 @@ impl Upstream {
     /// If no server takes it and answers in time. It was tried on others where nothing of it had been sent, or where it
     /// is idempotent (RFC 9110, section 9.2.2) and has no body, or one of which nothing was taken yet.
     pub fn send(&self, client: IpAddr, asking: impl Into<Asking>) -> impl Future<Output = Result<Sent, Failure>> {
-        self.try_each(client, asking.into(), Mode::Pooled, None)
+        self.send_for(None, client, asking.into())
     }
 
     /// The same, where `asker`, if there is one, is told of what comes before the answer.
@@ -193,7 +186,9 @@ impl Upstream {
         client: IpAddr,
         asking: Asking,
     ) -> impl Future<Output = Result<Sent, Failure>> {
-        self.try_each(client, asking, Mode::Pooled, asker)
+        self.try_each(client, asking, async move |pool: &Rc<Pool>, asking: &mut Asking, others| {
+            exchange::send(pool, asking, others, asker).await
+        })
     }
 
     /// The same over HTTP/1.1 on a connection of its own, for an upgrade, whose fields are set: once it is answered with
@@ -202,7 +197,7 @@ impl Upstream {
     /// # Errors
     /// As [`Upstream::send`].
     pub fn upgrade(&self, client: IpAddr, asking: impl Into<Asking>) -> impl Future<Output = Result<Sent, Failure>> {
-        self.try_each(client, asking.into(), Mode::Alone, None)
+        self.upgrade_for(None, client, asking.into())
     }
 
     /// The same, where `asker`, if there is one, is told of what comes before the answer.
@@ -215,15 +210,18 @@ impl Upstream {
         client: IpAddr,
         asking: Asking,
     ) -> impl Future<Output = Result<Sent, Failure>> {
-        self.try_each(client, asking, Mode::Alone, asker)
+        self.try_each(client, asking, async move |pool: &Rc<Pool>, asking: &mut Asking, _others| {
+            // Boxed: two small pieces of memory are had sooner than one that is large.
+            Box::pin(exchange::upgrade(pool, asking, asker)).await
+        })
     }
 
+    /// Has `ask` ask one server after the other, each told whether there are others.
     fn try_each(
         &self,
         client: IpAddr,
         asking: Asking,
-        mode: Mode,
-        asker: Option<&dyn Asker>,
+        ask: impl AsyncFn(&Rc<Pool>, &mut Asking, bool) -> Result<Reply, Miss>,
     ) -> impl Future<Output = Result<Sent, Failure>> {
         // An asynchronous function would store its argument twice, and this one is large.
         let mut asking = asking;
@@ -240,7 +238,7 @@ impl Upstream {
                 };
                 tried.add(index);
                 let mut permit = LoadPermit::new(member);
-                match ask(pool, &mut asking, mode, members.len() > 1, asker).await {
+                match ask(pool, &mut asking, members.len() > 1).await {
                     Ok(Reply { response, stream, switched }) => {
                         member.standing.answered();
                         permit.hold(stream);
@@ -256,19 +254,5 @@ impl Upstream {
                 }
             }
         }
-    }
-}
-
-async fn ask(
-    pool: &Rc<Pool>,
-    asking: &mut Asking,
-    mode: Mode,
-    others: bool,
-    asker: Option<&dyn Asker>,
-) -> Result<Reply, Miss> {
-    match mode {
-        Mode::Pooled => exchange::send(pool, asking, others, asker).await,
-        // Boxed: a socket is opened once, and what it takes is large.
-        Mode::Alone => Box::pin(exchange::upgrade(pool, asking, asker)).await,
     }
 }

@@ -27,7 +27,7 @@ struct Limited {
 impl Term {
     #[must_use]
     pub(super) fn of(admission: &Rc<Admission>) -> Term {
-        let pass = Pass::of(admission, Instant::now(), Timestamp::now());
+        let pass = Pass::of(admission, Instant::now(), Timestamp::now);
         let limited = |pass: Box<Pass>| {
             let waiting = pass.next_look().map(|look| Box::pin(sleep_until(look)));
             Box::new(Limited { pass, waiting })
