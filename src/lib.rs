@@ -5,7 +5,7 @@
 //! # The way through
 //!
 //! ```text
-//! socket -> net (accept, PROXY, TLS, ALPN, hyper) -> route (table) -> guard (ordered checks) -> handler
+//! socket -> net (accept, PROXY, TLS, ALPN, hyper or h2) -> route (table) -> guard (ordered checks) -> handler
 //!           forward / tunnel / session / feed_ws / feed_sse / feed_get / files / page / respond
 //! source (stats, websocket, poll, sse, alerts, publish) -> feed (envelope, normalize, history) -> roster (fan-out) -> viewer's socket
 //! ```
@@ -46,7 +46,8 @@
 //!
 //! Requests go to servers over HTTP/1.1 that is our own ([`upstream`], `http1`), spoken within the request's task: a head is
 //! framed anew and an answer's parsed where it is needed, without a task, a channel and two buffers a connection in between.
-//! HTTP/2, and all that clients speak, is hyper's.
+//! Clients are served HTTP/1.1 by hyper and HTTP/2 by `h2`, which hyper would hide: a stream's own task ([`net`], `http2`) says
+//! informational answers and knows when its client takes nothing. HTTP/2 to servers is hyper's.
 //!
 //! # Admission
 //!
@@ -93,7 +94,8 @@
 //!   within which bounds.
 //! - `handler -> {net::connection::Asked, net::clock}`: who asked, that the connection is in use while it is answered, and
 //!   what becomes of it then.
-//! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them.
+//! - `net -> message`: the bytes of HTTP/1 heads are watched as they are read, for what hyper does not tell of them; and of a
+//!   stream of HTTP/2 a request's body is made.
 //! - `source -> {message, upstream, ws}`: what it dials, what it asks there, and how it is answered.
 //! - `{handler, cli} -> source::backoff`: a session and `watch` dial again as a source does.
 //! - `cli -> message`: `watch` asks as a source does and reads the event streams that a source reads, and `import` writes
@@ -102,8 +104,8 @@
 //!   written.
 //! - `guard -> {message, upstream}`: `auth_request` asks an upstream whether a request may pass.
 //! - `handler -> net::ConnectionPermit`: a tunnel keeps its connection's place.
-//! - `handler -> {net::stream, net::tethered, net::upgrade}`: what becomes of a socket once it is no longer HTTP is left with
-//!   its request's connection, and an upgraded stream of HTTP/2 is held so that it ends when its peer takes nothing.
+//! - `handler -> {net::stream, net::upgrade}`: what becomes of a socket once it is no longer HTTP is left with its request's
+//!   connection.
 //! - `upstream -> {message, net::tls}`: what is sent is a message, encrypted with what the listeners use.
 //!
 //! `tests/it/tidy.rs` holds all of this.

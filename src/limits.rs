@@ -67,7 +67,12 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Streams open at once on one HTTP/2 connection: nginx's and Envoy's order of size.
 pub const H2_STREAMS: u32 = 128;
-/// What hyper may hold of one HTTP/2 stream's unsent body, in bytes.
+/// Streams of one HTTP/2 connection that its client may reset before they are looked at, past which it is ended: what a
+/// flood of such (CVE-2023-44487) costs. Browsers reset a few at once, of those that were answered already.
+pub const H2_RESETS: usize = 20;
+/// Streams of one HTTP/2 connection that may be reset for breaking the protocol, past which the connection is ended.
+pub const H2_FAULTS: usize = 1024;
+/// What h2 may hold of one HTTP/2 stream's unsent body, in bytes.
 pub const H2_SEND_BUFFER: usize = 64 * 1024;
 /// What hyper may hold of an HTTP/1.1 connection at least, in bytes, read or unsent.
 pub const H1_BUFFER: usize = 16 * 1024;
@@ -82,7 +87,7 @@ pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 pub const H2_READ: usize = 16 * 1024;
 /// Frames of one HTTP/2 connection that are written at once, in bytes: one TLS record.
 pub const H2_GATHER: usize = 16 * 1024;
-/// One piece of a body over HTTP/2, in bytes: the size of a frame. Of a WebSocket hyper copies it, and holds up to four.
+/// One piece of a body over HTTP/2, in bytes: the size of a frame. What is written to a socket is copied in such pieces.
 pub const H2_PIECE: usize = 16 * 1024;
 /// What a viewer over HTTP/2 may say ahead of reading its answers, in bytes: unread, it would count against all streams
 /// of its connection.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::farewell::by_order;
 use super::roster::Roster;
@@ -54,15 +54,15 @@ where
     puller.farewell = Some(puller.run(&roster).await);
 }
 
-/// Lets what was written go out before the stream is given up. What the peer still says is read and not heard.
+/// Says the end of the stream, and then reads and does not hear what the peer still says, until that ends too or has had its
+/// time: what comes on a stream that is given up counts as unread.
 pub async fn let_go<S>(mut io: S, roster: &Roster)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let gone = poll_fn(|cx| {
-        if Pin::new(&mut io).poll_shutdown(cx).is_ready() {
-            return Poll::Ready(());
-        }
+        // What it is too late to say is no matter.
+        let _ = Pin::new(&mut io).poll_shutdown(cx);
         roster.with_scratch(limits::READ_SIZE, |scratch| {
             loop {
                 let mut buf = ReadBuf::new(scratch);
@@ -75,6 +75,7 @@ where
     });
     tokio::select! {
         () = gone => {}
+        () = sleep(limits::CLOSE_TIMEOUT) => {}
         () = roster.draining() => {}
     }
 }
@@ -136,6 +137,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Puller<'_, S> {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(self.farewell(&format!("the stream failed: {error}"))),
                 Poll::Pending => {
+                    // Not before: answers to many small frames go out as one.
+                    if let Err(error) = self.pipe.go_on(cx) {
+                        return Poll::Ready(self.farewell(&format!("the stream failed: {error}")));
+                    }
                     if progress == Progress::More {
                         cx.waker().wake_by_ref();
                     }
@@ -226,8 +231,12 @@ impl<S: AsyncWrite + Unpin> Pipe<'_, S> {
                 Poll::Pending => return Ok(()),
             }
         }
-        // What a stream holds back until it is told to go on goes now; whether it has room again is asked when there is
-        // something to write.
+        Ok(())
+    }
+
+    /// What a stream holds back until it is told to go on goes now; whether it has room again is asked when there is
+    /// something to write.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match Pin::new(&mut *self.io).poll_flush(cx) {
             Poll::Ready(flushed) => flushed,
             Poll::Pending => Ok(()),
@@ -239,12 +248,13 @@ impl<S: AsyncWrite + Unpin> Pipe<'_, S> {
 mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
+    use std::time::Duration;
 
     use jiff::Timestamp;
-    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;
 
-    use super::attend;
+    use super::{attend, let_go};
     use crate::feed::normalize::Incoming;
     use crate::feed::roster::Roster;
     use crate::feed::seat::{Seat, Wish};
@@ -299,6 +309,30 @@ mod tests {
                 told = told => told,
             };
             assert_eq!(told, first, "with room for {room}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_let_go_is_told_so_and_heard_out_for_a_while() {
+        let (_feed, roster) = roster(Options::named("f"));
+        for (ends, lasts) in [(true, Duration::ZERO), (false, limits::CLOSE_TIMEOUT)] {
+            let (ours, mut theirs) = duplex(16);
+            let start = Instant::now();
+            let (took, _kept) = tokio::join!(
+                async {
+                    let_go(ours, &roster).await;
+                    start.elapsed()
+                },
+                async {
+                    assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0, "the end is told");
+                    theirs.write_all(&[7; 1000]).await.unwrap();
+                    if ends {
+                        theirs.shutdown().await.unwrap();
+                    }
+                    theirs
+                }
+            );
+            assert_eq!(took, lasts);
         }
     }
 

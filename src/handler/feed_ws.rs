@@ -21,7 +21,6 @@ use crate::feed::viewer::Viewer;
 use crate::message::{Body, Incoming, respond};
 use crate::net::clock::InFlight;
 use crate::net::stream::Io;
-use crate::net::tethered::Tethered;
 use crate::net::upgrade::{self as way_out, StreamIo};
 use crate::telemetry::SocketRecord;
 use crate::ws::{Decoder, handshake};
@@ -58,8 +57,8 @@ pub fn open(door: &FeedDoor, stay: Stay, call: &Call<'_>, request: Request<Incom
                 // Boxed: tasks come in steps of 128 bytes, and this just fits between two of them.
                 tasks.spawn_small(Box::pin(Attendance::new(subscription, decoder, said, record, permit)));
             }
-            way_out::Socket::Stream { io, in_flight, tether } => {
-                let io = Tethered::new(io, tether);
+            way_out::Socket::Stream { io, in_flight } => {
+                let io = io.timed();
                 tasks.spawn_small(async move { attend_stream(io, stay, seat, decoder, record, in_flight).await });
             }
         }
@@ -72,7 +71,7 @@ fn end(record: SocketRecord, farewell: &Farewell, tally: Tally) {
 }
 
 async fn attend_stream(
-    mut io: Tethered<StreamIo>,
+    mut io: StreamIo,
     stay: Stay,
     seat: impl FnOnce(&Rc<Roster>) -> Seat,
     decoder: Decoder,

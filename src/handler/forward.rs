@@ -2,8 +2,8 @@
 //!
 //! Owns: what is sent in place of what came: the head by [`hop`], the path less its prefix, the body within the route's
 //! bounds. Never: holds a body whole, or reads more of one than the other side takes. Informational answers of a server
-//! (103 and the like) are interjected (`interim`); 100 is said by hyper when the body is first read, which is
-//! when the server wants it.
+//! (103 and the like) are interjected (`interim`); 100 is said where the body is first read, which is when
+//! the server wants it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -126,9 +126,9 @@ impl Proxy {
             return Err(Failure::TooLarge(self.body_size));
         }
         let hop = call.asked.forwarded.hop(call.authority);
-        // Passed on where its 100 can be: over HTTP/2 hyper has no way to say one, and to HTTP/1.0 there is none.
+        // Passed on where its 100 can be: to HTTP/1.0 there is none.
         let waits =
-            parts.version == Version::HTTP_11 && !body.is_end_stream() && hop::waits_to_continue(&parts.headers);
+            parts.version >= Version::HTTP_11 && !body.is_end_stream() && hop::waits_to_continue(&parts.headers);
         let mut trail = hop::request(&mut parts, &hop);
         if waits {
             parts.headers.insert(EXPECT, HeaderValue::from_static("100-continue"));

@@ -179,7 +179,7 @@ fn is_websocket<B>(request: &Request<B>) -> bool {
 
 /// A WebSocket over HTTP/2 (RFC 8441, section 4).
 fn is_extended_connect(version: Version, method: &Method, extensions: &Extensions) -> bool {
-    let protocol = extensions.get::<hyper::ext::Protocol>();
+    let protocol = extensions.get::<h2::ext::Protocol>();
     version == Version::HTTP_2
         && method == Method::CONNECT
         && protocol.is_some_and(|protocol| protocol.as_str() == "websocket")

@@ -35,7 +35,6 @@ use crate::limits;
 use crate::message::{Body, Incoming, framing, hop, trace};
 use crate::net::ConnectionPermit;
 use crate::net::clock::InFlight;
-use crate::net::tethered::Tether;
 use crate::net::upgrade::{self, Socket, StreamIo};
 use crate::shutdown::Tasks;
 use crate::telemetry::SocketRecord;
@@ -205,7 +204,7 @@ impl Opening {
     /// The client's side is no longer HTTP; the server's is not when the request is said to its end, which may be later.
     fn run(self, client: upgrade::Outcome) {
         let client = match client {
-            Ok(client) => client_side(client, |io, _tether| End::stream(io)),
+            Ok(client) => client_side(client, End::stream),
             Err(reason) => return self.record.tunnel_closed(&format!("the client's upgrade failed: {reason}"), 0, 0),
         };
         let Opening { server, load, record, tunnels, admission, tasks } = self;
@@ -223,14 +222,12 @@ impl Opening {
 }
 
 /// The client's side, what it has said already, and what it holds; `stream` makes an end of a stream of HTTP/2.
-pub(super) fn client_side(socket: Socket, stream: impl FnOnce(StreamIo, Tether) -> End) -> (End, Bytes, Place) {
+pub(super) fn client_side(socket: Socket, stream: impl FnOnce(StreamIo) -> End) -> (End, Bytes, Place) {
     match socket {
         Socket::Connection { io, said, permit } => {
             (End::from_client(io), said.into(), Place::Connection { _permit: permit })
         }
-        Socket::Stream { io, in_flight, tether } => {
-            (stream(io, tether), Bytes::new(), Place::Stream { _in_flight: in_flight })
-        }
+        Socket::Stream { io, in_flight } => (stream(io), Bytes::new(), Place::Stream { _in_flight: in_flight }),
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Clock {
     reader: AtomicWaker,
     /// The peer has said something.
     heard: AtomicBool,
+    /// When it last did, on HTTP/2, in milliseconds after `born`.
+    heard_at: AtomicU64,
     /// The last request had no body that may be unread.
     whole: AtomicBool,
     /// The last four bytes that came.
@@ -72,6 +74,7 @@ impl Clock {
             awaited: AtomicBool::new(false),
             reader: AtomicWaker::new(),
             heard: AtomicBool::new(false),
+            heard_at: AtomicU64::new(0),
             whole: AtomicBool::new(true),
             tail: AtomicU32::new(0),
             finished: AtomicBool::new(false),
@@ -100,7 +103,9 @@ impl Clock {
         self.heard.store(true, Relaxed);
         let tail = bytes[bytes.len().saturating_sub(4)..].iter();
         self.tail.store(tail.fold(self.tail.load(Relaxed), |tail, byte| tail << 8 | u32::from(*byte)), Relaxed);
-        if !self.multiplexed && self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
+        if self.multiplexed {
+            self.heard_at.store(self.now(), Relaxed);
+        } else if self.idle.load(Relaxed) && self.in_flight.load(Relaxed) == 0 {
             self.idle.store(false, Relaxed);
             self.since.store(self.now(), Relaxed);
         }
@@ -126,6 +131,12 @@ impl Clock {
     #[must_use]
     pub fn has_heard(&self) -> bool {
         self.heard.load(Relaxed)
+    }
+
+    /// When the peer of a connection of HTTP/2 last said anything, or when it came.
+    #[must_use]
+    pub fn heard_at(&self) -> Instant {
+        self.born + Duration::from_millis(self.heard_at.load(Relaxed))
     }
 
     /// Whether a request head is under way, or the first one still to come.
@@ -235,7 +246,7 @@ impl InFlight {
 
     /// Says `head`, a whole one of an informational answer, before the answer, where that can be done: on HTTP/1, between
     /// two of hyper's messages. Anywhere else it is dropped.
-    pub fn interject(&self, head: &[u8]) {
+    pub(super) fn interject(&self, head: &[u8]) {
         self.0.interim.offer(head);
     }
 }

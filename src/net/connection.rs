@@ -14,6 +14,7 @@ use tokio::time::timeout_at;
 
 use super::clock::{Clock, InFlight};
 use super::drive::{Fault, last_call};
+use super::interim::Interims;
 use super::listener::Accepted;
 use super::opening::{Opened, Protocol, open};
 use super::permit::Place;
@@ -54,6 +55,8 @@ pub struct Asked<'a> {
     pub sni: Option<&'a Sni>,
     /// Counts the request; what becomes a stream of its own keeps a clone.
     pub in_flight: &'a InFlight,
+    /// Where informational answers to it go.
+    pub interims: Interims<'a>,
     /// Where it is left what is to be done with the socket that the answer opens.
     pub upgrade: &'a Upgrade,
     /// The request, or one before it on its connection, can be read in two ways, which only the connection's bytes show.
@@ -137,6 +140,7 @@ impl<A: Answer> Connection<A> {
         &self,
         request: Request<Incoming>,
         in_flight: &InFlight,
+        interims: Interims<'_>,
         ambiguous: Option<Rule>,
         upgrade: &Upgrade,
     ) -> Response<Body> {
@@ -147,6 +151,7 @@ impl<A: Answer> Connection<A> {
             redirect: self.edge.redirect.as_deref(),
             sni: self.sni.as_ref(),
             in_flight,
+            interims,
             upgrade,
             ambiguous,
             send_timeout: self.edge.limits.send_timeout,

@@ -22,6 +22,24 @@ pub(super) struct Fault {
     pub(super) unread: Option<Unread>,
 }
 
+/// What whoever speaks HTTP found wrong.
+pub(super) trait Broken {
+    /// Of the socket.
+    fn cause(&self) -> Option<&io::Error>;
+
+    /// Whether the peer just went: between requests, or in the middle of a stream that has no other end, it may.
+    fn has_left(&self) -> bool {
+        self.cause().is_some_and(is_gone)
+    }
+
+    fn fault(&self, limits: &Limits) -> Fault;
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    [ConnectionReset, BrokenPipe, UnexpectedEof].contains(&error.kind())
+}
+
 /// How one ended otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -32,13 +50,14 @@ pub(super) enum Ended {
 }
 
 /// Polls the connection under its clock; a drain lets it finish what it is answering.
-pub(super) async fn drive<C, A>(
+pub(super) async fn drive<C, A, E>(
     mut connection: Pin<&mut C>,
     shut: impl Fn(Pin<&mut C>),
     of: &Connection<A>,
 ) -> Result<Ended, Fault>
 where
-    C: Future<Output = hyper::Result<()>>,
+    C: Future<Output = Result<(), E>>,
+    E: Broken,
 {
     let Connection { clock, edge: Edge { limits, .. }, tasks, .. } = of;
     let mut alarm = pin!(tokio::time::sleep_until(clock.next_look(limits)));
@@ -48,8 +67,8 @@ where
             biased;
             outcome = under_clock(connection.as_mut(), alarm.as_mut(), clock, limits) => match outcome {
                 Some(Ok(())) => return Ok(Ended::Done),
-                Some(Err(error)) if !clock.awaits_head() && has_left(&error) => return Ok(Ended::Dropped),
-                Some(Err(error)) => return Err(Fault::of(&error, limits)),
+                Some(Err(error)) if !clock.awaits_head() && error.has_left() => return Ok(Ended::Dropped),
+                Some(Err(error)) => return Err(error.fault(limits)),
                 None => match clock.check(limits) {
                     None => alarm.as_mut().reset(clock.next_look(limits)),
                     Some(Expired::Idle) => {
@@ -105,28 +124,31 @@ async fn under_clock<C: Future>(
     .await
 }
 
-/// Whether the peer just went: between requests, or in the middle of a stream that has no other end, it may.
-fn has_left(error: &hyper::Error) -> bool {
-    let gone = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof];
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
-    error.is_incomplete_message() || cause.is_some_and(|cause| gone.contains(&cause.kind()))
-}
-
 impl Fault {
     fn said(reason: &str) -> Fault {
         Fault { reason: reason.to_owned(), unread: None }
     }
+}
 
-    /// What hyper found wrong, with its cause; of a head that is too large, what would let it in.
-    fn of(error: &hyper::Error, limits: &Limits) -> Fault {
-        if error.is_parse_too_large() {
+impl Broken for hyper::Error {
+    fn cause(&self) -> Option<&io::Error> {
+        std::error::Error::source(self).and_then(|cause| cause.downcast_ref())
+    }
+
+    fn has_left(&self) -> bool {
+        self.is_incomplete_message() || self.cause().is_some_and(is_gone)
+    }
+
+    /// With its cause; of a head that is too large, what would let it in.
+    fn fault(&self, limits: &Limits) -> Fault {
+        if self.is_parse_too_large() {
             let (size, fields) = (limits.header_size, limits::HEADER_FIELDS);
             let reason = format!(
                 "the request's head is too large (a long token?): `header_size` of [limits] lets {size} bytes in, and {fields} fields"
             );
             return Fault { reason, unread: Some(Unread::TooLarge) };
         }
-        let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-        Fault { reason: format!("{error}{cause}"), unread: error.is_parse().then_some(Unread::Malformed) }
+        let cause = std::error::Error::source(self).map_or_else(String::new, |cause| format!(": {cause}"));
+        Fault { reason: format!("{self}{cause}"), unread: self.is_parse().then_some(Unread::Malformed) }
     }
 }

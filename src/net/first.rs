@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
 
 use super::connection::{Answer, Connection};
+use super::interim::Interims;
 use super::stream::Stream;
 use super::upgrade::{Socket, Upgrade};
 use super::{clock::InFlight, whole};
@@ -46,8 +47,9 @@ pub(super) async fn serve<A: Answer>(connection: &Rc<Connection<A>>, mut stream:
     let in_flight = connection.clock.begin(true);
     let upgrade = Upgrade::default();
     let answered = {
+        let interims = Interims::Http1(&in_flight);
         // Boxed: what it takes to answer is no part of what is kept of a connection.
-        let answering = Box::pin(connection.answer(request, &in_flight, None, &upgrade));
+        let answering = Box::pin(connection.answer(request, &in_flight, interims, None, &upgrade));
         wait(answering, &mut stream, &mut said).await
     };
     let Some(response) = answered else { return Left::Nothing };

@@ -21,6 +21,7 @@ use super::connection::{Answer, Connection};
 use super::counted::Counted;
 use super::drive::{Ended, Fault, drive};
 use super::first::{self, Left};
+use super::interim::Interims;
 use super::stream::Stream;
 use super::upgrade::{Socket, Upgrade};
 use crate::limits;
@@ -57,12 +58,12 @@ async fn go_on<A: Answer>(
             let (response, in_flight) = match answered {
                 Ok(answered) => *answered,
                 Err(in_flight) => {
-                    let request = request.map(Into::into);
-                    let response = connection.answer(request, &in_flight, ambiguous, &upgrade).await;
+                    let (request, interims) = (request.map(Into::into), Interims::Http1(&in_flight));
+                    let response = connection.answer(request, &in_flight, interims, ambiguous, &upgrade).await;
                     (response, in_flight)
                 }
             };
-            Ok::<_, Infallible>(response.map(|body| Counted::new(body, in_flight, None)))
+            Ok::<_, Infallible>(response.map(|body| Counted::new(body, in_flight)))
         }
     });
     let mut builder = builder(&connection.edge.limits);

@@ -1,7 +1,7 @@
-//! What is said on an HTTP/1 connection between requests and answers of hyper's: informational answers, which hyper's server
-//! has no way to say.
+//! Informational answers (RFC 9110, section 15.2) on their way to the client. Over HTTP/2 they are said on the request's own
+//! stream; on an HTTP/1 connection between requests and answers of hyper's, whose server has no way to say them.
 //!
-//! Owns: when that is safe. hyper flushes its stream only once all that it held is written, so that what was flushed since a
+//! Owns: when that is safe on HTTP/1, and how one is written there. hyper flushes its stream only once all that it held is written, so that what was flushed since a
 //! request began, and not written to since, stands between two messages: all that hyper may hold then is a whole
 //! `100 Continue`, and behind it the request's own answer. Anything else that is offered is dropped: it is a hint. Never:
 //! more than [`limits::INTERIM`] bytes.
@@ -11,7 +11,19 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Poll, ready};
 
+use http::{HeaderMap, StatusCode};
+
+use super::clock::InFlight;
+use super::http2::Respond;
 use crate::limits;
+
+/// Where a request's informational answers go.
+#[derive(Debug, Clone, Copy)]
+pub enum Interims<'a> {
+    /// In bytes, before the answer's.
+    Http1(&'a InFlight),
+    Http2(&'a Respond),
+}
 
 /// What waits to be written before anything of hyper's.
 #[derive(Debug, Default)]
@@ -21,6 +33,29 @@ pub(super) struct Interim {
     /// There are bytes.
     waits: AtomicBool,
     bytes: Mutex<Vec<u8>>,
+}
+
+impl Interims<'_> {
+    /// Says one, or drops it where that cannot be done. Its `headers` have no field of a connection, and none of a body.
+    pub fn say(self, status: StatusCode, headers: HeaderMap) {
+        match self {
+            Interims::Http1(in_flight) => in_flight.interject(&written(status, &headers)),
+            Interims::Http2(respond) => respond.say(status, headers),
+        }
+    }
+}
+
+/// The head as it is written on HTTP/1.1.
+fn written(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
+    let mut head =
+        format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or_default()).into_bytes();
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            head.extend_from_slice(part);
+        }
+    }
+    head.extend_from_slice(b"\r\n");
+    head
 }
 
 impl Interim {
@@ -173,6 +208,18 @@ mod tests {
         check(&next(vec![Begin, Offer("<b>"), Write("end", 9), Flush(9), Write("201", 9)]), "<a>200end201");
         // It is flushed in part only.
         check(&next(vec![Begin, Write("en", 1), Offer("<b>"), Write("n", 1), Offer("<b>"), Flush(9)]), "<a>200en");
+    }
+
+    #[test]
+    fn a_head_is_written_with_our_own_status_line() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(written(StatusCode::PROCESSING, &headers), b"HTTP/1.1 102 Processing\r\n\r\n");
+        assert_eq!(written(StatusCode::from_u16(104).unwrap(), &headers), b"HTTP/1.1 104 \r\n\r\n");
+        for link in ["</a.css>; rel=preload", "</b.js>"] {
+            headers.append("link", link.parse().unwrap());
+        }
+        let head = b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nlink: </b.js>\r\n\r\n";
+        assert_eq!(written(StatusCode::EARLY_HINTS, &headers), head);
     }
 
     #[test]

@@ -6,12 +6,9 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-
 use super::clock::InFlight;
+pub use super::http2::StreamIo;
 use super::permit::ConnectionPermit;
-use super::stall::Tether;
 use super::stream::Io;
 
 /// What is left of HTTP.
@@ -20,11 +17,8 @@ pub enum Socket {
     /// A connection of HTTP/1.1, with what the client has said on it already.
     Connection { io: Io, said: Box<[u8]>, permit: ConnectionPermit },
     /// A stream of HTTP/2 (RFC 8441), whose connection goes on.
-    Stream { io: StreamIo, in_flight: InFlight, tether: Tether },
+    Stream { io: StreamIo, in_flight: InFlight },
 }
-
-/// A stream of HTTP/2 as a byte stream.
-pub type StreamIo = TokioIo<Upgraded>;
 
 /// The socket, or why there is none, for the log.
 pub type Outcome = Result<Socket, String>;

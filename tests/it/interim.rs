@@ -2,15 +2,11 @@
 //!
 //! Both sides are spoken for by hand, in literal bytes.
 
-use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
-use h2::{RecvStream, SendStream};
-use http::{Request, Response};
-use tokio::net::TcpStream;
+mod http2;
 
 use crate::support::backend::{front, front_config};
 use crate::support::ws::{Io, tls};
-use crate::support::{Backend, Proxy, RawHttp, within};
+use crate::support::{Backend, Proxy, RawHttp};
 
 const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -32,21 +28,6 @@ async fn check_answered<S: Io>(client: &mut RawHttp<S>) {
     let head = client.head().await;
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert_eq!(client.exactly(2).await, b"ok");
-}
-
-/// A request on a stream of HTTP/2 whose body goes on.
-async fn stream(address: std::net::SocketAddr, expect: bool) -> (ResponseFuture, SendStream<Bytes>) {
-    let stream = TcpStream::connect(address).await.expect("the listener accepts");
-    let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
-    tokio::spawn(connection);
-    let mut requests: SendRequest<Bytes> = within("HTTP/2", requests.ready()).await.expect("HTTP/2");
-    let request = Request::post("http://a.example/x");
-    let request = if expect { request.header("expect", "100-continue") } else { request };
-    requests.send_request(request.body(()).expect("a request"), false).expect("sent")
-}
-
-async fn answered(response: ResponseFuture) -> Response<RecvStream> {
-    within("a response", response).await.expect("a response")
 }
 
 #[tokio::test]
@@ -121,19 +102,6 @@ async fn hints_are_dropped_for_a_client_of_http_1_0() {
     server.send(OK).await;
     let answer = String::from_utf8_lossy(&client.rest().await).into_owned();
     assert!(answer.starts_with("HTTP/1.0 200 OK\r\n") && answer.ends_with("\r\n\r\nok"), "{answer}");
-}
-
-#[tokio::test]
-async fn hints_are_dropped_over_http2() {
-    let backend = Backend::bind().await;
-    let proxy = backend.front();
-    let (response, mut body) = stream(proxy.address(), false).await;
-    body.send_data(Bytes::from_static(b"hi"), true).expect("sent");
-    let (_, mut server) = backend.request().await;
-    server.send(&[HINT, OK].concat()).await;
-    let mut response = answered(response).await;
-    assert_eq!(response.status(), 200);
-    assert_eq!(within("data", response.body_mut().data()).await.expect("data").expect("data"), "ok");
 }
 
 #[tokio::test]
@@ -314,29 +282,4 @@ async fn a_client_of_http_1_0_is_never_told_to_continue() {
     server.send(&[CONTINUE.as_bytes(), OK].concat()).await;
     let answer = String::from_utf8_lossy(&client.rest().await).into_owned();
     assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
-}
-
-#[tokio::test]
-async fn nobody_waits_for_a_100_that_cannot_be_said_over_http2() {
-    let backend = Backend::bind().await;
-    let proxy = backend.front();
-    // Its server answers without the body.
-    let (response, _body) = stream(proxy.address(), true).await;
-    let (head, mut server) = backend.request().await;
-    assert!(!head.to_ascii_lowercase().contains("\r\nexpect:"), "{head}");
-    server.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
-    assert_eq!(answered(response).await.status(), 401);
-    // It has waited for long enough by itself, as it must.
-    let proxy = backend.front();
-    let (response, mut body) = stream(proxy.address(), true).await;
-    let (_, mut server) = backend.request().await;
-    body.send_data(Bytes::from_static(b"hi"), true).expect("sent");
-    assert_eq!(server.until(b"0\r\n\r\n").await, "2\r\nhi\r\n0\r\n\r\n");
-    server.send(OK).await;
-    assert_eq!(answered(response).await.status(), 200);
-    // It waits for ever.
-    let proxy = backend.front_with("", "body_timeout = \"200ms\"");
-    let (response, _body) = stream(proxy.address(), true).await;
-    let (_, _server) = backend.request().await;
-    assert_eq!(answered(response).await.status(), 408);
 }

@@ -48,6 +48,7 @@ mod smuggling;
 mod sources;
 mod stalled;
 mod statistics;
+mod streams;
 mod stress;
 mod tidy;
 mod tokens;

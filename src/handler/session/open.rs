@@ -18,7 +18,6 @@ use super::state::{Beginning, State};
 use crate::handler::tunnel::{self, Tunnels, end::End};
 use crate::handler::{Call, Kind, Outcome, upgrade};
 use crate::message::{Body, Incoming};
-use crate::net::tethered::Tethered;
 use crate::net::upgrade::Outcome as Way;
 use crate::shutdown::{Tasks, random_unit};
 use crate::telemetry::SocketRecord;
@@ -105,7 +104,7 @@ impl Opening {
             (Err(reason), _) => return dropped(record, &format!("the client's upgrade failed: {reason}")),
             (Ok(_), Err(error)) => return dropped(record, &format!("the upstream's upgrade failed: {error}")),
         };
-        let (end, early, place) = tunnel::client_side(client, |io, tether| End::tethered(Tethered::new(io, tether)));
+        let (end, early, place) = tunnel::client_side(client, |io| End::stream(io.timed()));
         let decoder = Decoder::new(beginning.identity.inbound().message_size, beginning.deflate);
         let state = State::new(beginning, Moment::now());
         let client = ClientWire { end, early, decoder };

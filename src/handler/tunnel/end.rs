@@ -16,7 +16,6 @@ use tokio::net::{TcpStream, UnixStream};
 use super::stream::Stream;
 use crate::limits;
 use crate::net::stream::Io as ClientIo;
-use crate::net::tethered::Tethered;
 use crate::net::upgrade::StreamIo;
 use crate::upstream::Io as ServerIo;
 
@@ -25,8 +24,6 @@ use crate::upstream::Io as ServerIo;
 pub(in crate::handler) enum End {
     Socket(Socket),
     Stream(Box<Stream>),
-    /// The same, that fails when its peer takes nothing for `send_timeout`.
-    Tethered(Box<Stream<Tethered<StreamIo>>>),
     /// Closed, before the other side was.
     Gone,
 }
@@ -52,11 +49,6 @@ impl End {
     #[must_use]
     pub(in crate::handler) fn stream(io: StreamIo) -> End {
         End::Stream(Box::new(Stream::new(io)))
-    }
-
-    #[must_use]
-    pub(in crate::handler) fn tethered(io: Tethered<StreamIo>) -> End {
-        End::Tethered(Box::new(Stream::new(io)))
     }
 
     /// The client's socket. A tunnel has no deadline of its own: the kernel finds out that a client is gone, as the listener
@@ -99,7 +91,6 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_read(cx, into),
             End::Stream(stream) => stream.poll_read(cx, into),
-            End::Tethered(stream) => stream.poll_read(cx, into),
             End::Gone => Poll::Ready(Ok(0)),
         }
     }
@@ -109,7 +100,6 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_write(cx, bytes),
             End::Stream(stream) => stream.poll_write(cx, bytes),
-            End::Tethered(stream) => stream.poll_write(cx, bytes),
             End::Gone => Poll::Ready(Err(ErrorKind::BrokenPipe.into())),
         }
     }
@@ -119,7 +109,6 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_flush(cx),
             End::Stream(stream) => stream.poll_flush(cx),
-            End::Tethered(stream) => stream.poll_flush(cx),
             End::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -129,7 +118,6 @@ impl End {
         match self {
             End::Socket(socket) => socket.poll_finish(cx),
             End::Stream(stream) => stream.poll_finish(cx),
-            End::Tethered(stream) => stream.poll_finish(cx),
             End::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -151,7 +139,6 @@ impl End {
         match self {
             End::Socket(_) | End::Gone => Ok(()),
             End::Stream(stream) => stream.hoard(cx, scratch),
-            End::Tethered(stream) => stream.hoard(cx, scratch),
         }
     }
 
@@ -160,7 +147,6 @@ impl End {
         match self {
             End::Socket(_) | End::Gone => Poll::Ready(()),
             End::Stream(stream) => stream.poll_discard(cx, scratch),
-            End::Tethered(stream) => stream.poll_discard(cx, scratch),
         }
     }
 }

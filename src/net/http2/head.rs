@@ -1,0 +1,105 @@
+//! The head of an answer as HTTP/2 has it.
+//!
+//! Owns: what hyper does for HTTP/1: the date, the length of a body that is known, and no field of a connection (RFC 9113,
+//! section 8.2.2).
+
+use std::cell::RefCell;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Fields that would make the message malformed.
+static BARRED: [HeaderName; 6] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    TE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// The second since 1970 that was last written, and how.
+type Written = (u64, HeaderValue);
+
+thread_local! {
+    static NOW: RefCell<Written> = const { RefCell::new((u64::MAX, HeaderValue::from_static(""))) };
+}
+
+/// Makes `headers` those of an answer whose body, if there is one that is not empty, has `length` bytes, where that is known.
+pub(super) fn finish(headers: &mut HeaderMap, length: Option<u64>) {
+    // One look at the few there are, since there is nearly never any.
+    if headers.keys().any(|name| BARRED.contains(name)) {
+        for name in &BARRED {
+            headers.remove(name);
+        }
+    }
+    headers.entry(DATE).or_insert_with(|| date(SystemTime::now()));
+    if let Some(length) = length {
+        headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+}
+
+/// As in `Date`, written once a second.
+fn date(now: SystemTime) -> HeaderValue {
+    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    NOW.with_borrow_mut(|(at, written)| {
+        if *at != second {
+            let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+            *written = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+            *at = second;
+        }
+        written.clone()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(fields: &[(&'static str, &'static str)], length: Option<u64>, expected: &[(&str, &str)]) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        finish(&mut headers, length);
+        let mut seen: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_head_has_a_date_and_a_length_and_nothing_of_a_connection() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        check(&[date], None, &[date]);
+        check(&[date], Some(5), &[("content-length", "5"), date]);
+        check(&[date, ("content-length", "7")], Some(5), &[("content-length", "7"), date]);
+        check(
+            &[
+                ("connection", "close"),
+                date,
+                ("keep-alive", "timeout=5"),
+                ("proxy-connection", "close"),
+                ("te", "trailers"),
+                ("transfer-encoding", "chunked"),
+                ("upgrade", "h2c"),
+                ("x-own", "1"),
+            ],
+            None,
+            &[date, ("x-own", "1")],
+        );
+    }
+
+    #[test]
+    fn a_date_is_the_second_that_it_is_asked_for() {
+        for (second, expected) in [
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (784_111_778, "Sun, 06 Nov 1994 08:49:38 GMT"),
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ] {
+            assert_eq!(date(UNIX_EPOCH + Duration::from_millis(second * 1000 + 999)), expected);
+        }
+    }
+}
