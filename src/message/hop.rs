@@ -192,7 +192,9 @@ fn strip(headers: &mut HeaderMap) {
     if gone.contains(&CONNECTION) {
         let named = headers.get_all(CONNECTION).iter();
         let named = named.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-        let named = named.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+        // An upgrade's names what is gone already.
+        let named = named.map(<[u8]>::trim_ascii).filter(|name| !name.eq_ignore_ascii_case(b"upgrade"));
+        let named = named.filter_map(|name| HeaderName::from_bytes(name).ok());
         gone.extend(named.filter(|name| !ESSENTIAL.contains(name)));
     }
     gone.iter().for_each(|name| drop(headers.remove(name)));

@@ -2,7 +2,7 @@
 //!
 //! Never: waits by itself; the caller's deadline covers all of it.
 
-use std::io;
+use std::io::{self, Read as _};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,8 +40,9 @@ pub(super) struct Opened {
 
 /// Up to knowing for whom the peer speaks, and what; `None` where it said nothing or the wrong thing and was told.
 pub(super) async fn open(socket: std::net::TcpStream, peer: &mut Peer, edge: &Edge) -> io::Result<Option<Opened>> {
-    let mut socket = TcpStream::from_std(socket)?;
     *peer = peer.judged(&edge.trusted);
+    let early = if edge.tls.is_none() && !edge.proxy_protocol { at_hand(&socket) } else { BytesMut::new() };
+    let mut socket = TcpStream::from_std(socket)?;
     if edge.proxy_protocol {
         if !peer.trusted {
             let reason = "only `trusted_proxies` may connect where `proxy_protocol` is on, and this is none of them";
@@ -56,7 +57,7 @@ pub(super) async fn open(socket: std::net::TcpStream, peer: &mut Peer, edge: &Ed
     match &edge.tls {
         // Boxed: a handshake's state is large, and a connection that is plain has none.
         Some(tls) => Box::pin(open_tls(socket, tls)).await,
-        None => open_plain(socket).await,
+        None => open_plain(socket, early).await,
     }
 }
 
@@ -96,8 +97,18 @@ fn plain_on_tls() -> String {
     )
 }
 
-async fn open_plain(mut socket: TcpStream) -> io::Result<Option<Opened>> {
+/// What the client has said by now: a request, most often, for which then nobody has to wait. Its end or failure shows when it
+/// is waited for.
+fn at_hand(mut socket: &std::net::TcpStream) -> BytesMut {
+    let mut room = [0; limits::OPENING_READ];
+    let count = socket.read(&mut room).unwrap_or_default();
     let mut early = BytesMut::with_capacity(limits::OPENING_READ);
+    early.extend_from_slice(&room[..count]);
+    early
+}
+
+async fn open_plain(mut socket: TcpStream, mut early: BytesMut) -> io::Result<Option<Opened>> {
+    early.reserve(limits::OPENING_READ - early.len());
     while early.len() < H2_PREFACE.len() && H2_PREFACE.starts_with(&early) {
         let room = (limits::OPENING_READ - early.len()) as u64;
         if (&mut socket).take(room).read_buf(&mut early).await? == 0 {
