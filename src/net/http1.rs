@@ -48,6 +48,9 @@ async fn go_on<A: Answer>(
     stream: Stream,
     answered: Option<Box<(Response<Body>, InFlight)>>,
 ) -> Result<(), Fault> {
+    if stream.writable().await.is_err() {
+        return Ok(());
+    }
     let (verdict, requests) = (Arc::new(Verdict::default()), Cell::new(0));
     let (upgrade, answered) = (Rc::new(Upgrade::default()), Cell::new(answered));
     let service = service_fn(|request: Request<Incoming>| {

@@ -85,6 +85,15 @@ impl Stream {
         (self.io, self.early, self.permit)
     }
 
+    /// Completes when the runtime has heard that the socket takes bytes, as a new one does at once. hyper drops the answer
+    /// that ends a connection where the socket does not take it the first time.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        match &self.io {
+            Io::Plain(io) => io.writable().await,
+            Io::Tls(io) => io.get_ref().0.writable().await,
+        }
+    }
+
     /// What was read already.
     pub(super) fn early(&self) -> &Bytes {
         &self.early
