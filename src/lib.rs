@@ -47,7 +47,9 @@
 //! Requests go to servers over HTTP/1.1 that is our own ([`upstream`], `http1`), spoken within the request's task: a head is
 //! framed anew and an answer's parsed where it is needed, without a task, a channel and two buffers a connection in between.
 //! Clients are served HTTP/1.1 by hyper and HTTP/2 by `h2`, which hyper would hide: a stream's own task ([`net`], `http2`) says
-//! informational answers and knows when its client takes nothing. HTTP/2 to servers is hyper's.
+//! informational answers and knows when its client takes nothing. HTTP/2 to servers is hyper's. A connection whose first
+//! request asks for an upgrade, as most sockets begin, is answered without hyper ([`net`], `first`), whose buffers would be made
+//! for one head and let go at once.
 //!
 //! # Admission
 //!

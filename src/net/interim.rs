@@ -1,10 +1,10 @@
 //! Informational answers (RFC 9110, section 15.2) on their way to the client. Over HTTP/2 they are said on the request's own
 //! stream; on an HTTP/1 connection between requests and answers of hyper's, whose server has no way to say them.
 //!
-//! Owns: when that is safe on HTTP/1, and how one is written there. hyper flushes its stream only once all that it held is written, so that what was flushed since a
-//! request began, and not written to since, stands between two messages: all that hyper may hold then is a whole
-//! `100 Continue`, and behind it the request's own answer. Anything else that is offered is dropped: it is a hint. Never:
-//! more than [`limits::INTERIM`] bytes.
+//! Owns: when that is safe on HTTP/1, and how one is written there. hyper flushes its stream only once all that it held is
+//! written, so that what was flushed since a request began, and not written to since, stands between two messages: all that
+//! hyper may hold then is a whole `100 Continue`, and behind it the request's own answer. Anything else that is offered is
+//! dropped: it is a hint. Never: more than [`limits::INTERIM`] bytes.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

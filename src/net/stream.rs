@@ -28,7 +28,7 @@ use crate::message::heads::Heads;
 #[derive(Debug)]
 pub struct Stream {
     io: Io,
-    /// Read already, and yet to be given to hyper.
+    /// Read already, and yet to be given to whoever speaks HTTP on it.
     early: Bytes,
     clock: Arc<Clock>,
     permit: ConnectionPermit,
