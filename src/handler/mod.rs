@@ -15,7 +15,7 @@ use http::{Extensions, Method, Request, Response, Version};
 use crate::admission::Admission;
 use crate::feed::rosters;
 use crate::limits;
-use crate::message::{Body, Incoming, compress, headers};
+use crate::message::{Body, Incoming, compress, headers, respond};
 use crate::net::connection::Asked;
 use crate::shutdown::Tasks;
 use crate::telemetry::{AccessLog, RouteMeters};
@@ -120,6 +120,10 @@ impl Handler {
                 Ok((response, if upgraded { Kind::Socket } else { Kind::Own }))
             })),
             Handler::Page(asset) => own(asset.answer(&request)),
+            // Any success would open a WebSocket over HTTP/2 (RFC 8441, section 5).
+            Handler::Respond(_) if *request.method() == Method::CONNECT => {
+                own(respond::method_not_allowed("GET, HEAD"))
+            }
             Handler::Respond(fixed) => own(fixed.answer()),
             Handler::Redirect(redirect) => own(redirect.answer(call.authority, request.uri())),
             Handler::Files(files) => Answering::Later(Box::pin(async move {

@@ -17,7 +17,8 @@ use futures_util::poll;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use memchr::memmem;
-use tokio::io::{AsyncRead as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy, sink};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::connection::{Answer, Connection};
@@ -157,7 +158,17 @@ async fn in_time(allowance: Duration, writing: impl Future<Output = io::Result<(
 /// Writes `bytes`, and where they are the `last`, ends the connection.
 async fn write(stream: &mut Stream, bytes: &[u8], last: bool) -> io::Result<()> {
     stream.write_all(bytes).await?;
-    if last { stream.shutdown().await } else { stream.flush().await }
+    if !last {
+        return stream.flush().await;
+    }
+    stream.shutdown().await?;
+    // The runtime has its turn, and hears of what came meanwhile: to close on that would be a reset.
+    yield_now().await;
+    let mut said = Vec::new();
+    if poll!(poll_fn(|cx| poll_more(stream, cx, &mut said))) == Poll::Ready(true) {
+        let _ = timeout(limits::CLOSE_TIMEOUT, copy(stream, &mut sink())).await;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ async fn go_on<A: Answer>(
         return Ok(());
     }
     let (verdict, requests) = (Arc::new(Verdict::default()), Cell::new(0));
+    let is_answered = answered.is_some();
     let (upgrade, answered) = (Rc::new(Upgrade::default()), Cell::new(answered));
     let service = service_fn(|request: Request<Incoming>| {
         let ambiguous = verdict.of(requests.replace(requests.get() + 1));
@@ -70,7 +71,9 @@ async fn go_on<A: Answer>(
         }
     });
     let mut builder = builder(&connection.edge.limits);
-    builder.keep_alive(!connection.peer.over_cap);
+    // A drain that began while the first request was answered is told with that answer.
+    let last = is_answered && connection.tasks.stages().is_draining();
+    builder.keep_alive(!connection.peer.over_cap && !last);
     let mut serving = builder.serve_connection(TokioIo::new(stream.watched(Arc::clone(&verdict))), service);
     let outcome = drive(Pin::new(&mut serving), |c| c.graceful_shutdown(), &connection).await;
     if !upgrade.is_wanted() {

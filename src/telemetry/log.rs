@@ -10,7 +10,8 @@ use std::sync::{LazyLock, OnceLock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt, reload};
 
@@ -40,10 +41,12 @@ pub fn start(options: LogOptions) {
     let (level, handle) = reload::Layer::new(LevelFilter::from_level(options.level));
     let base = tracing_subscriber::registry().with(level);
     let lines = fmt::layer().with_target(false);
+    // What a library warns of is a client's doing, as often as the client likes.
+    let ours = || filter_fn(|line| line.target().starts_with("steadfeed") || *line.level() == Level::ERROR);
     // An error means that a log was started already, by a test: that one stays.
     let started = match options.format {
-        LogFormat::Text => base.with(lines.with_ansi(false)).try_init(),
-        LogFormat::Json => base.with(lines.json().flatten_event(true)).try_init(),
+        LogFormat::Text => base.with(lines.with_ansi(false).with_filter(ours())).try_init(),
+        LogFormat::Json => base.with(lines.json().flatten_event(true).with_filter(ours())).try_init(),
     };
     if started.is_ok() {
         let _ = LEVEL.set(handle);

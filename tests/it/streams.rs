@@ -230,3 +230,11 @@ async fn a_client_that_is_silent_is_pinged_and_ended_when_it_does_not_answer() {
     server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(within("an answer", response).await.expect("an answer").status(), 200);
 }
+
+#[tokio::test]
+async fn a_fixed_answer_is_no_open_websocket() {
+    let proxy = Proxy::start(ROUTE);
+    let client = H2Client::connect(proxy.address()).await;
+    let answer = client.try_websocket("/hello").await.expect("an answer");
+    assert_eq!(answer.status(), 405);
+}

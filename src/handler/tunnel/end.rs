@@ -138,7 +138,11 @@ impl End {
     pub(in crate::handler) fn hoard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> io::Result<()> {
         match self {
             End::Socket(_) | End::Gone => Ok(()),
-            End::Stream(stream) => stream.hoard(cx, scratch),
+            End::Stream(stream) => {
+                stream.hoard(cx, scratch)?;
+                // Where no more is read, its end would not be heard of.
+                if stream.poll_gone(cx).is_ready() { Err(io::Error::other("it was reset")) } else { Ok(()) }
+            }
         }
     }
 

@@ -24,6 +24,13 @@ pub(in crate::handler) struct Stream<S = StreamIo> {
     ended: bool,
 }
 
+impl Stream {
+    /// Completes when its peer has reset it, or its connection has ended.
+    pub(in crate::handler) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.io.poll_gone(cx)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     #[must_use]
     pub(in crate::handler) fn new(io: S) -> Stream<S> {

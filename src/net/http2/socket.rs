@@ -44,6 +44,11 @@ impl StreamIo {
         StreamIo { timed: true, ..self }
     }
 
+    /// Completes when the peer has reset the stream, or the connection has ended, though nothing is read or written.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.send.poll_reset(cx).map(drop)
+    }
+
     /// What the peer says next; nothing at the end, which a stream that it cancels has too.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         loop {

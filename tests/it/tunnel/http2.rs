@@ -1,5 +1,8 @@
 //! WebSockets of clients that speak HTTP/2.
 
+use std::future::poll_fn;
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::support::{Backend, H2Client, RawHttp, within};
@@ -97,12 +100,39 @@ async fn a_stream_whose_server_does_not_read_costs_itself_and_not_its_connection
     drop((other, server));
 }
 
+#[tokio::test]
+async fn a_stream_that_is_reset_while_its_server_reads_nothing_ends_its_tunnel() {
+    let backend = Backend::bind().await;
+    let proxy = backend.front();
+    let client = H2Client::connect(proxy.address()).await;
+    let ((_answer, mut send), server) = tokio::join!(client.connect_websocket("/", &[]), async {
+        let (head, mut server) = backend.request().await;
+        accept_websocket(&mut server, &head).await;
+        server
+    });
+    let open = "steadfeed_websocket_open{route=\"/*\",mode=\"tunnel\"}";
+    proxy.until_metric(open, 1.0).await;
+    // Large frames, until nobody takes more of them.
+    let large = Bytes::from(vec![7; 16 * 1024]);
+    let mut stuck = false;
+    while !stuck {
+        send.reserve_capacity(large.len());
+        let capacity = tokio::time::timeout(Duration::from_secs(1), poll_fn(|cx| send.poll_capacity(cx))).await;
+        stuck = capacity.is_err();
+        let room = send.capacity().min(large.len());
+        send.send_data(large.slice(..room), false).expect("the stream is open");
+    }
+    send.send_reset(h2::Reason::CANCEL);
+    proxy.until_metric(open, 0.0).await;
+    drop(server);
+}
+
 async fn until_ended(send: &mut h2::SendStream<Bytes>, piece: &Bytes, body: &mut h2::RecvStream) {
     loop {
         send.reserve_capacity(piece.len());
         tokio::select! {
             biased;
-            capacity = std::future::poll_fn(|cx| send.poll_capacity(cx)) => match capacity {
+            capacity = poll_fn(|cx| send.poll_capacity(cx)) => match capacity {
                 Some(Ok(0)) => {}
                 Some(Ok(_)) => if send.send_data(piece.clone(), false).is_err() { return },
                 Some(Err(_)) | None => return,
