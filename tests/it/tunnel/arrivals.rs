@@ -1,7 +1,10 @@
 //! However an upgrade comes in, the tunnel is the same, and nothing that is said around it is lost.
 
+use rustix::process::Signal;
+
 use super::{ASK, SWITCH};
-use crate::support::{Backend, Proxy, RawHttp};
+use crate::support::backend::front_config;
+use crate::support::{Backend, Instance, Proxy, RawHttp, get, within};
 
 const BEFORE: &str = "GET /before HTTP/1.1\r\nHost: a\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -82,4 +85,20 @@ async fn what_is_asked_behind_an_upgrade_that_is_declined_is_answered() {
     server.send(ANSWER).await;
     client.head().await;
     assert_eq!(client.exactly(2).await, b"ok");
+}
+
+#[tokio::test]
+async fn in_a_drain_one_that_is_declined_is_told_that_its_connection_ends() {
+    let backend = Backend::bind().await;
+    let top = "[drain]\nspread = \"1s\"\ntimeout = \"8s\"";
+    let instance = Instance::start(&front_config(top, &backend.server(), "", "")).await;
+    let mut client = RawHttp::connect(instance.address()).await;
+    client.send(ASK).await;
+    let (_, mut server) = backend.request().await;
+    instance.signal(Signal::TERM);
+    within("the drain to begin", async { while get(instance.admin(), "/readyz", &[]).await.status != 503 {} }).await;
+    server.send(ANSWER).await;
+    let head = client.head().await;
+    assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
+    assert_eq!(client.rest().await, b"ok");
 }
