@@ -55,7 +55,7 @@ pub(super) async fn serve<A: Answer>(connection: &Rc<Connection<A>>, mut stream:
     };
     let Some(response) = answered else { return Left::Nothing };
     let bytes = if upgrade.is_wanted() {
-        Some(whole::head(&response))
+        Some(whole::head(response.status(), response.headers()))
     } else if said.is_empty() {
         whole::last(&response)
     } else {

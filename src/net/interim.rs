@@ -15,6 +15,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::clock::InFlight;
 use super::http2::Respond;
+use super::whole;
 use crate::limits;
 
 /// Where a request's informational answers go.
@@ -39,23 +40,10 @@ impl Interims<'_> {
     /// Says one, or drops it where that cannot be done. Its `headers` have no field of a connection, and none of a body.
     pub fn say(self, status: StatusCode, headers: HeaderMap) {
         match self {
-            Interims::Http1(in_flight) => in_flight.interject(&written(status, &headers)),
+            Interims::Http1(in_flight) => in_flight.interject(&whole::head(status, &headers)),
             Interims::Http2(respond) => respond.say(status, headers),
         }
     }
-}
-
-/// The head as it is written on HTTP/1.1.
-fn written(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
-    let mut head =
-        format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or_default()).into_bytes();
-    for (name, value) in headers {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            head.extend_from_slice(part);
-        }
-    }
-    head.extend_from_slice(b"\r\n");
-    head
 }
 
 impl Interim {
@@ -208,18 +196,6 @@ mod tests {
         check(&next(vec![Begin, Offer("<b>"), Write("end", 9), Flush(9), Write("201", 9)]), "<a>200end201");
         // It is flushed in part only.
         check(&next(vec![Begin, Write("en", 1), Offer("<b>"), Write("n", 1), Offer("<b>"), Flush(9)]), "<a>200en");
-    }
-
-    #[test]
-    fn a_head_is_written_with_our_own_status_line() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(written(StatusCode::PROCESSING, &headers), b"HTTP/1.1 102 Processing\r\n\r\n");
-        assert_eq!(written(StatusCode::from_u16(104).unwrap(), &headers), b"HTTP/1.1 104 \r\n\r\n");
-        for link in ["</a.css>; rel=preload", "</b.js>"] {
-            headers.append("link", link.parse().unwrap());
-        }
-        let head = b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nlink: </b.js>\r\n\r\n";
-        assert_eq!(written(StatusCode::EARLY_HINTS, &headers), head);
     }
 
     #[test]

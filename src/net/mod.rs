@@ -8,6 +8,7 @@ use std::time::Duration;
 pub mod clock;
 pub mod connection;
 pub mod counted;
+mod date;
 mod drive;
 mod first;
 pub mod forwarded;

@@ -1,6 +1,7 @@
-//! Answers that are written at once, whole: those that open a socket, and those that end a connection.
+//! Answers of HTTP/1.1 that are written at once, whole: those that open a socket, informational ones, and those that end a
+//! connection.
 //!
-//! Never: writes one after which the connection goes on.
+//! Never: writes a final one after which the connection goes on.
 
 use std::time::SystemTime;
 
@@ -8,15 +9,16 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
+use super::date;
 use crate::message::Body;
 
 /// What most heads fit in, in bytes: one small allocation.
 const USUAL: usize = 500;
 
-/// The head of an answer that opens a socket (RFC 9110, section 15.2.2).
-pub(super) fn head<B>(response: &Response<B>) -> Vec<u8> {
+/// The head of an answer without a body: one that opens a socket, or an informational one (RFC 9110, section 15.2).
+pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
     let mut head = Vec::with_capacity(USUAL);
-    begin(&mut head, response.status(), response.headers());
+    begin(&mut head, status, headers);
     head.extend_from_slice(b"\r\n");
     head
 }
@@ -40,7 +42,9 @@ pub(super) fn last(response: &Response<Body>) -> Option<Vec<u8>> {
     begin(&mut all, status, headers);
     all.extend_from_slice(format!("{CONTENT_LENGTH}: {}\r\n", body.len()).as_bytes());
     if !headers.contains_key(DATE) {
-        all.extend_from_slice(format!("{DATE}: {}\r\n", httpdate::fmt_http_date(SystemTime::now())).as_bytes());
+        all.extend_from_slice(b"date: ");
+        all.extend_from_slice(date::date(SystemTime::now()).as_bytes());
+        all.extend_from_slice(b"\r\n");
     }
     all.extend_from_slice(b"\r\n");
     all.extend_from_slice(body);
@@ -66,7 +70,7 @@ fn begin(head: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use http::Response;
+    use http::{HeaderMap, Response, StatusCode};
 
     use super::{head, last};
     use crate::message::Body;
@@ -74,8 +78,9 @@ mod tests {
     #[test]
     fn an_answer_that_opens_a_socket_is_its_head() {
         let response = Response::builder().status(101).header("upgrade", "a").header("connection", "upgrade");
+        let response = response.body(()).unwrap();
         let expected = "HTTP/1.1 101 Switching Protocols\r\nupgrade: a\r\nconnection: upgrade\r\n\r\n";
-        assert_eq!(head(&response.body(()).unwrap()), expected.as_bytes());
+        assert_eq!(head(response.status(), response.headers()), expected.as_bytes());
     }
 
     #[track_caller]
@@ -100,5 +105,17 @@ mod tests {
         check(204, &[close, date], Body::Empty, None);
         check(403, &[close, date, ("content-length", "2")], body(), None);
         check(403, &[close, date], Body::stream(futures_util::stream::empty()), None);
+    }
+
+    #[test]
+    fn a_head_is_written_with_our_own_status_line() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(head(StatusCode::PROCESSING, &headers), b"HTTP/1.1 102 Processing\r\n\r\n");
+        assert_eq!(head(StatusCode::from_u16(104).unwrap(), &headers), b"HTTP/1.1 104 \r\n\r\n");
+        for link in ["</a.css>; rel=preload", "</b.js>"] {
+            headers.append("link", link.parse().unwrap());
+        }
+        let expected = b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nlink: </b.js>\r\n\r\n";
+        assert_eq!(head(StatusCode::EARLY_HINTS, &headers), expected);
     }
 }

@@ -3,11 +3,12 @@
 //! Owns: what hyper does for HTTP/1: the date, the length of a body that is known, and no field of a connection (RFC 9113,
 //! section 8.2.2).
 
-use std::cell::RefCell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TE, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
+
+use crate::net::date::date;
 
 /// Fields that would make the message malformed.
 static BARRED: [HeaderName; 6] = [
@@ -18,13 +19,6 @@ static BARRED: [HeaderName; 6] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
-
-/// The second since 1970 that was last written, and how.
-type Written = (u64, HeaderValue);
-
-thread_local! {
-    static NOW: RefCell<Written> = const { RefCell::new((u64::MAX, HeaderValue::from_static(""))) };
-}
 
 /// Makes `headers` those of an answer whose body, if there is one that is not empty, has `length` bytes, where that is known.
 pub(super) fn finish(headers: &mut HeaderMap, length: Option<u64>) {
@@ -40,21 +34,10 @@ pub(super) fn finish(headers: &mut HeaderMap, length: Option<u64>) {
     }
 }
 
-/// As in `Date`, written once a second.
-fn date(now: SystemTime) -> HeaderValue {
-    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    NOW.with_borrow_mut(|(at, written)| {
-        if *at != second {
-            let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
-            *written = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
-            *at = second;
-        }
-        written.clone()
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[track_caller]
@@ -89,17 +72,5 @@ mod tests {
             None,
             &[date, ("x-own", "1")],
         );
-    }
-
-    #[test]
-    fn a_date_is_the_second_that_it_is_asked_for() {
-        for (second, expected) in [
-            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
-            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
-            (784_111_778, "Sun, 06 Nov 1994 08:49:38 GMT"),
-            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-        ] {
-            assert_eq!(date(UNIX_EPOCH + Duration::from_millis(second * 1000 + 999)), expected);
-        }
     }
 }
